@@ -1,0 +1,32 @@
+# lieq_room(NAME SOURCES ... HEADERS ... DEPENDS rooms ... LINKS external targets ...)
+# One static target per room. DEPENDS is the room's row in docs/architecture.md, which a test compares with the
+# includes. HEADERS form a file set, so that each one is compiled alone.
+function(lieq_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;HEADERS;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
+  set(target lieq_${name})
+  add_library(${target} STATIC ${ROOM_SOURCES})
+  add_library(lieq::${name} ALIAS ${target})
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ROOM_HEADERS})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ON)
+  foreach(room ${ROOM_DEPENDS})
+    target_link_libraries(${target} PUBLIC lieq::${room})
+  endforeach()
+  target_link_libraries(${target} PUBLIC ${ROOM_LINKS} PRIVATE ${ROOM_PRIVATE_LINKS})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  lieq_compile_options(${target})
+  install(TARGETS ${target} EXPORT lieqTargets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endfunction()
+
+# Warnings, sanitizers and floating-point rules of our own code.
+# -ffp-contract=off: kernels ask for FMA by name, so the scalar oracle rounds alike on every CPU.
+function(lieq_compile_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow -ffp-contract=off
+                         $<$<BOOL:${LIEQ_WERROR}>:-Werror>)
+  if(LIEQ_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${LIEQ_SANITIZE} -fno-omit-frame-pointer
+                           -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${LIEQ_SANITIZE})
+  endif()
+endfunction()

@@ -1,0 +1,85 @@
+#include "lieq/base/dtype.h"
+
+#include <cmath>
+
+#include "lieq/base/check.h"
+
+namespace lieq {
+namespace {
+
+struct Row {
+  DType type;
+  std::string_view name;
+  std::size_t elements, bytes;
+  double code_bits;
+};
+
+constexpr Row kTypes[] = {
+    {DType::kF32, "F32", 1, 4, 32},        {DType::kF16, "F16", 1, 2, 16},
+    {DType::kBF16, "BF16", 1, 2, 16},      {DType::kF64, "F64", 1, 8, 64},
+    {DType::kI8, "I8", 1, 1, 8},           {DType::kU8, "U8", 1, 1, 8},
+    {DType::kI16, "I16", 1, 2, 16},        {DType::kU16, "U16", 1, 2, 16},
+    {DType::kI32, "I32", 1, 4, 32},        {DType::kU32, "U32", 1, 4, 32},
+    {DType::kI64, "I64", 1, 8, 64},        {DType::kU64, "U64", 1, 8, 64},
+    {DType::kBool, "BOOL", 1, 1, 8},       {DType::kF8E4M3, "F8_E4M3", 1, 1, 8},
+    {DType::kF8E5M2, "F8_E5M2", 1, 1, 8},  {DType::kQ4_0, "Q4_0", 32, 18, 4},
+    {DType::kQ4_1, "Q4_1", 32, 20, 4},     {DType::kQ5_0, "Q5_0", 32, 22, 5},
+    {DType::kQ5_1, "Q5_1", 32, 24, 5},     {DType::kQ8_0, "Q8_0", 32, 34, 8},
+    {DType::kQ2_K, "Q2_K", 256, 84, 2},    {DType::kQ3_K, "Q3_K", 256, 110, 3},
+    {DType::kQ4_K, "Q4_K", 256, 144, 4},   {DType::kQ5_K, "Q5_K", 256, 176, 5},
+    {DType::kQ6_K, "Q6_K", 256, 210, 6},   {DType::kQ2_0, "Q2_0", 64, 18, 2},
+};
+
+const Row& row(DType type) {
+  const auto index = static_cast<std::size_t>(type);
+  LIEQ_CHECK(index < std::size(kTypes) && kTypes[index].type == type);
+  return kTypes[index];
+}
+
+}  // namespace
+
+std::string_view name(DType type) { return row(type).name; }
+std::size_t block_elements(DType type) { return row(type).elements; }
+std::size_t block_bytes(DType type) { return row(type).bytes; }
+double code_bits(DType type) { return row(type).code_bits; }
+
+std::optional<std::size_t> bytes_of(DType type, std::size_t elements) {
+  const Row& t = row(type);
+  if (elements % t.elements != 0) return std::nullopt;
+  return checked_mul(elements / t.elements, t.bytes);
+}
+
+std::uint16_t float_to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40);
+  return static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+
+float f16_to_float(std::uint16_t bits) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16;
+  const std::uint32_t exponent = (bits >> 10) & 0x1F;
+  const std::uint32_t mantissa = bits & 0x3FF;
+  if (exponent == 0) {
+    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
+    return sign ? -magnitude : magnitude;
+  }
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | (mantissa << 13));
+  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+}
+
+std::uint16_t float_to_f16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000);
+  if (std::isnan(value)) return static_cast<std::uint16_t>(sign | 0x7E00);
+  const float magnitude = std::fabs(value);
+  if (magnitude >= 65520.0F) return static_cast<std::uint16_t>(sign | 0x7C00);
+  if (magnitude < 0x1p-14F) {
+    // Subnormal: the result counts units of 2^-24; nearbyint rounds to nearest even.
+    return static_cast<std::uint16_t>(sign | static_cast<std::uint16_t>(std::nearbyint(std::ldexp(magnitude, 24))));
+  }
+  const std::uint32_t magnitude_bits = bits & 0x7FFFFFFFU;
+  const std::uint32_t rounded = magnitude_bits + 0xFFF + ((magnitude_bits >> 13) & 1);
+  return static_cast<std::uint16_t>(sign | ((rounded >> 13) - (112U << 10)));
+}
+
+}  // namespace lieq

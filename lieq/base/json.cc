@@ -1,0 +1,123 @@
+#include "lieq/base/json.h"
+
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <utility>
+
+namespace lieq {
+namespace {
+
+/// nlohmann's own message without its "[json.exception...]" head.
+std::string reason(const nlohmann::json::exception& error) {
+  const std::string text = error.what();
+  const std::size_t end = text.find("] ");
+  return end == std::string::npos ? text : text.substr(end + 2);
+}
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text, const std::string& place, DuplicateKeys duplicates) {
+  std::optional<std::string> twice;
+  std::vector<std::set<std::string>> seen;
+  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) seen.emplace_back();
+    if (event == Json::parse_event_t::object_end) seen.pop_back();
+    if (event == Json::parse_event_t::key && !seen.back().insert(parsed.get<std::string>()).second && !twice)
+      twice = parsed.get<std::string>();
+    return true;
+  };
+  try {
+    Json value = duplicates == DuplicateKeys::kRefuse ? Json::parse(text.begin(), text.end(), watch)
+                                                      : Json::parse(text.begin(), text.end());
+    if (twice) return fail(ErrorCode::kInvalidFormat, place + ": key '" + *twice + "' appears twice, expected once");
+    return value;
+  } catch (const nlohmann::json::exception& error) {
+    return fail(ErrorCode::kInvalidFormat, place + ": not valid JSON: " + reason(error));
+  }
+}
+
+Result<Json> read_json(const std::filesystem::path& file, DuplicateKeys duplicates) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return fail(ErrorCode::kNotFound, file.string() + ": no such file");
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream) return fail(ErrorCode::kIo, file.string() + ": cannot be read");
+  return parse_json(text.view(), file.string(), duplicates);
+}
+
+std::string brief(const Json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list of " + std::to_string(value.size());
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+const Json* Fields::find(std::string_view key) const {
+  if (!object_.is_object()) return nullptr;
+  const auto found = object_.find(key);
+  return found == object_.end() || found->is_null() ? nullptr : &*found;
+}
+
+Unexpected Fields::wrong(std::string_view key, const Json& found, std::string_view expected) const {
+  return fail(ErrorCode::kInvalidFormat, place_ + ": field '" + std::string(key) + "': found " + brief(found) +
+                                             ", expected " + std::string(expected));
+}
+
+Result<std::optional<std::uint64_t>> Fields::count(std::string_view key) const {
+  const Json* value = find(key);
+  if (!value) return std::nullopt;
+  if (value->is_number_unsigned()) return value->get<std::uint64_t>();
+  return wrong(key, *value, "an integer of at least 0");
+}
+
+Result<std::optional<double>> Fields::number(std::string_view key) const {
+  const Json* value = find(key);
+  if (!value) return std::nullopt;
+  if (!value->is_number()) return wrong(key, *value, "a number");
+  return value->get<double>();
+}
+
+Result<std::optional<bool>> Fields::boolean(std::string_view key) const {
+  const Json* value = find(key);
+  if (!value) return std::nullopt;
+  if (!value->is_boolean()) return wrong(key, *value, "true or false");
+  return value->get<bool>();
+}
+
+Result<std::optional<std::string>> Fields::string(std::string_view key) const {
+  const Json* value = find(key);
+  if (!value) return std::nullopt;
+  if (!value->is_string()) return wrong(key, *value, "a string");
+  return value->get<std::string>();
+}
+
+Result<std::vector<std::uint64_t>> Fields::counts(std::string_view key) const {
+  const Json* value = find(key);
+  std::vector<std::uint64_t> all;
+  if (!value) return all;
+  const auto add = [&](const Json& one) {
+    if (one.is_number_unsigned()) all.push_back(one.get<std::uint64_t>());
+    return one.is_number_unsigned();
+  };
+  bool good = true;
+  if (value->is_array()) {
+    for (const Json& one : *value) good = good && add(one);
+  } else {
+    good = add(*value);
+  }
+  if (!good) return wrong(key, *value, "an integer or a list of integers of at least 0");
+  return all;
+}
+
+Result<std::uint64_t> Fields::required_count(std::string_view key) const {
+  LIEQ_ASSIGN(const auto value, count(key));
+  if (!value)
+    return fail(ErrorCode::kInvalidFormat,
+                place_ + ": field '" + std::string(key) + "': missing, expected an integer");
+  return *value;
+}
+
+}  // namespace lieq

@@ -1,0 +1,49 @@
+#pragma once
+/// Reader for GGUF version 3 (little-endian), one file or a split set.
+///
+/// Goals: an opened file is proven sound: counts and lengths are checked against the bytes left before
+/// anything is allocated, keys and names are unique, offsets are aligned, tensors lie inside the file
+/// and do not overlap, row lengths are whole numbers of blocks. Zero-copy.
+/// Non-goals: versions 1 and 2, big-endian files, writing (save/).
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "lieq/base/result.h"
+#include "lieq/io/tensors.h"
+
+namespace lieq::io {
+
+/// A metadata value, widened. Strings view the mapped file. Arrays of arrays are refused.
+using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::string_view, std::vector<std::uint64_t>,
+                               std::vector<std::int64_t>, std::vector<double>, std::vector<bool>,
+                               std::vector<std::string_view>>;
+
+/// An opened GGUF model. Tensor shapes are reversed to Hugging Face order ([out, in]).
+struct Gguf {
+  std::string file;  ///< the (first) file, for error messages
+  std::map<std::string, GgufValue, std::less<>> metadata;
+  TensorSet tensors;
+
+  /// nullptr when absent.
+  [[nodiscard]] const GgufValue* find(std::string_view key) const;
+  /// Typed access; nothing when absent; kInvalidFormat "FILE: key 'K': found T, expected U" on another type.
+  /// A signed integer that is not negative reads as a count; an integer reads as a number.
+  [[nodiscard]] Result<std::optional<std::uint64_t>> count(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<double>> number(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<bool>> boolean(std::string_view key) const;
+  [[nodiscard]] Result<std::optional<std::string_view>> string(std::string_view key) const;
+  [[nodiscard]] Result<const std::vector<std::string_view>*> strings(std::string_view key) const;  ///< nullptr: absent
+};
+
+/// Opens `file`; of a split set (…-00001-of-00003.gguf) the first file is named and all are opened.
+/// Errors: kNotFound (also a missing part), kIo, kInvalidFormat, kUnsupported (version, tensor type).
+[[nodiscard]] Result<Gguf> open_gguf(const std::filesystem::path& file);
+
+}  // namespace lieq::io

@@ -1,0 +1,30 @@
+#pragma once
+/// Read-only memory mappings.
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "lieq/base/result.h"
+
+namespace lieq::io {
+
+/// A whole file mapped read-only. Copies share the mapping, which lives as long as the last copy.
+class MappedFile {
+ public:
+  /// Errors: kNotFound, kIo (a folder, no permission), kInvalidFormat (an empty file).
+  [[nodiscard]] static Result<MappedFile> open(const std::filesystem::path& path);
+
+  [[nodiscard]] std::span<const std::byte> bytes() const;
+  /// The path as given to open(), for error messages.
+  [[nodiscard]] const std::string& name() const;
+
+ private:
+  struct Mapping;
+  explicit MappedFile(std::shared_ptr<const Mapping> mapping);
+  std::shared_ptr<const Mapping> mapping_;
+};
+
+}  // namespace lieq::io

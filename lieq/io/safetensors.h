@@ -1,0 +1,23 @@
+#pragma once
+/// Reader for safetensors, one file or the shards of a Hugging Face folder.
+///
+/// Goals: an opened set is proven sound: the header is JSON within its limit (100 MB), every tensor lies
+/// inside its file, shape x dtype = bytes, no holes, no overlaps, no name twice, every shard of the
+/// index present and every indexed tensor in the shard the index names. Zero-copy.
+/// Non-goals: writing (save/), dtypes the format does not list.
+
+#include <filesystem>
+
+#include "lieq/base/result.h"
+#include "lieq/io/tensors.h"
+
+namespace lieq::io {
+
+/// Opens one .safetensors file. Errors: kNotFound, kIo, kInvalidFormat; each names file, tensor, found, expected.
+[[nodiscard]] Result<TensorSet> open_safetensors(const std::filesystem::path& file);
+
+/// Opens `folder`/model.safetensors.index.json with all its shards, or else `folder`/model.safetensors.
+/// Shard names with a path separator are refused. Errors: as open_safetensors.
+[[nodiscard]] Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder);
+
+}  // namespace lieq::io

@@ -1,0 +1,56 @@
+#pragma once
+/// Text <-> token ids, equal to the reference tokenizer token for token.
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lieq/base/result.h"
+#include "lieq/io/gguf.h"
+
+namespace lieq::text {
+
+using TokenId = std::int32_t;
+
+enum class SpecialTokens { kNone, kAdd };      ///< encode: what the post-processor adds (BOS, EOS)
+enum class SpecialText { kKeep, kSkip };       ///< decode: special tokens as text, or left out
+
+/// Immutable after loading; encode and decode may be called from several threads at once.
+class Tokenizer {
+ public:
+  /// Reads a Hugging Face tokenizer.json (BPE models). Errors: kNotFound, kInvalidFormat,
+  /// kUnsupported naming the component (model, normalizer, pre_tokenizer, ...) that is not handled.
+  [[nodiscard]] static Result<Tokenizer> from_json_file(const std::filesystem::path& file);
+  /// The tokenizer inside a GGUF (tokenizer.ggml.model "gpt2" or "llama").
+  [[nodiscard]] static Result<Tokenizer> from_gguf(const io::Gguf& gguf);
+  /// A model folder (its tokenizer.json), a tokenizer.json itself, or a .gguf file.
+  [[nodiscard]] static Result<Tokenizer> load(const std::filesystem::path& path);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  /// Ids of `text`, valid UTF-8 (see utf8.h for replacing what is not).
+  [[nodiscard]] std::vector<TokenId> encode(std::string_view text, SpecialTokens special) const;
+  /// Text of `ids`; bytes that are no UTF-8 become U+FFFD as in the reference. Unknown ids are left out.
+  [[nodiscard]] std::string decode(std::span<const TokenId> ids, SpecialText special) const;
+
+  /// One more than the largest id.
+  [[nodiscard]] std::size_t vocab_size() const;
+  /// E.g. "byte-level BPE (Qwen2 pattern)".
+  [[nodiscard]] std::string kind() const;
+  [[nodiscard]] std::optional<TokenId> id_of(std::string_view token) const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lieq::text

@@ -1,0 +1,92 @@
+"""A lean Qwen3 in plain torch.  The weights of all layers are stacked in one
+tensor per kind, which lets Muon treat every kind of matrix in one batch."""
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass
+class Config:
+    vocab_size: int = 4096
+    hidden_size: int = 256
+    intermediate_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 4
+    num_key_value_heads: int = 2
+    head_dim: int = 64
+    max_position_embeddings: int = 1024
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-6
+
+    dict = asdict
+
+
+# Short name -> name inside a Hugging Face layer.
+MATRICES = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj",
+            "o": "self_attn.o_proj", "gate": "mlp.gate_proj", "up": "mlp.up_proj",
+            "down": "mlp.down_proj"}
+NORMS = {"ln1": "input_layernorm", "ln2": "post_attention_layernorm",
+         "qn": "self_attn.q_norm", "kn": "self_attn.k_norm"}
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+class Qwen3(nn.Module):
+    def __init__(self, c: Config) -> None:
+        super().__init__()
+        self.c = c
+        n, h, f, d = c.num_hidden_layers, c.hidden_size, c.intermediate_size, c.head_dim
+        qd, kd = c.num_attention_heads * d, c.num_key_value_heads * d
+        shapes = {"q": (qd, h), "k": (kd, h), "v": (kd, h), "o": (h, qd),
+                  "gate": (f, h), "up": (f, h), "down": (h, f)}
+        self.embed = nn.Parameter(torch.randn(c.vocab_size, h) * 0.02)
+        self.m = nn.ParameterDict()
+        for k, (rows, cols) in shapes.items():
+            w = torch.randn(n, rows, cols) * (0.6 / math.sqrt(cols))
+            # Blocks that start as the identity train faster in the first steps.
+            self.m[k] = nn.Parameter(torch.zeros_like(w) if k in ("o", "down") else w)
+        self.n = nn.ParameterDict({k: nn.Parameter(torch.ones(n, h if k[0] == "l" else d))
+                                   for k in NORMS})
+        self.norm = nn.Parameter(torch.ones(h))
+        inv = c.rope_theta ** -(torch.arange(0, d, 2).double() / d)
+        ang = torch.arange(c.max_position_embeddings).double()[:, None] * inv
+        self.register_buffer("cos", ang.cos().float(), persistent=False)
+        self.register_buffer("sin", ang.sin().float(), persistent=False)
+
+    def rms(self, x: Tensor, w: Tensor) -> Tensor:
+        return F.rms_norm(x, (x.shape[-1],), w, self.c.rms_norm_eps)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        c, (b, t) = self.c, ids.shape
+        cos, sin = self.cos[:t], self.sin[:t]
+        rep = c.num_attention_heads // c.num_key_value_heads
+        m = {k: p.unbind(0) for k, p in self.m.items()}
+        n = {k: p.unbind(0) for k, p in self.n.items()}
+
+        def heads(x: Tensor) -> Tensor:
+            return x.view(b, t, -1, c.head_dim).transpose(1, 2)
+
+        x = F.embedding(ids, self.embed)
+        for i in range(c.num_hidden_layers):
+            y = self.rms(x, n["ln1"][i])
+            q = rotate(self.rms(heads(F.linear(y, m["q"][i])), n["qn"][i]), cos, sin)
+            k = rotate(self.rms(heads(F.linear(y, m["k"][i])), n["kn"][i]), cos, sin)
+            v = heads(F.linear(y, m["v"][i]))
+            k, v = k.repeat_interleave(rep, 1), v.repeat_interleave(rep, 1)
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + F.linear(y.transpose(1, 2).reshape(b, t, -1), m["o"][i])
+            y = self.rms(x, n["ln2"][i])
+            y = F.silu(F.linear(y, m["gate"][i])) * F.linear(y, m["up"][i])
+            x = x + F.linear(y, m["down"][i])
+        return F.linear(self.rms(x, self.norm), self.embed)
+
+    def loss(self, ids: Tensor) -> Tensor:
+        """Mean loss of predicting every token but the first of each row."""
+        logits = self(ids[:, :-1])
+        return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
