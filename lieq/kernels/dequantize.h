@@ -1,0 +1,17 @@
+#pragma once
+/// Stored weights to float32, vectorised where it pays; equal to pack::decode bit for bit.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lieq/base/dtype.h"
+
+namespace lieq::kernels {
+
+/// Decodes `elements` consecutive weights (a whole number of blocks). `source` may be misaligned.
+void dequantize(DType type, const std::byte* source, std::size_t elements, float* target);
+
+/// Rounds to the nearest bfloat16 value (ties to even), as bits. NaN is not expected.
+void round_to_bf16(const float* source, std::size_t count, std::uint16_t* target);
+
+}  // namespace lieq::kernels

@@ -1,0 +1,40 @@
+#include "lieq/model/config_check.h"
+
+#include <fmt/format.h>
+
+namespace lieq::model {
+
+Unexpected unsupported(const std::string& place, const std::string& field, const std::string& found,
+                       const std::string& expected) {
+  return fail(ErrorCode::kUnsupported, fmt::format("{}: field '{}': found {}, expected {}", place, field, found, expected));
+}
+
+Result<void> check_sizes(const ModelConfig& config, const SizeKeys& keys, const std::string& place) {
+  struct Size {
+    const std::string& key;
+    std::size_t value, limit;
+  };
+  // Far above any model, and small enough that products of two cannot overflow.
+  constexpr std::size_t kWide = std::size_t{1} << 20, kVocab = std::size_t{1} << 24, kDeep = 4096;
+  for (const Size& size : {Size{keys.hidden_size, config.hidden_size, kWide},
+                           Size{keys.intermediate_size, config.intermediate_size, kWide},
+                           Size{keys.num_hidden_layers, config.num_hidden_layers, kDeep},
+                           Size{keys.num_attention_heads, config.num_attention_heads, kDeep},
+                           Size{keys.num_key_value_heads, config.num_key_value_heads, kDeep},
+                           Size{keys.head_dim, config.head_dim, kDeep},
+                           Size{keys.vocab_size, config.vocab_size, kVocab}}) {
+    if (size.value == 0 || size.value > size.limit)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: field '{}': found {}, expected 1 to {}", place, size.key, size.value, size.limit));
+  }
+  if (config.num_attention_heads % config.num_key_value_heads != 0)
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': found {}, expected a divisor of {} = {}", place, keys.num_key_value_heads,
+                            config.num_key_value_heads, keys.num_attention_heads, config.num_attention_heads));
+  if (config.head_dim % 2 != 0)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': found {}, expected an even number", place,
+                                                       keys.head_dim, config.head_dim));
+  return {};
+}
+
+}  // namespace lieq::model

@@ -1,0 +1,78 @@
+#pragma once
+/// The forward pass of Llama and Qwen models: embed -> blocks -> final norm -> logits, each step callable alone, so that
+/// diagnosis can run blocks out of order and quantisation one block at a time.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "lieq/base/threads.h"
+#include "lieq/base/view.h"
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/linear.h"
+#include "lieq/kernels/rope.h"
+#include "lieq/model/kv_cache.h"
+#include "lieq/model/model.h"
+#include "lieq/model/observer.h"
+
+namespace lieq::model {
+
+using TokenId = std::int32_t;
+
+/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on, or from 0 without a cache.
+struct SequenceSpan {
+  std::size_t tokens = 0;
+  KvCache* cache = nullptr;
+};
+
+/// Scratch of the forward pass: run state, owned by the caller, one per model at a time. Grows to the largest batch seen.
+class RunState {
+ public:
+  /// `threads` must outlive this.
+  RunState(const Model& model, Threads& threads, kernels::Compute compute);
+
+  [[nodiscard]] Threads& threads() const { return *threads_; }
+  [[nodiscard]] kernels::Compute compute() const { return compute_; }
+
+ private:
+  friend void run_block(const Model&, std::size_t, std::span<const SequenceSpan>, MatrixView<float>, RunState&, Observer*);
+  friend void logits(const Model&, MatrixView<const float>, RunState&, MatrixView<float>);
+
+  Threads* threads_;
+  kernels::Compute compute_;
+  kernels::RopeTable rope_;
+  kernels::LinearScratch linear_;
+  kernels::Buffer<float> normed_, q_, k_, v_, attended_, gate_, up_, delta_;
+};
+
+/// x[t] = embedding of tokens[t]. Every id lies below vocab_size. x: [tokens, hidden_size].
+void embed(const Model& model, std::span<const TokenId> tokens, Threads& threads, MatrixView<float> x);
+
+/// Runs block `layer` in place on the residual stream. x: [sum of sequences' tokens, hidden_size].
+/// Writes keys and values behind the caches' lengths but does not advance them: all blocks of a pass see the same length.
+void run_block(const Model& model, std::size_t layer, std::span<const SequenceSpan> sequences, MatrixView<float> x,
+               RunState& state, Observer* observer = nullptr);
+
+struct ForwardOptions {
+  std::optional<std::size_t> skip_layer;  ///< this block is replaced by the identity (paper, Eq. 1)
+  Observer* observer = nullptr;
+};
+
+/// Embeds, runs all blocks, advances the caches, and applies the final norm: what the head reads.
+/// tokens: those of all sequences, one after the other. hidden: [tokens, hidden_size], written.
+void forward(const Model& model, std::span<const TokenId> tokens, std::span<const SequenceSpan> sequences, RunState& state,
+             MatrixView<float> hidden, const ForwardOptions& options = {});
+
+/// Logits of a few rows; callers slice long inputs so that [rows, vocab_size] stays small (logit_slice_rows).
+/// hidden: [rows, hidden_size] after the final norm. out: [rows, vocab_size].
+void logits(const Model& model, MatrixView<const float> hidden, RunState& state, MatrixView<float> out);
+
+/// Rows whose logits fit in 64 MiB, at least 1.
+[[nodiscard]] std::size_t logit_slice_rows(const ModelConfig& config);
+
+/// Applies the final norm in place. x: [tokens, hidden_size].
+void final_norm(const Model& model, Threads& threads, MatrixView<float> x);
+
+}  // namespace lieq::model

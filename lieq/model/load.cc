@@ -1,0 +1,203 @@
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lieq/io/gguf.h"
+#include "lieq/io/safetensors.h"
+#include "lieq/model/model.h"
+#include "lieq/pack/decode.h"
+#include "lieq/pack/finite.h"
+
+namespace lieq::model {
+namespace {
+
+enum class Format { kSafetensors, kGguf };
+
+/// Takes the tensors of the table out of an opened file set and puts them into a Model.
+class Loader {
+ public:
+  Loader(Model& model, Format format) : model_(model), format_(format) {
+    for (const Architecture& one : architectures())
+      if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
+  }
+
+  Result<void> load() {
+    model_.layers.resize(model_.config.num_hidden_layers);
+    for (const TensorSpec& spec : tensor_table(model_.config)) {
+      for (std::size_t l = 0; l < (spec.per_layer ? model_.layers.size() : 1); ++l) LIEQ_TRY(take(spec, l));
+    }
+    if (model_.config.tie_word_embeddings) model_.lm_head = model_.embed_tokens;
+    return {};
+  }
+
+  [[nodiscard]] const std::set<std::string>& used() const { return used_; }
+
+ private:
+  Result<void> take(const TensorSpec& spec, std::size_t l) {
+    const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
+    const io::Tensor* tensor = model_.files.find(name);
+    used_.insert(name);
+    if (!spec.required) {
+      // A copy of the embedding under the head's name is common in tied models and carries nothing new.
+      if (!tensor || spec.role == Role::kHead) return {};
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: tensor '{}': found, expected none: the configuration of this {} model has no such part",
+                              tensor->file, name, model_.config.model_type));
+    }
+    if (!tensor)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: tensor '{}': missing, expected shape {} ({})", model_.path.string(), name,
+                              io::shape_text(spec.shape), spec.shape_in_words));
+    if (tensor->shape != spec.shape)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: tensor '{}': shape {}, expected {} ({})", tensor->file, name,
+                              io::shape_text(tensor->shape), io::shape_text(spec.shape), spec.shape_in_words));
+    const bool dense = tensor->type == DType::kF32 || tensor->type == DType::kF16 || tensor->type == DType::kBF16;
+    if (!pack::is_weight_type(tensor->type) || (spec.shape.size() == 1 && !dense))
+      return fail(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': type {}, expected {}", tensor->file, name,
+                                                       lieq::name(tensor->type), "F32, F16 or BF16 weights"));
+    store(spec, l, *tensor);
+    return {};
+  }
+
+  void store(const TensorSpec& spec, std::size_t l, const io::Tensor& tensor) {
+    switch (spec.role) {
+      case Role::kEmbedding: model_.embed_tokens = matrix(tensor); return;
+      case Role::kHead: model_.lm_head = matrix(tensor); return;
+      case Role::kFinalNorm: model_.norm = vector(tensor); return;
+      case Role::kInputNorm: model_.layers[l].input_layernorm = vector(tensor); return;
+      case Role::kPostAttentionNorm: model_.layers[l].post_attention_layernorm = vector(tensor); return;
+      case Role::kQNorm: model_.layers[l].q_norm = vector(tensor); return;
+      case Role::kKNorm: model_.layers[l].k_norm = vector(tensor); return;
+      case Role::kLinear: {
+        pack::StoredMatrix& weight = model_.layers[l].linears[static_cast<std::size_t>(spec.linear)].weight;
+        weight = matrix(tensor);
+        if (is_rotated(spec)) weight.interleaved_head_dim = model_.config.head_dim;
+        return;
+      }
+      case Role::kBias: {
+        std::vector<float>& bias = model_.layers[l].linears[static_cast<std::size_t>(spec.linear)].bias;
+        bias = vector(tensor);
+        if (is_rotated(spec)) bias = halves_from_pairs(bias);
+        return;
+      }
+    }
+  }
+
+  [[nodiscard]] bool is_rotated(const TensorSpec& spec) const {
+    return interleaved_ && (spec.linear == LinearKind::kQ || spec.linear == LinearKind::kK);
+  }
+
+  [[nodiscard]] std::vector<float> halves_from_pairs(const std::vector<float>& stored) const {
+    const std::size_t half = model_.config.head_dim / 2;
+    std::vector<float> logical(stored.size());
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      const std::size_t head = i / (2 * half) * (2 * half), pair = i % (2 * half) / 2;
+      logical[head + pair + (i % 2) * half] = stored[i];
+    }
+    return logical;
+  }
+
+  static pack::StoredMatrix matrix(const io::Tensor& tensor) {
+    return {tensor.name, tensor.type, tensor.shape[0], tensor.shape[1], tensor.data.data(), 0};
+  }
+
+  static std::vector<float> vector(const io::Tensor& tensor) {
+    std::vector<float> values(tensor.shape[0]);
+    pack::decode(tensor.type, tensor.data.data(), values.size(), values.data());
+    return values;
+  }
+
+  Model& model_;
+  Format format_;
+  bool interleaved_ = false;
+  std::set<std::string> used_;
+};
+
+/// Tensors that other programs leave behind and that carry no weights of ours.
+bool is_known_leftover(const std::string& name) {
+  return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight" || name.ends_with("attn_rot_embd");
+}
+
+void warn_of_unknown(const Model& model, const std::set<std::string>& used, Sink& sink) {
+  std::size_t count = 0;
+  std::string first;
+  for (const auto& [name, tensor] : model.files.all()) {
+    if (used.contains(name) || is_known_leftover(name)) continue;
+    if (count++ == 0) first = name;
+  }
+  if (count > 0)
+    sink.warn(fmt::format("{}: {} tensors are not part of a {} model and were left out, the first '{}'",
+                          model.path.string(), count, model.config.model_type, first));
+}
+
+/// One read of every weight used. The first bad tensor in name order is reported, whatever the thread.
+Result<void> check_finite(const Model& model, const std::set<std::string>& used, Threads& threads) {
+  constexpr std::size_t kChunkBlocks = std::size_t{1} << 16;
+  struct Chunk {
+    const io::Tensor* tensor;
+    std::size_t first, blocks;
+  };
+  std::vector<Chunk> chunks;
+  for (const auto& [name, tensor] : model.files.all()) {
+    if (!used.contains(name) || !pack::is_weight_type(tensor.type)) continue;
+    const std::size_t blocks = tensor.data.size() / block_bytes(tensor.type);
+    for (std::size_t b = 0; b < blocks; b += kChunkBlocks) chunks.push_back({&tensor, b, std::min(kChunkBlocks, blocks - b)});
+  }
+  std::vector<char> finite(chunks.size(), 1);
+  threads.for_each(chunks.size(), [&](std::size_t i, std::size_t) {
+    const Chunk& chunk = chunks[i];
+    const DType type = chunk.tensor->type;
+    finite[i] = pack::all_finite(type, chunk.tensor->data.subspan(chunk.first * block_bytes(type),
+                                                                  chunk.blocks * block_bytes(type)));
+  });
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    if (!finite[i])
+      return fail(ErrorCode::kNumerical, fmt::format("{}: tensor '{}': found NaN or infinity, expected finite weights",
+                                                     chunks[i].tensor->file, chunks[i].tensor->name));
+  }
+  return {};
+}
+
+/// generation_config.json knows all ids that end an answer; config.json often only one.
+Result<void> read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
+  const std::filesystem::path file = folder / "generation_config.json";
+  if (!std::filesystem::exists(file)) return {};
+  LIEQ_ASSIGN(const Json json, read_json(file));
+  LIEQ_ASSIGN(auto eos, Fields(json, file.string()).counts("eos_token_id"));
+  if (!eos.empty()) config.eos_token_id = std::move(eos);
+  return {};
+}
+
+}  // namespace
+
+Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, Sink& sink) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
+    return fail(ErrorCode::kNotFound, path.string() + ": no such file or folder, expected a model folder or a .gguf file");
+  Model model;
+  model.path = path;
+  const bool folder = std::filesystem::is_directory(path, ignored);
+  if (folder) {
+    model.format = "safetensors";
+    const std::filesystem::path file = path / "config.json";
+    LIEQ_ASSIGN(const Json json, read_json(file));
+    LIEQ_ASSIGN(model.config, config_from_json(json, file.string()));
+    LIEQ_TRY(read_generation_config(path, model.config));
+    LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path));
+  } else {
+    model.format = "GGUF";
+    LIEQ_ASSIGN(io::Gguf gguf, io::open_gguf(path));
+    LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
+    model.files = std::move(gguf.tensors);
+  }
+  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf);
+  LIEQ_TRY(loader.load());
+  LIEQ_TRY(check_finite(model, loader.used(), threads));
+  warn_of_unknown(model, loader.used(), sink);
+  return model;
+}
+
+}  // namespace lieq::model

@@ -1,0 +1,69 @@
+#pragma once
+/// A loaded model: configuration and weights, immutable, shared by everything that runs it.
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/threads.h"
+#include "lieq/io/tensors.h"
+#include "lieq/model/config.h"
+#include "lieq/model/tensor_table.h"
+#include "lieq/pack/stored_matrix.h"
+
+namespace lieq::model {
+
+/// y = x weightᵀ + bias.
+struct Linear {
+  pack::StoredMatrix weight;  ///< [out, in], bytes in the mapped file
+  std::vector<float> bias;    ///< [out] or empty
+};
+
+struct Layer {
+  std::vector<float> input_layernorm, post_attention_layernorm;  ///< [hidden_size]
+  std::vector<float> q_norm, k_norm;                             ///< [head_dim] or empty
+  std::array<Linear, kLinearsPerLayer> linears;
+
+  [[nodiscard]] const Linear& linear(LinearKind kind) const { return linears[static_cast<std::size_t>(kind)]; }
+};
+
+struct Model {
+  std::filesystem::path path;
+  std::string format;  ///< "safetensors" or "GGUF"
+  ModelConfig config;
+  pack::StoredMatrix embed_tokens;  ///< [vocab_size, hidden_size]
+  std::vector<Layer> layers;
+  std::vector<float> norm;          ///< [hidden_size]
+  pack::StoredMatrix lm_head;       ///< [vocab_size, hidden_size]; embed_tokens when tied
+  io::TensorSet files;              ///< keeps the mappings alive
+
+  /// Opens a Hugging Face folder or a GGUF file and proves it complete: every tensor of tensor_table() present with its
+  /// shape and a weight type, none that the configuration excludes, all weights finite (one read of all bytes).
+  /// Unknown further tensors are warned about. Errors: kNotFound, kIo, kInvalidFormat, kUnsupported, kNumerical.
+  [[nodiscard]] static Result<Model> load(const std::filesystem::path& path, Threads& threads, Sink& sink);
+};
+
+/// Sizes of a part of the model, in weights, bytes, and bits of codes alone.
+struct Footprint {
+  std::size_t parameters = 0, bytes = 0;
+  double code_bits = 0;  ///< sum over weights, not a mean
+
+  void add(const pack::StoredMatrix& matrix);
+  void add(const Footprint& other);
+  /// Mean bits per weight; 0 for an empty footprint.
+  [[nodiscard]] double mean_code_bits() const;
+  [[nodiscard]] double mean_true_bits() const;
+};
+
+/// The linears of one layer.
+[[nodiscard]] Footprint footprint(const Layer& layer);
+/// The transformer linears of all layers: what code bits and true bits are reported over.
+[[nodiscard]] Footprint linears_footprint(const Model& model);
+/// All parameters, those of a tied head once.
+[[nodiscard]] std::size_t parameter_count(const Model& model);
+
+}  // namespace lieq::model

@@ -1,0 +1,16 @@
+#include "lieq/pack/stored_matrix.h"
+
+namespace lieq::pack {
+
+const std::byte* StoredMatrix::row(std::size_t i) const {
+  LIEQ_DCHECK(i < rows);
+  if (interleaved_head_dim != 0) {
+    const std::size_t half = interleaved_head_dim / 2;
+    const std::size_t within = i % interleaved_head_dim;
+    const std::size_t stored = within < half ? 2 * within : 2 * (within - half) + 1;
+    i = i - within + stored;
+  }
+  return data + i * row_bytes();
+}
+
+}  // namespace lieq::pack
