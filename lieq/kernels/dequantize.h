@@ -1,5 +1,6 @@
 #pragma once
-/// Stored weights to float32, vectorised where it pays; equal to pack::decode bit for bit.
+/// Stored weights to float32, vectorised where it pays; equal to pack::decode bit for bit for finite weights
+/// (loading a model proves them finite; half-precision infinity comes out wrong on CPUs without F16C).
 
 #include <cstddef>
 #include <cstdint>

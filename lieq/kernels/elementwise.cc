@@ -44,10 +44,11 @@ void SiluMultiply(float* gate, const float* up, std::size_t count) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
   const auto one = hn::Set(d, 1.0F);
+  const auto most = hn::Set(d, 88.0F);  // Highway's Exp wraps around where the result would overflow
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
     const auto a = hn::LoadU(d, gate + i);
-    const auto silu = hn::Div(a, hn::Add(one, hn::Exp(d, hn::Neg(a))));
+    const auto silu = hn::Div(a, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(a), most))));
     hn::StoreU(hn::Mul(silu, hn::LoadU(d, up + i)), d, gate + i);
   }
   for (; i < count; ++i) gate[i] = gate[i] / (1.0F + std::exp(-gate[i])) * up[i];

@@ -16,14 +16,20 @@ HWY_BEFORE_NAMESPACE();
 namespace lieq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// The largest element; NaN if any element is NaN or infinite, which Max and Exp alone would hide.
 float Max(const float* x, std::size_t count) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
-  auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
+  const auto zero = hn::Zero(d);
+  auto best = hn::Set(d, std::numeric_limits<float>::lowest()), poison = zero;
   std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) best = hn::Max(best, hn::LoadU(d, x + i));
-  float max = hn::GetLane(hn::MaxOfLanes(d, best));
-  for (; i < count; ++i) max = std::max(max, x[i]);
+  for (; i + lanes <= count; i += lanes) {
+    const auto v = hn::LoadU(d, x + i);
+    best = hn::Max(best, v);
+    poison = hn::MulAdd(v, zero, poison);  // 0 for finite v, else NaN
+  }
+  float max = hn::GetLane(hn::MaxOfLanes(d, best)) + hn::GetLane(hn::SumOfLanes(d, poison));
+  for (; i < count; ++i) max = std::max(max, x[i]) + x[i] * 0.0F;
   return max;
 }
 

@@ -1,0 +1,25 @@
+#pragma once
+/// What every verb of the command line is made of.
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+#include "lieq/base/result.h"
+#include "lieq/base/threads.h"
+
+namespace lieq::cli {
+
+/// Options all verbs share.
+struct Common {
+  std::size_t threads = physical_cores();
+};
+
+/// A verb registers its options on `app` and returns what runs when it is chosen.
+using Run = std::function<Result<void>()>;
+[[nodiscard]] Run add_inspect(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_tokenize(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_eval(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_run(CLI::App& app, const Common& common);
+
+}  // namespace lieq::cli

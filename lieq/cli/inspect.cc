@@ -1,0 +1,108 @@
+#include <map>
+
+#include <fmt/format.h>
+
+#include "lieq/cli/command.h"
+#include "lieq/cli/console.h"
+#include "lieq/cli/table.h"
+#include "lieq/eval/bundle.h"
+
+namespace lieq::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  bool json = false;
+};
+
+/// "Q4_1", or "Q4_1 + Q6_K" where the linears of a layer differ.
+std::string types_of(const model::Layer& layer) {
+  std::map<std::string, std::size_t> types;
+  for (const model::Linear& linear : layer.linears) types[std::string(name(linear.weight.type))] += 1;
+  std::string text;
+  for (const auto& [type, count] : types) text += (text.empty() ? "" : " + ") + type;
+  return text;
+}
+
+std::string rope_text(const model::RopeConfig& rope) {
+  std::string text = fmt::format("theta {}", rope.theta);
+  if (rope.type == model::RopeType::kLinear) text += fmt::format(", linear scaling by {}", rope.factor);
+  if (rope.type == model::RopeType::kLlama3)
+    text += fmt::format(", llama3 scaling by {} beyond {}", rope.factor, rope.original_max_position_embeddings);
+  if (!rope.divisors.empty()) text += ", frequency divisors from the file";
+  return text;
+}
+
+Json to_json(const eval::Bundle& bundle) {
+  const model::Model& m = bundle.model;
+  const model::ModelConfig& c = m.config;
+  const model::Footprint linears = linears_footprint(m);
+  Json layers = Json::array();
+  for (std::size_t l = 0; l < m.layers.size(); ++l) {
+    const model::Footprint f = footprint(m.layers[l]);
+    layers.push_back({{"layer", l}, {"parameters", f.parameters}, {"bytes", f.bytes}, {"type", types_of(m.layers[l])},
+                      {"code_bits", f.mean_code_bits()}, {"true_bits", f.mean_true_bits()}});
+  }
+  const std::size_t parameters = parameter_count(m);
+  return {{"model", m.path.string()}, {"format", m.format}, {"architecture", c.architecture}, {"parameters", parameters},
+          {"hidden_size", c.hidden_size}, {"intermediate_size", c.intermediate_size},
+          {"num_hidden_layers", c.num_hidden_layers}, {"num_attention_heads", c.num_attention_heads},
+          {"num_key_value_heads", c.num_key_value_heads}, {"head_dim", c.head_dim}, {"vocab_size", c.vocab_size},
+          {"max_position_embeddings", c.max_position_embeddings}, {"tie_word_embeddings", c.tie_word_embeddings},
+          {"tokenizer", bundle.tokenizer.kind()}, {"code_bits", linears.mean_code_bits()},
+          {"true_bits", linears.mean_true_bits()}, {"file_bytes", m.files.file_bytes()},
+          {"file_bits", 8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)},
+          {"layers", layers}};
+}
+
+void print(const eval::Bundle& bundle) {
+  const model::Model& m = bundle.model;
+  const model::ModelConfig& c = m.config;
+  const model::Footprint linears = linears_footprint(m);
+  const std::size_t parameters = parameter_count(m);
+  const auto line = [](std::string_view what, const std::string& value) { fmt::print("{:<14}{}\n", what, value); };
+  line("model", m.path.string());
+  line("architecture", fmt::format("{} ({})", c.architecture, m.format));
+  line("parameters", fmt::format("{:.1f} M, {:.1f} M of them in transformer linears", static_cast<double>(parameters) / 1e6,
+                                 static_cast<double>(linears.parameters) / 1e6));
+  line("layers", fmt::format("{} of hidden_size {}, intermediate_size {}", c.num_hidden_layers, c.hidden_size, c.intermediate_size));
+  line("attention", fmt::format("{} heads, {} key-value heads, head_dim {}{}{}", c.num_attention_heads, c.num_key_value_heads,
+                                c.head_dim, c.qkv_bias ? ", q/k/v bias" : "", c.qk_norm ? ", q/k norm" : ""));
+  line("rope", rope_text(c.rope));
+  line("context", fmt::format("{} tokens", c.max_position_embeddings));
+  line("embedding", fmt::format("{} x {}, {}, head {}", c.vocab_size, c.hidden_size, name(m.embed_tokens.type),
+                                c.tie_word_embeddings ? "tied" : fmt::format("untied, {}", name(m.lm_head.type))));
+  line("tokenizer", fmt::format("{}, {} ids", bundle.tokenizer.kind(), bundle.tokenizer.vocab_size()));
+  line("bits", fmt::format("{:.3f} code bits, {:.3f} true bits per weight of the linears; {:.3f} file bits per parameter",
+                           linears.mean_code_bits(), linears.mean_true_bits(),
+                           8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)));
+  line("files", fmt::format("{}, all weights finite", bytes_text(m.files.file_bytes())));
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t l = 0; l < m.layers.size(); ++l) {
+    const model::Footprint f = footprint(m.layers[l]);
+    rows.push_back({std::to_string(l), types_of(m.layers[l]), fmt::format("{:.3f} M", static_cast<double>(f.parameters) / 1e6),
+                    bytes_text(f.bytes), fmt::format("{:.2f}", f.mean_code_bits()), fmt::format("{:.2f}", f.mean_true_bits())});
+  }
+  fmt::print("\n{}", table({"layer", "type", "weights", "size", "code bits", "true bits"}, rows));
+}
+
+}  // namespace
+
+Run add_inspect(CLI::App& app, const Common& common) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
+  app.add_flag("--json", options->json, "Print JSON instead of text");
+  return [options, &common]() -> Result<void> {
+    Threads threads(common.threads);
+    Console console;
+    LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options->model, threads, console));
+    if (options->json) {
+      fmt::print("{}\n", to_json(bundle).dump(2, ' ', false, Json::error_handler_t::replace));
+    } else {
+      print(bundle);
+    }
+    return {};
+  };
+}
+
+}  // namespace lieq::cli

@@ -1,0 +1,62 @@
+/// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage.
+
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lieq/cli/command.h"
+
+namespace {
+
+int report(const std::string& message, int status) {
+  std::fprintf(stderr, "lieq: %s\n", message.c_str());
+  return status;
+}
+
+int run(int argc, char** argv) {
+  using namespace lieq;
+  cli::Common common;
+  CLI::App app{"Layer-wise mixed 2/4-bit quantization of small language models"};
+  app.name("lieq");
+  app.set_version_flag("--version", "lieq " LIEQ_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("-t,--threads", common.threads, "Threads (default: physical cores)")->check(CLI::Range(1, 1024));
+
+  std::vector<std::pair<CLI::App*, cli::Run>> verbs;
+  const auto add = [&](const char* name, const char* what, cli::Run (*make)(CLI::App&, const cli::Common&)) {
+    CLI::App* verb = app.add_subcommand(name, what);
+    verbs.emplace_back(verb, make(*verb, common));
+  };
+  add("inspect", "Show what a model is made of: sizes, widths, tokenizer", cli::add_inspect);
+  add("eval", "Perplexity of one or more models on a text", cli::add_eval);
+  add("run", "Continue a prompt", cli::add_run);
+  add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report(std::string(error.what()) + " (see lieq --help)", 2);
+  }
+  for (const auto& [verb, execute] : verbs) {
+    if (!verb->parsed()) continue;
+    if (const auto result = execute(); !result)
+      return report(result.error().message, result.error().code == ErrorCode::kInvalidArgument ? 2 : 1);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory", 1);
+  } catch (const std::exception& error) {
+    return report(error.what(), 1);
+  }
+}

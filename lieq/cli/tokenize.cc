@@ -1,0 +1,120 @@
+#include <fstream>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "lieq/base/json.h"
+#include "lieq/cli/command.h"
+#include "lieq/cli/console.h"
+#include "lieq/text/tokenizer.h"
+#include "lieq/text/utf8.h"
+
+namespace lieq::cli {
+namespace {
+
+using text::SpecialText;
+using text::SpecialTokens;
+using text::TokenId;
+
+struct Options {
+  std::string model, input;
+  bool jsonl = false, no_special = false, decode = false;
+};
+
+/// One line of input, for error messages.
+struct Line {
+  std::string place;  ///< "FILE: line 3"
+  std::string text;
+};
+
+/// "1 2 3" or, with --jsonl, {"ids": [1, 2, 3]}.
+Result<std::vector<TokenId>> read_ids(const Line& line, const Options& options) {
+  const auto expected = options.jsonl ? "{\"ids\": [...]} with integers" : "token ids separated by blanks";
+  const auto wrong = [&] {
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: found '{}', expected {}", line.place, line.text.substr(0, 60), expected));
+  };
+  std::vector<TokenId> ids;
+  if (options.jsonl) {
+    LIEQ_ASSIGN(const Json json, parse_json(line.text, line.place));
+    const Json* list = Fields(json, line.place).find("ids");
+    if (!list || !list->is_array()) return wrong();
+    for (const Json& id : *list) {
+      if (!id.is_number_integer() || id.get<std::int64_t>() != static_cast<TokenId>(id.get<std::int64_t>())) return wrong();
+      ids.push_back(id.get<TokenId>());
+    }
+    return ids;
+  }
+  std::istringstream stream(line.text);
+  for (std::int64_t id = 0; stream >> id;) {
+    if (id != static_cast<TokenId>(id)) return wrong();
+    ids.push_back(static_cast<TokenId>(id));
+  }
+  if (!stream.eof()) return wrong();
+  return ids;
+}
+
+Result<std::string> decode_line(const text::Tokenizer& tokenizer, const Line& line, const Options& options) {
+  LIEQ_ASSIGN(const auto ids, read_ids(line, options));
+  const auto limit = static_cast<TokenId>(tokenizer.vocab_size());
+  for (const TokenId id : ids) {
+    if (id < 0 || id >= limit)
+      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: token id {}, expected 0 to {}", line.place, id, limit - 1));
+  }
+  const std::string text = tokenizer.decode(ids, options.no_special ? SpecialText::kSkip : SpecialText::kKeep);
+  return options.jsonl ? Json{{"text", text}}.dump() : text;
+}
+
+Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Line& line, const Options& options,
+                                std::size_t& replaced) {
+  text::RepairedText repaired = text::repair_utf8(line.text);
+  replaced += repaired.replaced;
+  std::string text = std::move(repaired.text);
+  if (options.jsonl) {
+    LIEQ_ASSIGN(const Json json, parse_json(text, line.place));
+    const Fields fields(json, line.place);
+    LIEQ_ASSIGN(const auto found, fields.string("text"));
+    if (!found) return fail(ErrorCode::kInvalidFormat, line.place + ": field 'text': missing, expected a string");
+    text = *found;
+  }
+  const auto ids = tokenizer.encode(text, options.no_special ? SpecialTokens::kNone : SpecialTokens::kAdd);
+  return options.jsonl ? Json{{"ids", ids}}.dump() : fmt::format("{}", fmt::join(ids, " "));
+}
+
+Result<void> tokenize(const Options& options) {
+  LIEQ_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::load(options.model));
+  std::ifstream file;
+  const bool from_file = !options.input.empty() && options.input != "-";
+  if (from_file) file.open(options.input, std::ios::binary);
+  if (from_file && !file) return fail(ErrorCode::kNotFound, options.input + ": cannot be read, expected a text file");
+  std::istream& in = from_file ? file : std::cin;
+  const std::string name = from_file ? options.input : "standard input";
+  std::size_t replaced = 0;
+  Line line;
+  for (std::size_t number = 1; std::getline(in, line.text); ++number) {
+    line.place = fmt::format("{}: line {}", name, number);
+    LIEQ_ASSIGN(const std::string out, options.decode ? decode_line(tokenizer, line, options)
+                                                      : encode_line(tokenizer, line, options, replaced));
+    std::fwrite(out.data(), 1, out.size(), stdout);
+    std::fputc('\n', stdout);
+  }
+  if (in.bad()) return fail(ErrorCode::kIo, name + ": cannot be read");
+  if (std::fflush(stdout) != 0) return fail(ErrorCode::kIo, "standard output: cannot be written");
+  if (replaced > 0) Console().warn(fmt::format("{}: {} invalid UTF-8 sequences replaced by U+FFFD", name, replaced));
+  return {};
+}
+
+}  // namespace
+
+Run add_tokenize(CLI::App& app, const Common&) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "A model folder, a .gguf file or a tokenizer.json")->required();
+  app.add_option("FILE", options->input, "Lines to read (default: standard input)");
+  app.add_flag("--jsonl", options->jsonl, "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
+  app.add_flag("--no-special", options->no_special,
+               "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
+  app.add_flag("--decode", options->decode, "From ids to text");
+  return [options] { return tokenize(*options); };
+}
+
+}  // namespace lieq::cli

@@ -1,0 +1,37 @@
+#pragma once
+/// Perplexity over windows of a text, and the distance of several models to the first of them.
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lieq/base/records.h"
+#include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/threads.h"
+#include "lieq/model/forward.h"
+
+namespace lieq::eval {
+
+/// One value per predicted token, in text order.
+struct TokenScores {
+  std::vector<float> nll;  ///< -log p(token), nats
+  std::vector<float> kl;   ///< KL(first model || this one), nats; empty for the first model
+  std::vector<char> top1;  ///< 1 where the arg-max equals the first model's; empty for the first model
+};
+
+/// Scores `ids` in windows of `window` tokens that do not overlap; each starts at position 0, its first token is not
+/// scored, and a last partial window is left out (PAPER section 5; the GPTQ convention). Several windows run as one batch
+/// of about 2048 tokens. All models must share the vocabulary: same vocab_size, same ids.
+/// Cost: one forward pass per model and window; memory: hidden states and 64 MiB of logits per model.
+/// Errors: kInvalidArgument (window < 2, ids shorter than a window, an id or a vocab_size that does not fit);
+/// kNumerical when a model's logits are not finite. Deterministic for any thread count.
+[[nodiscard]] Result<std::vector<TokenScores>> score_windows(std::span<const model::Model* const> models,
+                                                             std::span<const model::TokenId> ids, std::size_t window,
+                                                             Threads& threads, kernels::Compute compute, Sink& sink);
+
+/// Means and standard errors: fills num_tokens, nll, perplexity, perplexity_stderr, kl and top1 of `record`.
+/// The standard error treats tokens as independent: exp(nll) x s / sqrt(n), s the sample deviation of the NLLs.
+void summarise(const TokenScores& scores, EvalRecord& record);
+
+}  // namespace lieq::eval
