@@ -14,7 +14,8 @@ Json to_json(const EvalRecord& record) {
                {"perplexity_stderr", record.perplexity_stderr},
                {"code_bits", record.code_bits},
                {"true_bits", record.true_bits},
-               {"file_bytes", record.file_bytes}};
+               {"file_bytes", record.file_bytes},
+               {"seconds", record.seconds}};
   if (record.kl) json["kl"] = *record.kl;
   if (record.top1) json["top1"] = *record.top1;
   return json;
@@ -34,7 +35,8 @@ Result<EvalRecord> eval_record_from_json(const Json& json, const std::string& pl
   }
   for (auto [key, target] : {std::pair{"nll", &record.nll}, {"perplexity", &record.perplexity},
                              {"perplexity_stderr", &record.perplexity_stderr}, {"code_bits", &record.code_bits},
-                             {"true_bits", &record.true_bits}}) {
+                             {"true_bits", &record.true_bits},
+                             {"seconds", &record.seconds}}) {
     LIEQ_ASSIGN(const auto value, fields.number(key));
     if (!value)
       return fail(ErrorCode::kInvalidFormat, place + ": field '" + key + "': missing, expected a number");

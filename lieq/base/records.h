@@ -25,6 +25,7 @@ struct EvalRecord {
   double code_bits = 0;            ///< bits of the codes alone, per weight of the transformer linears
   double true_bits = 0;            ///< codes, scales, zero points and padding, per weight of the same
   std::uint64_t file_bytes = 0;    ///< bytes of the weight files
+  double seconds = 0;              ///< wall time of scoring; models scored together share it
   std::optional<double> kl;        ///< mean KL(reference || model) in nats per token
   std::optional<double> top1;      ///< share of positions whose arg-max equals the reference's
 };

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <memory>
 
 #include <fmt/format.h>
@@ -29,10 +30,17 @@ struct Group {
   std::vector<std::size_t> members;  ///< indices of models
 };
 
-std::size_t choose_window(const Options& options, const std::vector<eval::Bundle>& bundles) {
-  std::size_t limit = kDefaultWindow;
-  for (const eval::Bundle& bundle : bundles) limit = std::min(limit, bundle.model.config.max_position_embeddings);
-  return options.window == 0 ? limit : options.window;
+Result<std::size_t> choose_window(const Options& options, const std::vector<eval::Bundle>& bundles) {
+  std::size_t window = options.window == 0 ? kDefaultWindow : options.window;
+  for (const eval::Bundle& bundle : bundles) {
+    const std::size_t limit = bundle.model.config.max_position_embeddings;
+    if (window <= limit) continue;
+    if (options.window > 0)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}",
+                                                           window, limit, bundle.model.path.string()));
+    window = limit;
+  }
+  return window;
 }
 
 std::vector<Group> group_by_ids(const std::vector<eval::Bundle>& bundles, const std::string& text, Sink& sink) {
@@ -82,7 +90,8 @@ void print(const std::vector<EvalRecord>& records) {
   }
   fmt::print("{}", table({"model", "code bits", "true bits", "size", "perplexity", "KL", "top-1"}, rows));
   const EvalRecord& first = records.front();
-  fmt::print("\n{}: {} tokens scored in windows of {}, {} arithmetic\n", first.text, first.num_tokens, first.window, first.compute);
+  fmt::print("\n{}: {} tokens scored in windows of {}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens, first.window,
+             first.compute, first.seconds);
 }
 
 /// The last part of a path, without a trailing slash: what tables call a model.
@@ -111,7 +120,7 @@ Result<void> evaluate(const Options& options, const Common& common) {
     LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, console));
     bundles.push_back(std::move(bundle));
   }
-  const std::size_t window = choose_window(options, bundles);
+  LIEQ_ASSIGN(const std::size_t window, choose_window(options, bundles));
   const std::vector<std::string> labels = labels_of(options.models);
   std::vector<EvalRecord> records(bundles.size());
   for (const Group& group : group_by_ids(bundles, text, console)) {
@@ -122,10 +131,13 @@ Result<void> evaluate(const Options& options, const Common& common) {
     if (options.chunks > 0) ids = ids.first(std::min(ids.size(), options.chunks * window));
     std::vector<const model::Model*> models;
     for (const std::size_t m : group.members) models.push_back(&bundles[m].model);
+    const auto start = std::chrono::steady_clock::now();
     LIEQ_ASSIGN(const auto scores, eval::score_windows(models, ids, window, threads, compute, console));
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const std::size_t m = group.members[i];
       records[m] = describe(bundles[m], labels[m], options, window);
+      records[m].seconds = seconds;
       eval::summarise(scores[i], records[m]);
       // Only the first model of all is a reference.
       if (group.members[0] != 0) records[m].kl = records[m].top1 = std::nullopt;

@@ -10,10 +10,7 @@
 
 #include "lieq/base/threads.h"
 #include "lieq/base/view.h"
-#include "lieq/kernels/buffer.h"
-#include "lieq/kernels/linear.h"
-#include "lieq/kernels/rope.h"
-#include "lieq/model/kv_cache.h"
+#include "lieq/model/block.h"
 #include "lieq/model/model.h"
 #include "lieq/model/observer.h"
 
@@ -21,30 +18,15 @@ namespace lieq::model {
 
 using TokenId = std::int32_t;
 
-/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on, or from 0 without a cache.
-struct SequenceSpan {
-  std::size_t tokens = 0;
-  KvCache* cache = nullptr;
-};
-
 /// Scratch of the forward pass: run state, owned by the caller, one per model at a time. Grows to the largest batch seen.
-class RunState {
- public:
-  /// `threads` must outlive this.
-  RunState(const Model& model, Threads& threads, kernels::Compute compute);
+struct RunState {
+  /// `model` and `threads` must outlive this.
+  RunState(const Model& model, Threads& threads, kernels::Compute compute) : block(model.config, threads, compute) {}
 
-  [[nodiscard]] Threads& threads() const { return *threads_; }
-  [[nodiscard]] kernels::Compute compute() const { return compute_; }
+  [[nodiscard]] Threads& threads() const { return block.threads(); }
 
- private:
-  friend void run_block(const Model&, std::size_t, std::span<const SequenceSpan>, MatrixView<float>, RunState&, Observer*);
-  friend void logits(const Model&, MatrixView<const float>, RunState&, MatrixView<float>);
-
-  Threads* threads_;
-  kernels::Compute compute_;
-  kernels::RopeTable rope_;
-  kernels::LinearScratch linear_;
-  kernels::Buffer<float> normed_, q_, k_, v_, attended_, gate_, up_, delta_;
+  BlockState block;
+  kernels::Buffer<float> normed, attended, gated;
 };
 
 /// x[t] = embedding of tokens[t]. Every id lies below vocab_size. x: [tokens, hidden_size].

@@ -177,6 +177,8 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
     return fail(ErrorCode::kNotFound, path.string() + ": no such file or folder, expected a model folder or a .gguf file");
+  if (path.extension() == ".safetensors")
+    return fail(ErrorCode::kUnsupported, path.string() + ": found a .safetensors file, expected the model folder that holds it or a .gguf file");
   Model model;
   model.path = path;
   const bool folder = std::filesystem::is_directory(path, ignored);

@@ -1,0 +1,68 @@
+#pragma once
+/// One transformer block as a chain of steps, each callable alone: quantisation fits a linear to its inputs, then goes
+/// on from there, without running the block again from its start.
+///
+///   normed   = input_layernorm(x)                      norm_rows(layer.input_layernorm)
+///   attended = attention(q(normed), k(normed), v(normed))    attend
+///   x       += o_proj(attended)                        add_linear(kO)
+///   normed   = post_attention_layernorm(x)             norm_rows(layer.post_attention_layernorm)
+///   gated    = silu(gate(normed)) * up(normed)         mlp_gate
+///   x       += down_proj(gated)                        add_linear(kDown)
+
+#include <cstddef>
+#include <span>
+
+#include "lieq/base/threads.h"
+#include "lieq/base/view.h"
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/linear.h"
+#include "lieq/kernels/rope.h"
+#include "lieq/model/kv_cache.h"
+#include "lieq/model/model.h"
+
+namespace lieq::model {
+
+/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on, or from 0 without a cache.
+struct SequenceSpan {
+  std::size_t tokens = 0;
+  KvCache* cache = nullptr;
+};
+
+/// Scratch of the steps: run state, owned by the caller. Grows to the largest batch seen.
+class BlockState {
+ public:
+  /// `config` and `threads` must outlive this.
+  BlockState(const ModelConfig& config, Threads& threads, kernels::Compute compute);
+
+  [[nodiscard]] const ModelConfig& config() const { return *config_; }
+  [[nodiscard]] Threads& threads() const { return *threads_; }
+  [[nodiscard]] kernels::Compute compute() const { return compute_; }
+
+  /// y = x weightᵀ + bias. x: [tokens, in], y: [tokens, out].
+  void apply(const Linear& linear, MatrixView<const float> x, MatrixView<float> y);
+
+  /// attended: [tokens, num_attention_heads x head_dim]; normed: [tokens, hidden_size].
+  /// With a cache, keys and values are written behind its length under number `layer_index`.
+  void attend(const Layer& layer, std::size_t layer_index, std::span<const SequenceSpan> sequences,
+              MatrixView<const float> normed, MatrixView<float> attended);
+
+  /// gated: [tokens, intermediate_size]; normed: [tokens, hidden_size].
+  void mlp_gate(const Layer& layer, MatrixView<const float> normed, MatrixView<float> gated);
+
+  /// x += linear(input). x: [tokens, out].
+  void add_linear(const Linear& linear, MatrixView<const float> input, MatrixView<float> x);
+
+ private:
+  const ModelConfig* config_;
+  Threads* threads_;
+  kernels::Compute compute_;
+  kernels::RopeTable rope_;
+  kernels::LinearScratch linear_;
+  kernels::Buffer<float> q_, k_, v_, up_, delta_;
+};
+
+/// y[t] = RMSNorm of x[t] with `weight` and the model's epsilon. x, y: [tokens, hidden_size]; y may be x.
+void norm_rows(const ModelConfig& config, Threads& threads, MatrixView<const float> x, std::span<const float> weight,
+               MatrixView<float> y);
+
+}  // namespace lieq::model

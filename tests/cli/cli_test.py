@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""Runs the lieq program as a user would: cli_test.py CLASS [unittest options]. Paths come from the environment."""
+
+import json
+import math
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+LIEQ = os.environ["LIEQ"]
+SOURCE = Path(os.environ["LIEQ_SOURCE_DIR"])
+SHARED = Path(os.environ["LIEQ_SHARED_DIR"])
+DEMO = SOURCE / "demo"
+HOSTILE = SOURCE / "tests/data/hostile"
+TINY = SOURCE / "tests/data/tiny-llama"
+TINY_GGUF = SOURCE / "tests/data/tiny-llama.gguf"
+
+
+def lieq(*args, stdin: str | bytes = "") -> subprocess.CompletedProcess:
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run([LIEQ, *map(str, args)], input=data, capture_output=True, timeout=300)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class Case(unittest.TestCase):
+    def succeed(self, *args, stdin: str | bytes = "") -> str:
+        done = lieq(*args, stdin=stdin)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def refuse(self, status: int, *args, stdin: str | bytes = "") -> str:
+        """The one line of a refusal: nothing on standard output, no stack trace."""
+        done = lieq(*args, stdin=stdin)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertEqual(done.stdout, "")
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertTrue(lines[0].startswith("lieq: "), lines[0])
+        return lines[0]
+
+
+class Inspect(Case):
+    def test_demo_as_text(self):
+        text = self.succeed("inspect", DEMO)
+        for part in ("Qwen3ForCausalLM", "12 of hidden_size 256", "byte-level BPE (Qwen2 pattern), 4096 ids", "16.000 true bits"):
+            self.assertIn(part, text)
+
+    def test_json_counts_every_parameter_once(self):
+        info = json.loads(self.succeed("inspect", TINY, "--json"))
+        header = (TINY / "model.safetensors").read_bytes()
+        tensors = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
+        tensors.pop("__metadata__", None)
+        count = sum(math.prod(tensor["shape"]) for tensor in tensors.values())
+        self.assertEqual(info["parameters"], count)
+        self.assertEqual(info["file_bytes"], (TINY / "model.safetensors").stat().st_size)
+
+    def test_gguf_and_folder_agree(self):
+        folder, gguf = (json.loads(self.succeed("inspect", path, "--json")) for path in (TINY, TINY_GGUF))
+        for key in ("architecture", "parameters", "hidden_size", "num_hidden_layers", "vocab_size", "tie_word_embeddings"):
+            self.assertEqual(folder[key], gguf[key], key)
+
+
+class Evaluate(Case):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def evaluate(self, *args) -> list[dict]:
+        output = self.folder / "r.json"
+        self.table = self.succeed("eval", *args, "--output", output)
+        return json.loads(output.read_text())
+
+    def test_demo_perplexity_equals_transformers(self):
+        golden = json.loads((DEMO / "golden.json").read_text())
+        (record,) = self.evaluate(DEMO, "--text", DEMO / "heldout.txt", "--window", golden["window"])
+        self.assertEqual(record["num_tokens"], golden["windows"] * golden["scored_per_window"])
+        self.assertAlmostEqual(record["perplexity"] / golden["perplexity"], 1, delta=1e-5)
+        self.assertAlmostEqual(record["nll"], golden["mean_nll"], delta=1e-5)
+        for field in ("model", "text", "protocol", "window", "perplexity_stderr", "code_bits", "true_bits", "file_bytes"):
+            self.assertIn(field, record)
+        self.assertNotIn("kl", record)
+        self.assertIn(f"{record['perplexity']:.4f}", self.table)
+
+    def test_the_same_model_twice_has_no_distance(self):
+        first, second = self.evaluate(DEMO, str(DEMO) + "/", "--text", DEMO / "heldout.txt", "--window", 128, "--chunks", 8)
+        self.assertEqual(second["kl"], 0)
+        self.assertEqual(second["top1"], 1)
+        self.assertEqual(first["nll"], second["nll"])
+
+    def test_results_do_not_depend_on_threads(self):
+        args = (DEMO, "--text", DEMO / "heldout.txt", "--window", 200, "--chunks", 5)
+        one, two = (self.evaluate(*args, "--threads", n)[0] for n in (1, 2))
+        one.pop("seconds"), two.pop("seconds")
+        self.assertEqual(one, two)
+
+    def test_brain_float_is_close_but_not_equal(self):
+        args = (DEMO, "--text", DEMO / "heldout.txt", "--window", 512, "--chunks", 4)
+        exact, rounded = self.evaluate(*args)[0], self.evaluate(*args, "--compute", "bf16")[0]
+        self.assertNotEqual(exact["nll"], rounded["nll"])
+        self.assertAlmostEqual(exact["nll"], rounded["nll"], delta=0.01)
+
+    def test_wikitext_perplexity_of_a_golden_model(self):
+        golden = SHARED / "golden/models/qwen3_tied_f16"
+        if not golden.exists():
+            self.skipTest(f"needs {golden}")
+        gguf = SHARED / "golden/gguf/qwen3_tied_f16.Q8_0.gguf"
+        records = self.evaluate(golden, gguf, "--text", SHARED / "golden/models/eval.txt", "--window", 256, "--chunks", 4)
+        self.assertGreater(records[1]["kl"], 0)
+        self.assertLess(records[1]["kl"], 0.01)
+        self.assertGreater(records[1]["top1"], 0.9)
+        self.assertEqual(records[1]["true_bits"], 8.5)
+
+    def test_jsonl_documents(self):
+        text = self.folder / "t.jsonl"
+        text.write_text("".join(json.dumps({"body": "In the beginning was the Word. " * 20}) + "\n" for _ in range(3)))
+        (record,) = self.evaluate(DEMO, "--text", text, "--field", "body", "--window", 64)
+        self.assertGreater(record["num_tokens"], 100)
+        self.assertIn("'text'", self.refuse(1, "eval", DEMO, "--text", text, "--window", 64))
+
+    def test_short_and_empty_texts_are_refused(self):
+        text = self.folder / "t.txt"
+        text.write_text("too short")
+        line = self.refuse(2, "eval", DEMO, "--text", text, "--output", self.folder / "out.json")
+        self.assertIn("t.txt", line)
+        self.assertIn("expected at least one window of", line)
+        text.write_text("")
+        self.assertIn("t.txt", self.refuse(1, "eval", DEMO, "--text", text, "--output", self.folder / "out.json"))
+        self.assertFalse((self.folder / "out.json").exists())
+
+    def test_invalid_utf8_is_replaced_and_counted(self):
+        text = self.folder / "t.txt"
+        text.write_bytes(b"In the beginning \xff\xfe was the Word. " * 30)
+        done = lieq("eval", DEMO, "--text", text, "--window", 64)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("60 invalid UTF-8 sequences replaced", done.stderr)
+
+    def test_a_window_beyond_the_context_is_refused(self):
+        line = self.refuse(2, "eval", DEMO, "--text", DEMO / "heldout.txt", "--window", 100000)
+        self.assertIn("max_position_embeddings = 1024", line)
+
+    def test_an_output_that_cannot_be_written_is_an_error(self):
+        done = lieq("eval", DEMO, "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 1, "--output", self.folder / "no/r.json")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no/r.json", done.stderr.splitlines()[-1])
+
+
+class Generate(Case):
+    def test_greedy_text_equals_transformers(self):
+        golden = json.loads((DEMO / "golden.json").read_text())
+        for run in golden["greedy"]:
+            if run["min_margin"] < 1e-3:
+                continue  # too close to call for two float32 implementations
+            text = self.succeed("run", DEMO, "-p", run["prompt"], "-n", len(run["ids"]), "--temp", 0, "--ignore-eos")
+            self.assertEqual(text, run["prompt"] + run["text"] + "\n")
+
+    def test_sampling_repeats_with_its_seed(self):
+        texts = [self.succeed("run", DEMO, "-p", "And", "-n", 20, "--temp", 1, "--seed", seed) for seed in (1, 1, 2)]
+        self.assertEqual(texts[0], texts[1])
+        self.assertNotEqual(texts[0], texts[2])
+
+    def test_the_context_limit_is_named(self):
+        self.assertIn("max_position_embeddings", self.refuse_run("-n", 100000))
+
+    def refuse_run(self, *args) -> str:
+        done = lieq("run", DEMO, "-p", "And", *args)
+        self.assertEqual(done.returncode, 2)
+        return done.stderr
+
+    def test_an_empty_prompt_is_refused(self):
+        done = lieq("run", DEMO, "-p", "")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("prompt", done.stderr)
+
+
+class Tokenize(Case):
+    TEXTS = ["In the beginning God created the heaven and the earth.", "", "  two  blanks ", "naïve 12345 — ünïcödé 😀", "a\tb"]
+
+    def test_lines_go_there_and_back(self):
+        for model in (DEMO, DEMO / "tokenizer.json", TINY_GGUF):
+            ids = self.succeed("tokenize", model, "--no-special", stdin="".join(t + "\n" for t in self.TEXTS))
+            self.assertEqual(len(ids.splitlines()), len(self.TEXTS))
+            back = self.succeed("tokenize", model, "--decode", stdin=ids)
+            self.assertEqual(back.splitlines(), self.TEXTS)
+
+    def test_jsonl_goes_there_and_back(self):
+        texts = [*self.TEXTS, "line\nbreaks\r\nand \u2028 separators"]
+        lines = "".join(json.dumps({"text": t}) + "\n" for t in texts)
+        ids = self.succeed("tokenize", DEMO, "--jsonl", stdin=lines)
+        self.assertTrue(all(isinstance(i, int) for i in json.loads(ids.splitlines()[0])["ids"]))
+        back = self.succeed("tokenize", DEMO, "--jsonl", "--decode", stdin=ids)
+        self.assertEqual([json.loads(line)["text"] for line in back.split("\n") if line], texts)
+
+    def test_golden_ids(self):
+        golden = SHARED / "golden/models/llama_gqa_untied_f32"
+        strings = SHARED / "golden/tokenizers/strings.jsonl"
+        if not strings.exists():
+            self.skipTest(f"needs {strings}")
+        texts = {json.loads(line)["i"]: json.loads(line)["text"] for line in strings.read_text().splitlines()}
+        expected = [json.loads(line) for line in (golden / "encode.jsonl").read_text().splitlines()]
+        lines = "".join(json.dumps({"text": texts[e["i"]]}) + "\n" for e in expected)
+        for option, pick in (((), lambda e: e["ids_special"] or e["ids"]), (("--no-special",), lambda e: e["ids"])):
+            got = self.succeed("tokenize", golden, "--jsonl", *option, stdin=lines).splitlines()
+            self.assertEqual([json.loads(line)["ids"] for line in got], [pick(e) for e in expected])
+
+    def test_bad_lines_are_named(self):
+        for args, stdin, parts in (
+            (("--decode",), "1 2\n3 x\n", ("line 2", "'3 x'")),
+            (("--decode",), "4096\n", ("line 1", "4096")),
+            (("--decode", "--jsonl"), '{"id": [1]}\n', ("line 1", "ids")),
+            (("--jsonl",), '{"text": 7}\n', ("line 1", "'text'", "expected a string")),
+            (("--jsonl",), "not json\n", ("line 1", "not valid JSON")),
+        ):
+            done = lieq("tokenize", DEMO, *args, stdin=stdin)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            for part in parts:
+                self.assertIn(part, done.stderr)
+
+    def test_invalid_utf8_is_replaced_and_counted(self):
+        done = lieq("tokenize", DEMO, stdin=b"a\xffb\n")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("1 invalid UTF-8 sequence", done.stderr)
+
+
+class BadInput(Case):
+    """Every hostile file gives its one line through the program too."""
+
+    def test_hostile_models(self):
+        expected = json.loads((HOSTILE / "expected.json").read_text())
+        self.assertGreaterEqual(len(expected), 25)
+        for name, case in expected.items():
+            if case["via"] == "safetensors":
+                continue  # single files are no models; the io tests read them
+            model = HOSTILE / name
+            if case["via"] == "folder":  # shards without a config.json: lend them one
+                with tempfile.TemporaryDirectory() as folder:
+                    for file in {file.name: file for file in [TINY / "config.json", *model.iterdir()]}.values():
+                        (Path(folder) / file.name).symlink_to(file)
+                    line = self.refuse(1, "inspect", folder)
+                    parts = [part for part in case["error"] if not part.startswith(name)]
+            else:
+                status = 2 if name.startswith("gguf_split_later") else 1  # naming the wrong part is wrong usage
+                line, parts = self.refuse(status, "inspect", model), case["error"]
+            for part in parts:
+                self.assertIn(part, line, name)
+
+    def test_the_models_they_were_made_from_are_good(self):
+        for model in (TINY, TINY_GGUF):
+            self.succeed("inspect", model)
+
+    def test_missing_and_wrong_paths(self):
+        self.assertIn("no such file or folder", self.refuse(1, "inspect", "nowhere"))
+        self.assertIn("expected the model folder", self.refuse(1, "inspect", TINY / "model.safetensors"))
+        self.assertIn("README.md", self.refuse(1, "inspect", SOURCE / "README.md"))
+        self.assertIn("nowhere.txt", self.refuse(1, "eval", DEMO, "--text", "nowhere.txt"))
+
+
+class Usage(Case):
+    def test_wrong_usage_is_status_2(self):
+        for args in ((), ("inspect",), ("nonsense",), ("eval", DEMO), ("run", DEMO), ("eval", DEMO, "--text", "x", "--compute", "fp8"),
+                     ("inspect", DEMO, "--threads", "0"), ("eval", DEMO, "--text", "x", "--window", "one")):
+            self.refuse(2, *args)
+
+    def test_help_and_version(self):
+        self.assertIn("inspect", self.succeed("--help"))
+        for verb in ("inspect", "eval", "run", "tokenize"):
+            self.assertIn("MODEL", self.succeed(verb, "--help"))
+        self.assertRegex(self.succeed("--version"), r"^lieq \d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()
