@@ -8,6 +8,7 @@ find_dependency(Threads)
 find_dependency(OpenMP)
 find_dependency(PkgConfig)
 pkg_check_modules(LIEQ_PCRE2 REQUIRED IMPORTED_TARGET GLOBAL libpcre2-8)
+pkg_check_modules(LIEQ_XXHASH REQUIRED IMPORTED_TARGET GLOBAL libxxhash)
 pkg_check_modules(LIEQ_UTF8PROC REQUIRED IMPORTED_TARGET GLOBAL libutf8proc)
 
 # Debian's dnnl-config.cmake asks for OpenCL's development files, which the CPU engine does not need.

@@ -35,7 +35,19 @@ enum class DType {
 /// float32 to bfloat16 bits, round to nearest even; NaN stays NaN.
 [[nodiscard]] std::uint16_t float_to_bf16(float value);
 /// IEEE half-precision bits to float32: exact, subnormals included.
-[[nodiscard]] float f16_to_float(std::uint16_t bits);
+[[nodiscard]] inline float f16_to_float(std::uint16_t bits) {
+  // Masks instead of branches, so that loops over it vectorise; and no float32 subnormal on the way,
+  // which would be slow, and zero under flush-to-zero.
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000) << 16;
+  const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7FFF) << 13;
+  const std::uint32_t exponent = shifted >> 23;
+  const std::uint32_t is_subnormal = 0U - static_cast<std::uint32_t>(exponent == 0);  // all ones, or 0
+  const std::uint32_t is_special = 0U - static_cast<std::uint32_t>(exponent == 31);   // infinity, NaN
+  const std::uint32_t normal = shifted + (112U << 23) + (is_special & (112U << 23));  // bias 15 -> 127, 31 -> 255
+  // Exponent 0: 2^-14 x 1.mantissa, less 2^-14, is exact.
+  const auto subnormal = std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted | (113U << 23)) - 0x1p-14F);
+  return std::bit_cast<float>(sign | (is_subnormal & subnormal) | (~is_subnormal & normal));
+}
 /// float32 to IEEE half-precision bits, round to nearest even; overflow gives infinity.
 [[nodiscard]] std::uint16_t float_to_f16(float value);
 

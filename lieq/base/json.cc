@@ -5,14 +5,16 @@
 #include <sstream>
 #include <utility>
 
+#include "lieq/base/message.h"
+
 namespace lieq {
 namespace {
 
-/// nlohmann's own message without its "[json.exception...]" head.
+/// nlohmann's own message without its "[json.exception...]" head. It quotes what it read last: that may be long.
 std::string reason(const nlohmann::json::exception& error) {
   const std::string text = error.what();
   const std::size_t end = text.find("] ");
-  return end == std::string::npos ? text : text.substr(end + 2);
+  return printable(end == std::string::npos ? text : text.substr(end + 2), 200);
 }
 
 }  // namespace
@@ -30,7 +32,8 @@ Result<Json> parse_json(std::string_view text, const std::string& place, Duplica
   try {
     Json value = duplicates == DuplicateKeys::kRefuse ? Json::parse(text.begin(), text.end(), watch)
                                                       : Json::parse(text.begin(), text.end());
-    if (twice) return fail(ErrorCode::kInvalidFormat, place + ": key '" + *twice + "' appears twice, expected once");
+    if (twice)
+      return fail(ErrorCode::kInvalidFormat, place + ": key " + in_quotes(*twice) + " appears twice, expected once");
     return value;
   } catch (const nlohmann::json::exception& error) {
     return fail(ErrorCode::kInvalidFormat, place + ": not valid JSON: " + reason(error));
@@ -41,9 +44,11 @@ Result<Json> read_json(const std::filesystem::path& file, DuplicateKeys duplicat
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return fail(ErrorCode::kNotFound, file.string() + ": no such file");
   std::ifstream stream(file, std::ios::binary);
+  stream.peek();  // a folder opens like a file, and only reading fails
   std::ostringstream text;
   text << stream.rdbuf();
-  if (!stream) return fail(ErrorCode::kIo, file.string() + ": cannot be read");
+  if (!stream.is_open() || stream.bad())
+    return fail(ErrorCode::kIo, file.string() + ": cannot be read");
   return parse_json(text.view(), file.string(), duplicates);
 }
 

@@ -16,6 +16,7 @@ enum class ErrorCode {
   kUnsupported,      ///< well-formed, but not something this program handles
   kIo,               ///< the operating system refused
   kNumerical,        ///< NaN, infinity or a singular matrix
+  kCollapsed,        ///< the result was made, but its quality gate says it is broken (exit status 3)
 };
 
 /// message: one line naming the place, what was found, what was expected.

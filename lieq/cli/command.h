@@ -19,6 +19,9 @@ struct Common {
 using Run = std::function<Result<void>()>;
 [[nodiscard]] Run add_inspect(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_tokenize(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_diagnose(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_allocate(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_quantize(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_eval(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_run(CLI::App& app, const Common& common);
 

@@ -6,7 +6,7 @@
 #include "lieq/base/records.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
-#include "lieq/cli/table.h"
+#include "lieq/cli/eval_table.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/perplexity.h"
 #include "lieq/io/atomic_file.h"
@@ -65,33 +65,20 @@ std::vector<Group> group_by_ids(const std::vector<eval::Bundle>& bundles, const 
 }
 
 EvalRecord describe(const eval::Bundle& bundle, const std::string& label, const Options& options, std::size_t window) {
-  const model::Footprint linears = linears_footprint(bundle.model);
   EvalRecord record;
+  describe_model(bundle.model, record);
   record.model = label;
   record.text = options.text;
   record.protocol = options.rows ? "gptq" : "windows";
   record.compute = options.compute;
   record.window = window;
-  record.code_bits = linears.mean_code_bits();
-  record.true_bits = linears.mean_true_bits();
-  record.file_bytes = bundle.model.files.file_bytes();
   return record;
 }
 
 void print(const std::vector<EvalRecord>& records) {
-  std::vector<std::vector<std::string>> rows;
-  const auto number = [](const std::optional<double>& value, const char* format) {
-    return value ? fmt::format(fmt::runtime(format), *value) : std::string("-");
-  };
-  for (const EvalRecord& r : records) {
-    rows.push_back({r.model, fmt::format("{:.2f}", r.code_bits), fmt::format("{:.2f}", r.true_bits), bytes_text(r.file_bytes),
-                    fmt::format("{:.4f} ± {:.4f}", r.perplexity, r.perplexity_stderr), number(r.kl, "{:.5f}"),
-                    r.top1 ? fmt::format("{:.2f} %", 100 * *r.top1) : "-"});
-  }
-  fmt::print("{}", table({"model", "code bits", "true bits", "size", "perplexity", "KL", "top-1"}, rows));
   const EvalRecord& first = records.front();
-  fmt::print("\n{}: {} tokens scored in windows of {}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens, first.window,
-             first.compute, first.seconds);
+  fmt::print("{}\n{}: {} tokens scored in windows of {}, {} arithmetic, {:.1f} s\n", eval_table(records), first.text,
+             first.num_tokens, first.window, first.compute, first.seconds);
 }
 
 /// The last part of a path, without a trailing slash: what tables call a model.

@@ -18,7 +18,7 @@ struct Options {
 /// "Q4_1", or "Q4_1 + Q6_K" where the linears of a layer differ.
 std::string types_of(const model::Layer& layer) {
   std::map<std::string, std::size_t> types;
-  for (const model::Linear& linear : layer.linears) types[std::string(name(linear.weight.type))] += 1;
+  for (const model::Linear& linear : layer.linears) types[linear.weight.format()] += 1;
   std::string text;
   for (const auto& [type, count] : types) text += (text.empty() ? "" : " + ") + type;
   return text;
@@ -70,8 +70,8 @@ void print(const eval::Bundle& bundle) {
                                 c.head_dim, c.qkv_bias ? ", q/k/v bias" : "", c.qk_norm ? ", q/k norm" : ""));
   line("rope", rope_text(c.rope));
   line("context", fmt::format("{} tokens", c.max_position_embeddings));
-  line("embedding", fmt::format("{} x {}, {}, head {}", c.vocab_size, c.hidden_size, name(m.embed_tokens.type),
-                                c.tie_word_embeddings ? "tied" : fmt::format("untied, {}", name(m.lm_head.type))));
+  line("embedding", fmt::format("{} x {}, {}, head {}", c.vocab_size, c.hidden_size, m.embed_tokens.format(),
+                                c.tie_word_embeddings ? "tied" : fmt::format("untied, {}", m.lm_head.format())));
   line("tokenizer", fmt::format("{}, {} ids", bundle.tokenizer.kind(), bundle.tokenizer.vocab_size()));
   line("bits", fmt::format("{:.3f} code bits, {:.3f} true bits per weight of the linears; {:.3f} file bits per parameter",
                            linears.mean_code_bits(), linears.mean_true_bits(),

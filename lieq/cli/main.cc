@@ -1,4 +1,4 @@
-/// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage.
+/// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage, 3 made but broken.
 
 #include <cstdio>
 #include <exception>
@@ -13,6 +13,11 @@ namespace {
 int report(const std::string& message, int status) {
   std::fprintf(stderr, "lieq: %s\n", message.c_str());
   return status;
+}
+
+int status_of(lieq::ErrorCode code) {
+  if (code == lieq::ErrorCode::kInvalidArgument) return 2;
+  return code == lieq::ErrorCode::kCollapsed ? 3 : 1;
 }
 
 int run(int argc, char** argv) {
@@ -31,6 +36,9 @@ int run(int argc, char** argv) {
     verbs.emplace_back(verb, make(*verb, common));
   };
   add("inspect", "Show what a model is made of: sizes, widths, tokenizer", cli::add_inspect);
+  add("diagnose", "Score how much each layer matters", cli::add_diagnose);
+  add("allocate", "Give each layer its bits, within a budget", cli::add_allocate);
+  add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
   add("run", "Continue a prompt", cli::add_run);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
@@ -43,8 +51,7 @@ int run(int argc, char** argv) {
   }
   for (const auto& [verb, execute] : verbs) {
     if (!verb->parsed()) continue;
-    if (const auto result = execute(); !result)
-      return report(result.error().message, result.error().code == ErrorCode::kInvalidArgument ? 2 : 1);
+    if (const auto result = execute(); !result) return report(result.error().message, status_of(result.error().code));
   }
   return 0;
 }

@@ -10,8 +10,8 @@ Result<Bundle> Bundle::load(const std::filesystem::path& path, Threads& threads,
   // A padded embedding has more rows than the tokenizer has ids; the reverse would read past its end.
   if (tokenizer.vocab_size() > model.config.vocab_size)
     return fail(ErrorCode::kInvalidFormat,
-                fmt::format("{}: tokenizer: found ids up to {}, expected fewer than vocab_size = {} (rows of the embedding)",
-                            path.string(), tokenizer.vocab_size() - 1, model.config.vocab_size));
+                fmt::format("{}: tokenizer: found {} ids, expected at most vocab_size = {} (rows of the embedding)",
+                            path.string(), tokenizer.vocab_size(), model.config.vocab_size));
   return Bundle{std::move(model), std::move(tokenizer)};
 }
 

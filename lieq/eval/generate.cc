@@ -7,25 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "lieq/eval/sample.h"
 #include "lieq/kernels/softmax.h"
 
 namespace lieq::eval {
 namespace {
 
 using model::TokenId;
-
-std::size_t pick(std::span<float> logits, const GenerateOptions& options, std::mt19937_64& random) {
-  if (options.temperature <= 0) return kernels::arg_max(logits);
-  for (float& value : logits) value = static_cast<float>(static_cast<double>(value) / options.temperature);
-  const double log_sum = kernels::log_sum_exp(logits);
-  // 53 random bits as a fraction: the standard distributions differ between libraries, this does not.
-  double left = static_cast<double>(random() >> 11) * 0x1p-53;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    left -= std::exp(static_cast<double>(logits[i]) - log_sum);
-    if (left < 0) return i;
-  }
-  return kernels::arg_max(logits);  // rounding left a sliver
-}
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -57,7 +45,7 @@ Result<Generation> generate(const model::Model& model, std::span<const TokenId> 
     if (!std::isfinite(kernels::log_sum_exp(row.row(0))))
       return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
                                                      model.path.string(), cache.length() - 1));
-    const auto token = static_cast<TokenId>(pick(row.row(0), options, random));
+    const auto token = static_cast<TokenId>(pick_token(row.row(0), options.temperature, random));
     if (options.stop_at_eos && std::ranges::count(model.config.eos_token_id, static_cast<std::uint64_t>(token)) > 0) {
       generation.stopped = true;
       break;

@@ -6,10 +6,12 @@
 /// and do not overlap, row lengths are whole numbers of blocks. Zero-copy.
 /// Non-goals: versions 1 and 2, big-endian files, writing (save/).
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -43,7 +45,13 @@ struct Gguf {
 };
 
 /// Opens `file`; of a split set (…-00001-of-00003.gguf) the first file is named and all are opened.
-/// Errors: kNotFound (also a missing part), kIo, kInvalidFormat, kUnsupported (version, tensor type).
+/// Metadata are those of the first file.
+/// Errors: kNotFound (also a missing part), kIo, kInvalidFormat, kUnsupported (version, tensor type),
+/// kInvalidArgument (a later part of a split set).
 [[nodiscard]] Result<Gguf> open_gguf(const std::filesystem::path& file);
+
+/// The proof behind it, over the bytes of one file, which must outlive the result. `place` opens each message.
+/// A part of a split set is read like any other file.
+[[nodiscard]] Result<Gguf> parse_gguf(std::span<const std::byte> bytes, const std::string& place);
 
 }  // namespace lieq::io

@@ -14,7 +14,7 @@ namespace lieq::io {
 /// A whole file mapped read-only. Copies share the mapping, which lives as long as the last copy.
 class MappedFile {
  public:
-  /// Errors: kNotFound, kIo (a folder, no permission), kInvalidFormat (an empty file).
+  /// Errors: kNotFound, kIo (a folder, no permission), kInvalidFormat (an empty file, a Git LFS pointer).
   [[nodiscard]] static Result<MappedFile> open(const std::filesystem::path& path);
 
   [[nodiscard]] std::span<const std::byte> bytes() const;

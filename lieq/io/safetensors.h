@@ -6,18 +6,25 @@
 /// index present and every indexed tensor in the shard the index names. Zero-copy.
 /// Non-goals: writing (save/), dtypes the format does not list.
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
+#include <string>
 
 #include "lieq/base/result.h"
 #include "lieq/io/tensors.h"
 
 namespace lieq::io {
 
-/// Opens one .safetensors file. Errors: kNotFound, kIo, kInvalidFormat; each names file, tensor, found, expected.
+/// Opens one .safetensors file.
+/// Errors: kNotFound, kIo, kInvalidFormat, kUnsupported (dtype); each names file, tensor, found, expected.
 [[nodiscard]] Result<TensorSet> open_safetensors(const std::filesystem::path& file);
 
 /// Opens `folder`/model.safetensors.index.json with all its shards, or else `folder`/model.safetensors.
 /// Shard names with a path separator are refused. Errors: as open_safetensors.
 [[nodiscard]] Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder);
+
+/// The proof behind both, over the bytes of one file, which must outlive the result. `place` opens each message.
+[[nodiscard]] Result<TensorSet> parse_safetensors(std::span<const std::byte> bytes, const std::string& place);
 
 }  // namespace lieq::io

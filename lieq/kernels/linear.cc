@@ -23,10 +23,10 @@ void round_row(float* row, std::size_t count) {
 
 /// Float32 rows that can be multiplied where they lie in the file.
 bool is_plain_float(const pack::StoredMatrix& w) {
-  return w.type == DType::kF32 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % alignof(float) == 0;
+  return !w.packed && w.type == DType::kF32 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % alignof(float) == 0;
 }
 bool is_plain_bf16(const pack::StoredMatrix& w) {
-  return w.type == DType::kBF16 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % 2 == 0;
+  return !w.packed && w.type == DType::kBF16 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % 2 == 0;
 }
 
 /// Calls decode(row in slab, scratch index) for all rows of a slab.
@@ -104,7 +104,11 @@ void few_tokens(Threads& threads, const pack::StoredMatrix& w, MatrixView<const 
 }  // namespace
 
 void decode_row(const pack::StoredMatrix& weight, std::size_t i, float* target) {
-  dequantize(weight.type, weight.row(i), weight.cols, target);
+  if (weight.packed) {
+    weight.packed->decode_row(i, target);
+  } else {
+    dequantize(weight.type, weight.row(i), weight.cols, target);
+  }
 }
 
 std::size_t slab_rows(std::size_t cols) {

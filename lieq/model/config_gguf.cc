@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lieq/model/config.h"
+#include "lieq/base/message.h"
 #include "lieq/model/config_check.h"
 #include "lieq/pack/decode.h"
 
@@ -20,7 +21,7 @@ Result<const Architecture*> find_architecture(const io::Gguf& gguf) {
     if (*found == one.model_type) return &one;
     known += (known.empty() ? "" : ", ") + std::string(one.model_type);
   }
-  return unsupported(gguf.file, "general.architecture", fmt::format("'{}'", *found), "one of " + known);
+  return unsupported(gguf.file, "general.architecture", in_quotes(*found), "one of " + known);
 }
 
 /// Reads "{architecture}.NAME" keys.
@@ -62,7 +63,7 @@ Result<RopeConfig> read_rope(const io::Gguf& gguf, const Keys& keys, std::size_t
     rope.type = RopeType::kLinear;
     LIEQ_ASSIGN(rope.factor, keys.positive("rope.scaling.factor", 1));
   } else if (type && *type != "none") {
-    return unsupported(gguf.file, keys.key("rope.scaling.type"), fmt::format("'{}'", *type), "one of none, linear");
+    return unsupported(gguf.file, keys.key("rope.scaling.type"), in_quotes(*type), "one of none, linear");
   }
   const io::Tensor* divisors = gguf.tensors.find("rope_freqs.weight");
   if (!divisors) return rope;

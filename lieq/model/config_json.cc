@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lieq/model/config.h"
+#include "lieq/base/message.h"
 #include "lieq/model/config_check.h"
 
 namespace lieq::model {
@@ -28,7 +29,7 @@ Result<const Architecture*> find_architecture(const Json& json, const std::strin
     if (found == one.hf_name || (field == "model_type" && found == one.model_type)) return &one;
     known += (known.empty() ? "" : ", ") + std::string(one.hf_name);
   }
-  return unsupported(place, field, "'" + found + "'", "one of " + known);
+  return unsupported(place, field, in_quotes(found), "one of " + known);
 }
 
 Result<double> positive(const Fields& fields, const std::string& key, std::optional<double> fallback) {
@@ -74,7 +75,7 @@ Result<RopeConfig> read_rope(const Fields& config) {
                   fmt::format("{}: field 'high_freq_factor': found {}, expected more than low_freq_factor = {}",
                               fields.place(), rope.high_freq_factor, rope.low_freq_factor));
   } else {
-    return unsupported(fields.place(), "rope_type", "'" + *type + "'", "one of default, linear, llama3");
+    return unsupported(fields.place(), "rope_type", in_quotes(*type), "one of default, linear, llama3");
   }
   return rope;
 }
@@ -82,18 +83,12 @@ Result<RopeConfig> read_rope(const Fields& config) {
 /// Features that change the arithmetic and that this version does not run are refused, never ignored.
 Result<void> refuse_unsupported(const Fields& fields) {
   LIEQ_ASSIGN(const auto act, fields.string("hidden_act"));
-  if (act && *act != "silu") return unsupported(fields.place(), "hidden_act", "'" + *act + "'", "'silu'");
+  if (act && *act != "silu") return unsupported(fields.place(), "hidden_act", in_quotes(*act), "'silu'");
   LIEQ_ASSIGN(const auto sliding, fields.boolean("use_sliding_window"));
   if (sliding.value_or(false)) return unsupported(fields.place(), "use_sliding_window", "true", "false");
   LIEQ_ASSIGN(const auto partial, fields.number("partial_rotary_factor"));
   if (partial.value_or(1) != 1)
     return unsupported(fields.place(), "partial_rotary_factor", fmt::format("{}", *partial), "1");
-  if (const Json* quantized = fields.find("quantization_config")) {
-    const Fields inner(*quantized, fields.place());
-    LIEQ_ASSIGN(const auto method, inner.string("quant_method"));
-    return unsupported(fields.place(), "quantization_config", "method '" + method.value_or("?") + "'",
-                       "a model with F32, F16 or BF16 weights");
-  }
   return {};
 }
 

@@ -6,7 +6,9 @@
 
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
+#include "lieq/model/gptq_tensors.h"
 #include "lieq/model/model.h"
+#include "lieq/model/quantization_config.h"
 #include "lieq/pack/decode.h"
 #include "lieq/pack/finite.h"
 
@@ -18,7 +20,9 @@ enum class Format { kSafetensors, kGguf };
 /// Takes the tensors of the table out of an opened file set and puts them into a Model.
 class Loader {
  public:
-  Loader(Model& model, Format format) : model_(model), format_(format) {
+  /// `quantization`: of a GPTQ folder, otherwise nothing.
+  Loader(Model& model, Format format, std::optional<QuantizationConfig> quantization)
+      : model_(model), format_(format), quantization_(std::move(quantization)) {
     for (const Architecture& one : architectures())
       if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
   }
@@ -37,6 +41,10 @@ class Loader {
  private:
   Result<void> take(const TensorSpec& spec, std::size_t l) {
     const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
+    if (spec.role == Role::kLinear && quantization_) {
+      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
+      if (const auto widths = quantization_->find(module)) return take_quantized(spec, l, module, *widths);
+    }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
     if (!spec.required) {
@@ -62,6 +70,20 @@ class Loader {
     return {};
   }
 
+  /// Reads the GPTQ tensors of `module` into packed rows.
+  Result<void> take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module,
+                              const LinearQuantization& widths) {
+    LIEQ_ASSIGN(const pack::QuantizedMatrix matrix,
+                read_gptq(model_.files, module, spec.shape, widths, quantization_->zero_format(), model_.path.string()));
+    for (const char* part : kGptqParts) used_.insert(module + part);
+    pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
+    weight.name = module;
+    weight.rows = matrix.rows;
+    weight.cols = matrix.cols;
+    weight.packed = std::make_shared<const pack::PackedRows>(matrix);
+    return {};
+  }
+
   void store(const TensorSpec& spec, std::size_t l, const io::Tensor& tensor) {
     switch (spec.role) {
       case Role::kEmbedding: model_.embed_tokens = matrix(tensor); return;
@@ -72,13 +94,13 @@ class Loader {
       case Role::kQNorm: model_.layers[l].q_norm = vector(tensor); return;
       case Role::kKNorm: model_.layers[l].k_norm = vector(tensor); return;
       case Role::kLinear: {
-        pack::StoredMatrix& weight = model_.layers[l].linears[static_cast<std::size_t>(spec.linear)].weight;
+        pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
         weight = matrix(tensor);
         if (is_rotated(spec)) weight.interleaved_head_dim = model_.config.head_dim;
         return;
       }
       case Role::kBias: {
-        std::vector<float>& bias = model_.layers[l].linears[static_cast<std::size_t>(spec.linear)].bias;
+        std::vector<float>& bias = model_.layers[l].linear(spec.linear).bias;
         bias = vector(tensor);
         if (is_rotated(spec)) bias = halves_from_pairs(bias);
         return;
@@ -101,7 +123,7 @@ class Loader {
   }
 
   static pack::StoredMatrix matrix(const io::Tensor& tensor) {
-    return {tensor.name, tensor.type, tensor.shape[0], tensor.shape[1], tensor.data.data(), 0};
+    return {tensor.name, tensor.type, tensor.shape[0], tensor.shape[1], tensor.data.data(), 0, nullptr};
   }
 
   static std::vector<float> vector(const io::Tensor& tensor) {
@@ -112,6 +134,7 @@ class Loader {
 
   Model& model_;
   Format format_;
+  std::optional<QuantizationConfig> quantization_;
   bool interleaved_ = false;
   std::set<std::string> used_;
 };
@@ -181,6 +204,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     return fail(ErrorCode::kUnsupported, path.string() + ": found a .safetensors file, expected the model folder that holds it or a .gguf file");
   Model model;
   model.path = path;
+  std::optional<QuantizationConfig> quantization;
   const bool folder = std::filesystem::is_directory(path, ignored);
   if (folder) {
     model.format = "safetensors";
@@ -188,6 +212,8 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(const Json json, read_json(file));
     LIEQ_ASSIGN(model.config, config_from_json(json, file.string()));
     LIEQ_TRY(read_generation_config(path, model.config));
+    LIEQ_ASSIGN(quantization, QuantizationConfig::read(file));
+    if (quantization) model.format = "GPTQ";
     LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path));
   } else {
     model.format = "GGUF";
@@ -195,7 +221,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
     model.files = std::move(gguf.tensors);
   }
-  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf);
+  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load());
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);

@@ -5,7 +5,7 @@ namespace lieq::model {
 void Footprint::add(const pack::StoredMatrix& matrix) {
   parameters += matrix.rows * matrix.cols;
   bytes += matrix.bytes();
-  code_bits += lieq::code_bits(matrix.type) * static_cast<double>(matrix.rows * matrix.cols);
+  code_bits += matrix.code_bits() * static_cast<double>(matrix.rows * matrix.cols);
 }
 
 void Footprint::add(const Footprint& other) {

@@ -29,11 +29,12 @@ struct Layer {
   std::array<Linear, kLinearsPerLayer> linears;
 
   [[nodiscard]] const Linear& linear(LinearKind kind) const { return linears[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] Linear& linear(LinearKind kind) { return linears[static_cast<std::size_t>(kind)]; }
 };
 
 struct Model {
   std::filesystem::path path;
-  std::string format;  ///< "safetensors" or "GGUF"
+  std::string format;  ///< "safetensors", "GPTQ" (safetensors with packed linears) or "GGUF"
   ModelConfig config;
   pack::StoredMatrix embed_tokens;  ///< [vocab_size, hidden_size]
   std::vector<Layer> layers;

@@ -91,7 +91,8 @@ void decode_q2_0(const std::byte* block, float* w) {
   const float d = f16_at(block);
   const std::byte* qs = block + 2;
   for (int j = 0; j < 16; ++j) {
-    for (int k = 0; k < 4; ++k) w[4 * j + k] = d * static_cast<float>(((std::to_integer<int>(qs[j]) >> (2 * k)) & 3) - 1);
+    const int codes = std::to_integer<int>(qs[j]);
+    for (int k = 0; k < 4; ++k) w[4 * j + k] = d * static_cast<float>(((codes >> (2 * k)) & 3) - 1);
   }
 }
 

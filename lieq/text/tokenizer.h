@@ -27,7 +27,10 @@ class Tokenizer {
   /// Reads a Hugging Face tokenizer.json (BPE models). Errors: kNotFound, kInvalidFormat,
   /// kUnsupported naming the component (model, normalizer, pre_tokenizer, ...) that is not handled.
   [[nodiscard]] static Result<Tokenizer> from_json_file(const std::filesystem::path& file);
-  /// The tokenizer inside a GGUF (tokenizer.ggml.model "gpt2" or "llama").
+  /// The same from the contents of such a file; `place` opens the message of an error.
+  [[nodiscard]] static Result<Tokenizer> from_json_text(std::string_view json, const std::string& place);
+  /// The tokenizer inside a GGUF (tokenizer.ggml.model "gpt2" or "llama"). Errors: kNotFound when there is none,
+  /// kInvalidFormat, kUnsupported naming the model or the pre-tokenizer and listing those that are handled.
   [[nodiscard]] static Result<Tokenizer> from_gguf(const io::Gguf& gguf);
   /// A model folder (its tokenizer.json), a tokenizer.json itself, or a .gguf file.
   [[nodiscard]] static Result<Tokenizer> load(const std::filesystem::path& path);
@@ -36,7 +39,8 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// Ids of `text`, valid UTF-8 (see utf8.h for replacing what is not).
+  /// Ids of `text`; what is no UTF-8 in it is read as U+FFFD (see utf8.h for counting that). Special and added tokens
+  /// are found in the text either way. Deterministic; O(n log n) in the length of `text`, whatever it holds.
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text, SpecialTokens special) const;
   /// Text of `ids`; bytes that are no UTF-8 become U+FFFD as in the reference. Unknown ids are left out.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, SpecialText special) const;
@@ -47,10 +51,11 @@ class Tokenizer {
   [[nodiscard]] std::string kind() const;
   [[nodiscard]] std::optional<TokenId> id_of(std::string_view token) const;
 
+  struct Impl;  ///< the parts, known to text/ only
+  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+
  private:
-  struct Impl;
-  explicit Tokenizer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<const Impl> impl_;
 };
 
 }  // namespace lieq::text

@@ -38,7 +38,7 @@ struct Problem {
       w[k] = type == DType::kF16 ? f16_to_float(bits) : bf16_to_float(bits);
       std::memcpy(target, &bits, 2);
     }
-    matrix = {"w", type, o, i, stored.data() + misalign, 0};
+    matrix = {"w", type, o, i, stored.data() + misalign, 0, nullptr};
   }
 
   std::vector<float> run(std::size_t threads, Compute compute) {

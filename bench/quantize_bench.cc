@@ -1,0 +1,130 @@
+/// Quantises a model and compares its perplexity with that of the original, with the time and memory it took:
+///   quantize_bench --model DIR [--calibration FILE] [--text FILE] [--samples 32] [--window 1024] [--bits 2]
+///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64] [--eval-windows 10]
+///                  [--base-ppl P] [--SWITCH VALUE ...], the switches being those of quantize::Options.
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "lieq/eval/bundle.h"
+#include "lieq/eval/perplexity.h"
+#include "lieq/quantize/run.h"
+#include "lieq/text/corpus.h"
+
+namespace {
+
+using namespace lieq;
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+double user_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec) + 1e-6 * static_cast<double>(usage.ru_utime.tv_usec);
+}
+double peak_gib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / (1 << 20);
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) {
+    std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    std::exit(1);
+  }
+  return std::move(result).value();
+}
+
+using Arguments = std::map<std::string, std::string>;
+
+std::string get(const Arguments& arguments, const std::string& name, const std::string& otherwise) {
+  const auto found = arguments.find(name);
+  return found == arguments.end() ? otherwise : found->second;
+}
+std::size_t count(const Arguments& arguments, const std::string& name, const std::string& otherwise) {
+  return std::stoul(get(arguments, name, otherwise));
+}
+
+quantize::Options options_of(const Arguments& a) {
+  quantize::Options o;
+  o.method = must(quantize::method_from_name(get(a, "method", "gptq")));
+  o.grid = must(quantize::grid_from_name(get(a, "grid", "half")));
+  o.group_size = count(a, "group-size", "64");
+  o.range = get(a, "range", "search") == "minmax" ? quantize::Range::kMinMax : quantize::Range::kSearch;
+  o.damping = std::stod(get(a, "damping", std::to_string(o.damping)));
+  const std::string order = get(a, "act-order", "none");
+  o.act_order = order == "static" ? quantize::ActOrder::kStatic : order == "dynamic" ? quantize::ActOrder::kDynamic : quantize::ActOrder::kNone;
+  o.corrected_target = count(a, "corrected-target", "1") != 0;
+  o.residual_weight = std::stod(get(a, "residual-weight", "1"));
+  o.sweeps = count(a, "sweeps", std::to_string(o.sweeps));
+  o.refit_scales = count(a, "refit-scales", "1") != 0;
+  o.refit_gains = count(a, "refit-gains", "1") != 0;
+  o.inner_gains = count(a, "inner-gains", o.inner_gains ? "1" : "0") != 0;
+  o.awq_clip = count(a, "awq-clip", "1") != 0;
+  o.awq_duo = count(a, "awq-duo", "0") != 0;
+  o.awq_then = must(quantize::method_from_name(get(a, "awq-then", "gptq")));
+  return o;
+}
+
+double perplexity(const model::Model& m, std::span<const model::TokenId> ids, Threads& threads, Sink& sink) {
+  const model::Model* models[] = {&m};
+  const auto scores = must(eval::score_windows(models, ids, 2048, threads, kernels::Compute::kF32, sink));
+  EvalRecord record;
+  eval::summarise(scores.front(), record);
+  return record.perplexity;
+}
+
+int run(const Arguments& a) {
+  const std::string shared = LIEQ_SHARED_DIR;
+  Threads threads(count(a, "threads", "2"));
+  Sink sink;
+  eval::Bundle bundle = must(eval::Bundle::load(get(a, "model", ""), threads, sink));
+  const auto encode = [&](const std::string& file) {
+    return bundle.tokenizer.encode(must(text::read_text(file, text::Join::kRows, sink)), text::SpecialTokens::kAdd);
+  };
+  const std::size_t window = count(a, "window", "1024");
+  std::vector<model::TokenId> calibration = encode(get(a, "calibration", shared + "/data/text/wikitext2-train-part.txt"));
+  std::vector<model::TokenId> text = encode(get(a, "text", shared + "/data/text/wikitext2-test.txt"));
+  calibration.resize(std::min(calibration.size(), count(a, "samples", "32") * window));
+  text.resize(std::min(text.size(), count(a, "eval-windows", "10") * 2048));
+  const double base = a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, threads, sink);
+
+  std::set<std::size_t> top;
+  std::istringstream list(get(a, "top", ""));
+  for (std::string layer; std::getline(list, layer, ',');) top.insert(std::stoul(layer));
+
+  const double start = seconds(), user = user_seconds();
+  auto walk = must(quantize::LayerWalk::create(bundle.model, calibration, window, options_of(a), threads, sink));
+  std::vector<quantize::DequantizedLayer> layers;
+  const std::size_t layer_count = std::min(bundle.model.layers.size(), count(a, "layers", "1000"));
+  for (std::size_t l = 0; l < layer_count; ++l) {
+    const auto bits = static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));
+    const quantize::QuantizedLayer done = must(walk.quantize(l, bits));
+    layers.emplace_back(threads, bundle.model.layers[l], done);
+    std::fprintf(stderr, "layer %zu: %.1f s", l, seconds() - start);
+    for (const auto& report : done.reports) std::fprintf(stderr, " %.4f", report.relative_loss);
+    std::fprintf(stderr, "\n");
+  }
+  const double took = seconds() - start, took_user = user_seconds() - user, peak = peak_gib();
+  for (std::size_t l = 0; l < layers.size(); ++l) bundle.model.layers[l] = layers[l].layer();
+  const double found = perplexity(bundle.model, text, threads, sink);
+  std::printf("base %.4f quantised %.4f ratio %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n", base, found, found / base, took, took_user, peak);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i + 1 < argc; i += 2) arguments[std::string(argv[i]).substr(2)] = argv[i + 1];
+  return run(arguments);
+}

@@ -1,0 +1,66 @@
+#include "lieq/allocate/ledger.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "lieq/base/check.h"
+
+namespace lieq::allocate {
+namespace {
+
+using Kind = Budget::Kind;
+
+constexpr long double kMost = 0x1p62L;
+/// Forgives the rounding of the budget's decimals and of the product with the weights.
+constexpr long double kSlack = 1 + 1e-12L;
+
+std::string_view unit(Kind kind) {
+  switch (kind) {
+    case Kind::kTop: return "layers";
+    case Kind::kCodeBits: return "code bits";
+    case Kind::kTrueBits: return "true bits";
+    case Kind::kBytes: return "bytes";
+  }
+  LIEQ_CHECK(false);
+}
+
+}  // namespace
+
+Ledger::Ledger(const LayerScores& scores, const Budget& budget, std::uint64_t group_size, double rest_bits)
+    : budget_(budget), group_size_(group_size) {
+  for (const LayerScore& layer : scores.layers) {
+    weights_.push_back(layer.weights);
+    total_ += layer.weights;
+  }
+  rest_ = rest_bits * static_cast<double>(scores.model.parameters - total_);
+  const auto group = static_cast<long double>(group_size_);
+  long double limit = kMost;
+  if (budget.kind == Kind::kBytes) {
+    limit = (static_cast<long double>(budget.value) * 8 * kSlack - static_cast<long double>(rest_)) * group;
+  } else if (budget.kind != Kind::kTop) {
+    limit = static_cast<long double>(budget.value) * static_cast<long double>(total_) * group * kSlack;
+  }
+  limit_ = static_cast<std::uint64_t>(std::clamp(std::floor(limit), 0.0L, kMost));
+}
+
+std::uint64_t Ledger::cost(std::size_t layer, int bits) const {
+  const auto width = static_cast<std::uint64_t>(bits);
+  const bool overhead = budget_.kind != Kind::kCodeBits && bits != 16;  // as true_bits() of base/bit_plan.h
+  return weights_[layer] * (width * group_size_ + (overhead ? 16 + width : 0));
+}
+
+std::string Ledger::words(std::uint64_t cost) const {
+  const double bits = static_cast<double>(cost) / static_cast<double>(group_size_);
+  if (budget_.kind == Kind::kBytes) return fmt::format("{:.0f} bytes", std::ceil((bits + rest_) / 8));
+  const double mean = bits / static_cast<double>(total_);
+  return fmt::format("{:.6g} {}", std::ceil(mean * 1e4 - 1e-6) / 1e4, unit(budget_.kind));
+}
+
+std::string Ledger::asked() const {
+  return budget_.kind == Kind::kBytes ? fmt::format("{:.0f} bytes", budget_.value)
+                                      : fmt::format("{} {}", budget_.value, unit(budget_.kind));
+}
+
+}  // namespace lieq::allocate

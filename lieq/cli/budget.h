@@ -1,0 +1,27 @@
+#pragma once
+/// The budget options that allocate and quantize share.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "lieq/base/bit_plan.h"
+#include "lieq/base/result.h"
+
+namespace lieq::cli {
+
+struct BudgetOptions {
+  std::optional<double> bits, true_bits;
+  std::optional<std::uint64_t> top, size;
+  std::vector<int> choices = {2, 4};
+};
+
+/// Registers --top, --bits, --true-bits, --size and --choices.
+void add_budget_options(CLI::App& app, BudgetOptions& options);
+
+/// Errors: kInvalidArgument unless exactly one budget was given.
+[[nodiscard]] Result<Budget> budget_of(const BudgetOptions& options);
+
+}  // namespace lieq::cli

@@ -1,0 +1,178 @@
+#include "lieq/pack/gptq.h"
+
+#include <algorithm>
+#include <bit>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "lieq/base/check.h"
+
+namespace lieq::pack {
+namespace {
+
+/// A dense stream of `bits`-bit fields in words that lie `stride` apart.
+class FieldStream {
+ public:
+  FieldStream(std::span<std::int32_t> words, std::size_t first, std::size_t stride, unsigned bits)
+      : words_(words), first_(first), stride_(stride), bits_(bits) {}
+
+  void put(std::size_t k, std::uint32_t value) {
+    const std::size_t bit = k * bits_, shift = bit % 32;
+    const std::uint64_t field = std::uint64_t{value} << shift;
+    merge(bit / 32, static_cast<std::uint32_t>(field));
+    if (shift + bits_ > 32) merge(bit / 32 + 1, static_cast<std::uint32_t>(field >> 32));
+  }
+  [[nodiscard]] std::uint32_t get(std::size_t k) const {
+    const std::size_t bit = k * bits_, shift = bit % 32;
+    std::uint64_t field = word(bit / 32);
+    if (shift + bits_ > 32) field |= std::uint64_t{word(bit / 32 + 1)} << 32;
+    return static_cast<std::uint32_t>(field >> shift) & ((1U << bits_) - 1);
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t word(std::size_t w) const { return static_cast<std::uint32_t>(words_[first_ + w * stride_]); }
+  void merge(std::size_t w, std::uint32_t value) {
+    std::int32_t& target = words_[first_ + w * stride_];
+    target = static_cast<std::int32_t>(static_cast<std::uint32_t>(target) | value);
+  }
+
+  std::span<std::int32_t> words_;
+  std::size_t first_, stride_;
+  unsigned bits_;
+};
+
+bool is_packable(unsigned bits) { return bits == 2 || bits == 3 || bits == 4 || bits == 8; }
+
+/// Fields that fill whole words: 32 for 3 bits.
+std::size_t fields_per_unit(unsigned bits) { return bits == 3 ? 32 : 32 / bits; }
+
+/// The field for a zero point given as twice its value, or -1 when the format has none for it.
+std::int64_t zero_field(std::uint32_t double_zero, ZeroFormat format, unsigned bits) {
+  const std::int64_t twice = double_zero;
+  if (format != ZeroFormat::kHalf && twice % 2 != 0) return -1;
+  const std::int64_t field = format == ZeroFormat::kV1 ? twice / 2 - 1 : format == ZeroFormat::kV2 ? twice / 2 : twice - 1;
+  return field < (std::int64_t{1} << bits) ? field : -1;
+}
+
+/// qzeros with the zero points of v2 in them.
+std::vector<std::int32_t> v1_to_v2(std::vector<std::int32_t> words, unsigned bits, std::size_t out) {
+  if (bits != 3) {
+    const std::uint32_t ones = bits == 2 ? 0x55555555U : bits == 4 ? 0x11111111U : 0x01010101U;
+    for (std::int32_t& word : words) word = static_cast<std::int32_t>(static_cast<std::uint32_t>(word) + ones);
+    return words;
+  }
+  std::vector<std::int32_t> raised(words.size());
+  const std::size_t row = out * bits / 32;
+  for (std::size_t first = 0; first < words.size(); first += row) {
+    const FieldStream from(words, first, 1, bits);
+    FieldStream to(raised, first, 1, bits);
+    for (std::size_t i = 0; i < out; ++i) to.put(i, (from.get(i) + 1) & 7);
+  }
+  return raised;
+}
+
+Result<void> check_sizes(std::size_t in, std::size_t out, unsigned bits, const std::string& place, ErrorCode code) {
+  if (in == 0 || in % 32 != 0) return fail(code, fmt::format("{}: found {} inputs, expected a multiple of 32", place, in));
+  if (out == 0 || out % fields_per_unit(bits) != 0)
+    return fail(code, fmt::format("{}: found {} outputs, expected a multiple of {} for {} bits", place, out,
+                                  fields_per_unit(bits), bits));
+  return {};
+}
+
+Result<void> check_groups(const GptqTensors& tensors, const std::string& place) {
+  std::vector<std::size_t> members(tensors.groups);
+  for (const std::int32_t g : tensors.g_idx) {
+    if (g < 0 || static_cast<std::size_t>(g) >= tensors.groups)
+      return fail(ErrorCode::kInvalidFormat, fmt::format("{}.g_idx: found group {}, expected below {}", place, g, tensors.groups));
+    ++members[static_cast<std::size_t>(g)];
+  }
+  if (std::ranges::adjacent_find(members, std::not_equal_to<>()) != members.end())
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}.g_idx: found groups of different sizes, expected {} inputs in each",
+                                                       place, tensors.in / tensors.groups));
+  return {};
+}
+
+Result<void> check_tensors(const GptqTensors& t, const std::string& place) {
+  if (!is_packable(t.bits)) return fail(ErrorCode::kUnsupported, fmt::format("{}: found {} bits, expected 2, 3, 4 or 8", place, t.bits));
+  LIEQ_TRY(check_sizes(t.in, t.out, t.bits, place, ErrorCode::kInvalidFormat));
+  if (t.groups == 0 || t.in % t.groups != 0)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} groups, expected a divisor of {} inputs", place, t.groups, t.in));
+  const auto expect = [&](const char* tensor, std::size_t found, std::size_t expected) -> Result<void> {
+    if (found == expected) return {};
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}.{}: found {} elements, expected {}", place, tensor, found, expected));
+  };
+  LIEQ_TRY(expect("qweight", t.qweight.size(), t.in / 32 * t.bits * t.out));
+  LIEQ_TRY(expect("qzeros", t.qzeros.size(), t.groups * (t.out * t.bits / 32)));
+  LIEQ_TRY(expect("scales", t.scales.size(), t.groups * t.out));
+  LIEQ_TRY(expect("g_idx", t.g_idx.size(), t.in));
+  return check_groups(t, place);
+}
+
+}  // namespace
+
+Result<GptqTensors> pack_gptq(const QuantizedMatrix& m, ZeroFormat format, const std::string& place) {
+  LIEQ_CHECK(is_packable(m.bits));
+  LIEQ_TRY(check_sizes(m.cols, m.rows, m.bits, place, ErrorCode::kInvalidArgument));
+  GptqTensors t;
+  t.in = m.cols;
+  t.out = m.rows;
+  t.groups = m.groups();
+  t.bits = m.bits;
+  t.qweight.resize(m.cols / 32 * m.bits * m.rows);
+  t.qzeros.resize(t.groups * (m.rows * m.bits / 32));
+  t.scales.resize(t.groups * m.rows);
+  for (std::size_t i = 0; i < m.rows; ++i) {
+    FieldStream stream(t.qweight, i, m.rows, m.bits);
+    for (std::size_t j = 0; j < m.cols; ++j) stream.put(j, m.codes[i * m.cols + j]);
+  }
+  for (std::size_t g = 0; g < t.groups; ++g) {
+    FieldStream stream(t.qzeros, g * (m.rows * m.bits / 32), 1, m.bits);
+    for (std::size_t i = 0; i < m.rows; ++i) {
+      const std::uint16_t double_zero = m.double_zeros[i * t.groups + g];
+      const std::int64_t field = zero_field(double_zero, format, m.bits);
+      if (field < 0)
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("{}: found zero point {}, which {} at {} bits cannot hold", place, 0.5 * double_zero,
+                                format == ZeroFormat::kV1 ? "GPTQ v1" : format == ZeroFormat::kV2 ? "GPTQ v2" : "the half-integer form",
+                                m.bits));
+      stream.put(i, static_cast<std::uint32_t>(field));
+      t.scales[g * m.rows + i] = m.scales[i * t.groups + g];
+    }
+  }
+  t.g_idx.resize(m.cols);
+  for (std::size_t j = 0; j < m.cols; ++j) t.g_idx[j] = narrow<std::int32_t>(m.group_of(j));
+  return t;
+}
+
+Result<QuantizedMatrix> unpack_gptq(const GptqTensors& t, ZeroFormat format, const std::string& place) {
+  LIEQ_TRY(check_tensors(t, place));
+  QuantizedMatrix m;
+  m.rows = t.out;
+  m.cols = t.in;
+  m.bits = t.bits;
+  m.group_size = t.in / t.groups;
+  m.codes.resize(m.rows * m.cols);
+  m.scales.resize(m.rows * t.groups);
+  m.double_zeros.resize(m.rows * t.groups);
+  std::vector<std::int32_t> qweight = t.qweight;
+  for (std::size_t i = 0; i < m.rows; ++i) {
+    const FieldStream stream(qweight, i, m.rows, m.bits);
+    for (std::size_t j = 0; j < m.cols; ++j) m.codes[i * m.cols + j] = static_cast<std::uint8_t>(stream.get(j));
+  }
+  std::vector<std::int32_t> qzeros = format == ZeroFormat::kV1 ? v1_to_v2(t.qzeros, t.bits, t.out) : t.qzeros;
+  for (std::size_t g = 0; g < t.groups; ++g) {
+    const FieldStream stream(qzeros, g * (m.rows * m.bits / 32), 1, m.bits);
+    for (std::size_t i = 0; i < m.rows; ++i) {
+      const std::uint32_t field = stream.get(i);
+      m.double_zeros[i * t.groups + g] = static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field);
+      m.scales[i * t.groups + g] = t.scales[g * m.rows + i];
+    }
+  }
+  bool in_order = true;
+  for (std::size_t j = 0; j < t.in; ++j) in_order &= static_cast<std::size_t>(t.g_idx[j]) == j / m.group_size;
+  if (!in_order) m.g_idx = t.g_idx;
+  return m;
+}
+
+}  // namespace lieq::pack

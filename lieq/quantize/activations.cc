@@ -1,0 +1,78 @@
+#include "lieq/quantize/activations.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lieq/kernels/gemm.h"
+
+namespace lieq::quantize {
+namespace {
+
+constexpr std::size_t kTile = 192;   // rows and columns of one product
+constexpr std::size_t kTurn = 32;    // side of the squares a transposition goes by
+
+std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+/// target = sourceᵀ
+void transpose(Threads& threads, MatrixView<const float> source, MatrixView<float> target) {
+  threads.for_each(ceil_div(source.cols(), kTurn), [&](std::size_t item, std::size_t) {
+    const std::size_t begin = item * kTurn, end = std::min(source.cols(), begin + kTurn);
+    for (std::size_t t0 = 0; t0 < source.rows(); t0 += kTurn) {
+      const std::size_t t1 = std::min(source.rows(), t0 + kTurn);
+      for (std::size_t j = begin; j < end; ++j)
+        for (std::size_t t = t0; t < t1; ++t) target(j, t) = source(t, j);
+    }
+  });
+}
+
+}  // namespace
+
+void ProductSum::add_tiles(Threads& threads, MatrixView<const float> a, MatrixView<const float> b, bool upper) {
+  const MatrixView<float> turned = turned_.matrix(rows_, a.rows());
+  transpose(threads, a, turned);
+  const MatrixView<float> sum(sum_.data(), rows_, cols_);
+  const std::size_t across = ceil_div(cols_, kTile);
+  threads.for_each(ceil_div(rows_, kTile) * across, [&](std::size_t item, std::size_t) {
+    const std::size_t i = item / across * kTile, j = item % across * kTile;
+    if (upper && j < i) return;
+    const std::size_t height = std::min(kTile, rows_ - i), width = std::min(kTile, cols_ - j);
+    kernels::gemm_nn_add(turned.rows(i, height), b.columns(j, width), sum.rows(i, height).columns(j, width));
+  });
+}
+
+void ProductSum::add(Threads& threads, MatrixView<const float> a, MatrixView<const float> b) {
+  LIEQ_CHECK(a.rows() == b.rows() && a.cols() == rows_ && b.cols() == cols_);
+  add_tiles(threads, a, b, false);
+}
+
+void ProductSum::add_square(Threads& threads, MatrixView<const float> x) {
+  LIEQ_CHECK(rows_ == cols_ && x.cols() == cols_);
+  add_tiles(threads, x, x, true);
+}
+
+std::vector<float> ProductSum::take_symmetric(Threads& threads) {
+  LIEQ_CHECK(rows_ == cols_);
+  threads.for_each(rows_, [&](std::size_t i, std::size_t) {
+    for (std::size_t j = 0; j < i; ++j) sum_[i * cols_ + j] = sum_[j * cols_ + i];
+  });
+  return std::move(sum_);
+}
+
+void MagnitudeSum::add(Threads& threads, MatrixView<const float> x) {
+  if (sums_.empty()) return;
+  LIEQ_CHECK(x.cols() == sums_.size());
+  threads.for_each(ceil_div(sums_.size(), kTile), [&](std::size_t tile, std::size_t) {
+    const std::size_t end = std::min(sums_.size(), (tile + 1) * kTile);
+    for (std::size_t t = 0; t < x.rows(); ++t)
+      for (std::size_t j = tile * kTile; j < end; ++j) sums_[j] += static_cast<double>(std::fabs(x(t, j)));
+  });
+  tokens_ += x.rows();
+}
+
+std::vector<float> MagnitudeSum::take() const {
+  std::vector<float> means;
+  for (const double sum : sums_) means.push_back(static_cast<float>(sum / static_cast<double>(tokens_)));
+  return means;
+}
+
+}  // namespace lieq::quantize

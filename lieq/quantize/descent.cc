@@ -1,0 +1,235 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "lieq/base/dtype.h"
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/elementwise.h"
+#include "lieq/kernels/gemm.h"
+#include "lieq/quantize/fit.h"
+#include "lieq/quantize/lane_copy.h"
+
+namespace lieq::quantize {
+namespace {
+
+/// x of A x = b by Cholesky, in place of b; false when A is not positive definite. a: [n, n], its lower triangle is used up.
+/// round(i, x) moves one unknown, from the last on, to a value that can be stored; those still to come make up for it.
+template <class Round>
+bool solve_rounded(std::vector<double>& a, std::vector<double>& b, const Round& round) {
+  const std::size_t n = b.size();
+  for (std::size_t j = 0; j < n; ++j) {
+    double pivot = a[j * n + j];
+    const double least = 1e-9 * pivot;
+    for (std::size_t k = 0; k < j; ++k) pivot -= a[j * n + k] * a[j * n + k];
+    if (!(pivot > least)) return false;
+    const double root = a[j * n + j] = std::sqrt(pivot);
+    for (std::size_t i = j + 1; i < n; ++i) {
+      double value = a[i * n + j];
+      for (std::size_t k = 0; k < j; ++k) value -= a[i * n + k] * a[j * n + k];
+      a[i * n + j] = value / root;
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < i; ++k) b[i] -= a[i * n + k] * b[k];
+    b[i] /= a[i * n + i];
+  }
+  for (std::size_t i = n; i-- > 0;) {
+    for (std::size_t k = i + 1; k < n; ++k) b[i] -= a[k * n + i] * b[k];
+    b[i] = round(i, b[i] / a[i * n + i]);
+  }
+  return true;
+}
+
+/// What a step x changes a quadratic loss by: xᵀ A x - 2 bᵀ x, from the lower triangle of A.
+double change_of_loss(const double* a, const double* b, const std::vector<double>& x) {
+  const std::size_t n = x.size();
+  double change = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    change += x[i] * (a[i * n + i] * x[i] - 2 * b[i]);
+    for (std::size_t j = 0; j < i; ++j) change += 2 * x[i] * x[j] * a[i * n + j];
+  }
+  return change;
+}
+
+/// Descent over the rows of one tile, which share nothing with other rows.
+class TileDescent {
+ public:
+  TileDescent(MatrixView<const float> weight, const Quadratic& quadratic, const Blocks& blocks, const FitRules& rules,
+              Fitted& fitted, std::size_t first, std::size_t count)
+      : weight_(weight), quadratic_(quadratic), blocks_(blocks), rules_(rules), fitted_(fitted), first_(first), count_(count) {
+    gradient_ = gradient_buffer_.matrix(count, fitted.cols);
+    shifted_ = shifted_buffer_.matrix(count, fitted.cols);
+  }
+
+  /// Scales of all groups of a row at once: with A[g][h] = c_g H c_hᵀ, c_g the codes less zero of group g alone, the step
+  /// is A⁻¹ (c_g · E H).
+  void refit_scales() {
+    load_gradient();
+    const std::size_t groups = fitted_.groups(), width = fitted_.group_size, cols = fitted_.cols;
+    std::vector<double> normal(count_ * groups * groups), right(count_ * groups);
+    const MatrixView<float> codes = shifted_;  // codes less zero points
+    for (std::size_t i = 0; i < count_; ++i)
+      for (std::size_t j = 0; j < cols; ++j) codes(i, j) = code_less_zero(i, j);
+    for (std::size_t g = 0; g < groups; ++g) {
+      const std::size_t begin = g * width;
+      const MatrixView<float> image = image_buffer_.matrix(count_, cols - begin);  // c_g H for the groups from g on
+      for (std::size_t i = 0; i < count_; ++i) std::fill(image.row(i).begin(), image.row(i).end(), 0.0F);
+      kernels::gemm_nn_add(codes.columns(begin, width), quadratic_.hessian().rows(begin, width).columns(begin, cols - begin), image);
+      for (std::size_t i = 0; i < count_; ++i) {
+        right[i * groups + g] = static_cast<double>(kernels::dot(&codes(i, begin), &gradient_(i, begin), width));
+        for (std::size_t h = g; h < groups; ++h)
+          normal[(i * groups + h) * groups + g] =
+              static_cast<double>(kernels::dot(&codes(i, h * width), &image(i, (h - g) * width), width));
+      }
+    }
+    for (std::size_t i = 0; i < count_; ++i) step_scales(i, &normal[i * groups * groups], &right[i * groups]);
+  }
+
+  /// Every block once: codes and, where a block is a whole group, its grid.
+  void sweep() {
+    load_gradient();
+    for (std::size_t b = 0; b < blocks_.count(); ++b) {
+      const std::size_t begin = blocks_.first(b), width = blocks_.width(b);
+      // The block's best real values while the rest stays: q + (E H)_B (H_BB)⁻¹.
+      const MatrixView<float> wish = image_buffer_.matrix(count_, width);
+      for (std::size_t i = 0; i < count_; ++i)
+        for (std::size_t k = 0; k < width; ++k) wish(i, k) = value(i, begin + k);
+      kernels::gemm_nn_add(gradient_.columns(begin, width), blocks_.inverse(b), wish);
+      const MatrixView<float> change = change_buffer_.matrix(count_, width);  // old values less new ones
+      bool changed = false;
+      for (std::size_t lane = 0; lane < count_; lane += kLanes) changed |= improve(b, lane, wish, change);
+      if (changed)
+        kernels::gemm_nn_add(change, quadratic_.hessian().rows(begin, width), gradient_);
+    }
+  }
+
+ private:
+  [[nodiscard]] float code_less_zero(std::size_t i, std::size_t j) const {
+    const std::size_t row = first_ + i;
+    return static_cast<float>(fitted_.codes[row * fitted_.cols + j]) - fitted_.zeros[row * fitted_.groups() + j / fitted_.group_size];
+  }
+  [[nodiscard]] float value(std::size_t i, std::size_t j) const {
+    return fitted_.scales[(first_ + i) * fitted_.groups() + j / fitted_.group_size] * code_less_zero(i, j);
+  }
+
+  /// gradient_ = (W - Q) H, anew: sums of many small changes would drift.
+  void load_gradient() {
+    for (std::size_t i = 0; i < count_; ++i)
+      for (std::size_t j = 0; j < fitted_.cols; ++j) shifted_(i, j) = weight_(first_ + i, j) - value(i, j);
+    kernels::gemm_nt(shifted_, quadratic_.hessian(), gradient_);  // H is symmetric
+  }
+
+  void step_scales(std::size_t i, const double* normal, const double* right) {
+    const std::size_t groups = fitted_.groups();
+    small_.assign(normal, normal + groups * groups);
+    step_.assign(right, right + groups);
+    for (std::size_t g = 0; g < groups; ++g)
+      if (!(small_[g * groups + g] > 0)) small_[g * groups + g] = 1;  // all codes at the zero point: any scale is as good
+    float* scales = &fitted_.scales[(first_ + i) * groups];
+    const bool solved = solve_rounded(small_, step_, [&](std::size_t g, double step) {
+      const float wanted = scales[g] + static_cast<float>(step);
+      // Codes that contradict each other ask for absurd scales: leave those to the next sweep.
+      const float kept = wanted > 0.25F * scales[g] && wanted < 4 * scales[g] ? wanted : scales[g];
+      return static_cast<double>(rules_.grid.half_scales ? f16_to_float(float_to_f16(kept)) : kept) - static_cast<double>(scales[g]);
+    });
+    if (!solved || !(change_of_loss(normal, right, step_) < 0)) return;
+    for (std::size_t g = 0; g < groups; ++g) scales[g] += static_cast<float>(step_[g]);
+  }
+
+  /// Tries to better 16 rows of block b. Returns whether anything changed; fills their rows of `change`.
+  bool improve(std::size_t b, std::size_t lane, MatrixView<const float> wish, MatrixView<float> change) {
+    const std::size_t begin = blocks_.first(b), width = blocks_.width(b), rows = std::min(kLanes, count_ - lane);
+    const Factor factor = blocks_.factor(b);
+    target_.resize(width * kLanes);
+    error_.resize(width * kLanes);
+    image_.resize(width * kLanes);
+    fit_.codes.assign(width * kLanes, 0);
+    to_lanes(wish, lane, target_.data());
+    std::fill_n(fit_.choice.scale, kLanes, 1.0F);
+    std::fill_n(fit_.choice.zero, kLanes, 1.0F);
+    error_ = target_;
+    for (std::size_t l = 0; l < rows; ++l) {
+      const std::size_t at = (first_ + lane + l) * fitted_.groups() + begin / fitted_.group_size;
+      fit_.choice.scale[l] = fitted_.scales[at];
+      fit_.choice.zero[l] = fitted_.zeros[at];
+      for (std::size_t k = 0; k < width; ++k) {
+        error_[k * kLanes + l] -= value(lane + l, begin + k);
+        fit_.codes[k * kLanes + l] = static_cast<float>(fitted_.codes[(first_ + lane + l) * fitted_.cols + begin + k]);
+      }
+    }
+    apply_factor(factor, error_.data(), image_.data());
+    float present[kLanes] = {};
+    for (std::size_t k = 0; k < width; ++k)
+      for (std::size_t l = 0; l < kLanes; ++l) present[l] += image_[k * kLanes + l] * image_[k * kLanes + l];
+    std::copy_n(present, kLanes, fit_.loss);
+    if (width == fitted_.group_size && rules_.range == Range::kSearch) {
+      improve_grid(rules_.grid, factor, target_.data(), scratch_, fit_);
+    } else {
+      improve_codes(factor);
+    }
+    return store(begin, width, lane, rows, present, change);
+  }
+
+  void improve_codes(const Factor& factor) {
+    float loss[kLanes];
+    codes_.resize(factor.n * kLanes);
+    nearest_plane(factor, {fit_.choice.scale, fit_.choice.zero, 0, rules_.grid.top()}, target_.data(), nullptr, codes_.data(), loss, nullptr);
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      if (!(loss[l] < fit_.loss[l])) continue;
+      fit_.loss[l] = loss[l];
+      for (std::size_t k = 0; k < factor.n; ++k) fit_.codes[k * kLanes + l] = codes_[k * kLanes + l];
+    }
+  }
+
+  bool store(std::size_t begin, std::size_t width, std::size_t lane, std::size_t rows, const float* present, MatrixView<float> change) {
+    bool changed = false;
+    for (std::size_t l = 0; l < rows; ++l) {
+      const std::size_t i = lane + l;
+      std::fill(change.row(i).begin(), change.row(i).end(), 0.0F);
+      if (!(fit_.loss[l] < present[l])) continue;
+      changed = true;
+      for (std::size_t k = 0; k < width; ++k) change(i, k) = value(i, begin + k);
+      const std::size_t at = (first_ + i) * fitted_.groups() + begin / fitted_.group_size;
+      fitted_.scales[at] = fit_.choice.scale[l];
+      fitted_.zeros[at] = fit_.choice.zero[l];
+      for (std::size_t k = 0; k < width; ++k) {
+        fitted_.codes[(first_ + i) * fitted_.cols + begin + k] = static_cast<std::uint8_t>(fit_.codes[k * kLanes + l]);
+        change(i, k) -= value(i, begin + k);
+      }
+    }
+    return changed;
+  }
+
+  MatrixView<const float> weight_;
+  const Quadratic& quadratic_;
+  const Blocks& blocks_;
+  const FitRules& rules_;
+  Fitted& fitted_;
+  std::size_t first_, count_;
+  MatrixView<float> gradient_;  // (W - Q) H, [count, cols]
+  MatrixView<float> shifted_;   // scratch, [count, cols]
+  kernels::Buffer<float> gradient_buffer_, shifted_buffer_, image_buffer_, change_buffer_;
+  std::vector<float> target_, error_, image_, codes_;
+  std::vector<double> small_, step_;
+  GridScratch scratch_;
+  LaneFit fit_;
+};
+
+}  // namespace
+
+void descend(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, const FitRules& rules, Fitted& fitted) {
+  if (rules.sweeps == 0) return;
+  LIEQ_CHECK(fitted.g_idx.empty());
+  const Blocks blocks(threads, quadratic, fitted.group_size);
+  threads.for_each((fitted.rows + kFitRows - 1) / kFitRows, [&](std::size_t tile, std::size_t) {
+    const std::size_t first = tile * kFitRows;
+    TileDescent descent(weight, quadratic, blocks, rules, fitted, first, std::min(kFitRows, fitted.rows - first));
+    for (std::size_t round = 0; round < rules.sweeps; ++round) {
+      if (rules.refit_scales) descent.refit_scales();
+      descent.sweep();
+    }
+    if (rules.refit_scales) descent.refit_scales();
+  });
+}
+
+}  // namespace lieq::quantize

@@ -1,0 +1,166 @@
+#include "lieq/quantize/grid.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "lieq/base/dtype.h"
+
+namespace lieq::quantize {
+namespace {
+
+constexpr float kLargestHalf = 65504;
+constexpr float kShrinks2[] = {0.9F, 0.7F, 0.55F, 0.4F};           // at 2 bits the best range is far inside the extremes
+constexpr float kShrinks[] = {1.0F, 0.92F, 0.84F, 0.76F, 0.66F};
+constexpr int kRefits = 2;
+
+float storable(const GridRules& rules, float scale) {
+  scale = std::min(scale, kLargestHalf);
+  return rules.half_scales ? f16_to_float(float_to_f16(scale)) : scale;
+}
+
+struct Extremes {
+  float lo[kLanes], hi[kLanes];
+};
+
+Extremes extremes_of(std::size_t n, const float* target) {
+  Extremes e;
+  std::copy_n(target, kLanes, e.lo);
+  std::copy_n(target, kLanes, e.hi);
+  for (std::size_t k = 1; k < n; ++k) {
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      e.lo[l] = std::min(e.lo[l], target[k * kLanes + l]);
+      e.hi[l] = std::max(e.hi[l], target[k * kLanes + l]);
+    }
+  }
+  return e;
+}
+
+/// Step between neighbouring zero points, and the range they may take.
+struct ZeroRange {
+  float step, first, last;
+};
+
+ZeroRange zero_range(const GridRules& rules) {
+  const float middle = 0.5F * (rules.top() + 1);
+  switch (rules.grid) {
+    case Grid::kSym: return {1, middle, middle};
+    case Grid::kSkew: return {1, middle - 1, middle};
+    case Grid::kAsym: return {1, 0, rules.top()};
+    case Grid::kHalf: return {0.5F, 0.5F, rules.top() - 0.5F};
+  }
+  return {1, middle, middle};
+}
+
+/// The scale at which codes reach both extremes around `zero`.
+float covering_scale(float lo, float hi, float zero, float top) {
+  float scale = 0;
+  if (hi > 0 && zero < top) scale = std::max(scale, hi / (top - zero));
+  if (lo < 0 && zero > 0) scale = std::max(scale, -lo / zero);
+  return scale > 0 ? scale : std::max(std::fabs(lo), std::fabs(hi)) / top;
+}
+
+void keep_better(const LaneChoice& tried, const float* loss, std::size_t n, const std::vector<float>& codes, LaneFit& best) {
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    if (!(loss[l] < best.loss[l])) continue;
+    best.loss[l] = loss[l];
+    best.choice.scale[l] = tried.scale[l];
+    best.choice.zero[l] = tried.zero[l];
+    for (std::size_t k = 0; k < n; ++k) best.codes[k * kLanes + l] = codes[k * kLanes + l];
+  }
+}
+
+/// Rounds with one start, refits the scale and rounds again.
+void try_grid(const GridRules& rules, const Factor& factor, const float* target, LaneChoice tried, GridScratch& scratch,
+              LaneFit& best) {
+  float loss[kLanes], refit[kLanes];
+  for (int round = 0; round <= kRefits; ++round) {
+    for (float& scale : tried.scale) scale = storable(rules, scale);
+    nearest_plane(factor, {tried.scale, tried.zero, 0, rules.top()}, target, scratch.product.data(), scratch.codes.data(), loss, refit);
+    keep_better(tried, loss, factor.n, scratch.codes, best);
+    std::copy_n(refit, kLanes, tried.scale);
+  }
+}
+
+void prepare(const Factor& factor, const float* target, GridScratch& scratch) {
+  scratch.product.resize(factor.n * kLanes);
+  scratch.codes.resize(factor.n * kLanes);
+  apply_factor(factor, target, scratch.product.data());
+}
+
+/// The allowed zero point at which codes are centred on the extremes, for wide grids.
+float centred_zero(const ZeroRange& zeros, float lo, float hi, float scale, float top) {
+  if (!(scale > 0)) return zeros.last;
+  const float wanted = 0.5F * top - 0.5F * (lo + hi) / scale;
+  return std::clamp(zeros.first + zeros.step * std::nearbyint((wanted - zeros.first) / zeros.step), zeros.first, zeros.last);
+}
+
+}  // namespace
+
+LaneChoice min_max_grid(const GridRules& rules, MinMax convention, std::size_t n, const float* target) {
+  const Extremes e = extremes_of(n, target);
+  const float top = rules.top();
+  LaneChoice c;
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    float lo = e.lo[l], hi = e.hi[l];
+    if (convention == MinMax::kPlain) {
+      c.scale[l] = storable(rules, std::max(hi - lo, 1e-5F) / top);
+      c.zero[l] = std::clamp(-std::nearbyint(lo / c.scale[l]), 0.0F, top);
+      continue;
+    }
+    lo = std::min(lo, 0.0F);
+    hi = std::max(hi, 0.0F);
+    if (convention == MinMax::kSymmetric) {
+      hi = std::max(hi, -lo);
+      if (lo < 0) lo = -hi;
+    }
+    if (lo == 0 && hi == 0) {
+      lo = -1;
+      hi = 1;
+    }
+    // In double, since the zero point of a group of zeros, 3.5 or 7.5 before rounding, is a tie.
+    const double step = (static_cast<double>(hi) - static_cast<double>(lo)) / static_cast<double>(top);
+    c.scale[l] = storable(rules, static_cast<float>(step));
+    c.zero[l] = convention == MinMax::kSymmetric ? 0.5F * (top + 1) : static_cast<float>(std::nearbyint(-static_cast<double>(lo) / step));
+  }
+  return c;
+}
+
+void search_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& best) {
+  prepare(factor, target, scratch);
+  best.codes.resize(factor.n * kLanes);
+  std::fill_n(best.loss, kLanes, std::numeric_limits<float>::infinity());
+  const Extremes e = extremes_of(factor.n, target);
+  const ZeroRange zeros = zero_range(rules);
+  const float top = rules.top();
+  LaneChoice tried;
+  // Few zero points: all of them. Many: the one that centres the codes on the range.
+  const bool all = rules.bits == 2 || zeros.last - zeros.first <= 1;
+  for (const float shrink : rules.bits == 2 ? std::span<const float>(kShrinks2) : std::span<const float>(kShrinks)) {
+    for (float zero = zeros.first; zero <= zeros.last; zero += zeros.step) {
+      for (std::size_t l = 0; l < kLanes; ++l) {
+        const float lo = std::min(e.lo[l], 0.0F), hi = std::max(e.hi[l], 0.0F);  // a code of 0 is always in reach
+        tried.scale[l] = shrink * (all ? covering_scale(lo, hi, zero, top) : (hi - lo) / top);
+        tried.zero[l] = all ? zero : centred_zero(zeros, lo, hi, tried.scale[l], top);
+      }
+      try_grid(rules, factor, target, tried, scratch, best);
+      if (!all) break;
+    }
+  }
+}
+
+void improve_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& fit) {
+  prepare(factor, target, scratch);
+  const ZeroRange zeros = zero_range(rules);
+  const LaneChoice start = fit.choice;
+  const int reach = rules.bits == 2 ? 2 : 1;
+  for (int shift = -reach; shift <= reach; ++shift) {
+    LaneChoice tried = start;
+    for (float& zero : tried.zero) zero = std::clamp(zero + static_cast<float>(shift) * zeros.step, zeros.first, zeros.last);
+    try_grid(rules, factor, target, tried, scratch, fit);
+    if (zeros.first == zeros.last) break;
+  }
+}
+
+}  // namespace lieq::quantize

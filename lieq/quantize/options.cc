@@ -1,0 +1,55 @@
+#include "lieq/quantize/options.h"
+
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace lieq::quantize {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Method>, 3> kMethods{
+    {{"rtn", Method::kRtn}, {"gptq", Method::kGptq}, {"awq", Method::kAwq}}};
+constexpr std::array<std::pair<std::string_view, Grid>, 4> kGrids{
+    {{"sym", Grid::kSym}, {"skew", Grid::kSkew}, {"asym", Grid::kAsym}, {"half", Grid::kHalf}}};
+
+template <class Table, class Value>
+std::string_view name_in(const Table& table, Value value) {
+  for (const auto& [name, one] : table)
+    if (one == value) return name;
+  return "?";
+}
+
+template <class Value, class Table>
+Result<Value> value_in(const Table& table, std::string_view what, std::string_view name) {
+  std::string known;
+  for (const auto& [one, value] : table) {
+    if (one == name) return value;
+    known += (known.empty() ? "" : ", ") + std::string(one);
+  }
+  return fail(ErrorCode::kInvalidArgument, fmt::format("{}: found '{}', expected one of {}", what, name, known));
+}
+
+}  // namespace
+
+std::string_view name(Method method) { return name_in(kMethods, method); }
+std::string_view name(Grid grid) { return name_in(kGrids, grid); }
+Result<Method> method_from_name(std::string_view name) { return value_in<Method>(kMethods, "method", name); }
+Result<Grid> grid_from_name(std::string_view name) { return value_in<Grid>(kGrids, "grid", name); }
+
+Result<void> check_options(const Options& options, unsigned bits, std::size_t cols, const std::string& place) {
+  const auto invalid = [&](std::string message) {
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", place, message));
+  };
+  if (bits != 2 && bits != 3 && bits != 4 && bits != 8) return invalid(fmt::format("bits: found {}, expected 2, 3, 4 or 8", bits));
+  if (options.group_size != 0 && cols % options.group_size != 0)
+    return invalid(fmt::format("group_size: found {}, expected a divisor of its {} inputs", options.group_size, cols));
+  if (!(options.damping >= 0) || !std::isfinite(options.damping))
+    return invalid(fmt::format("damping: found {}, expected 0 or more", options.damping));
+  if (!std::isfinite(options.residual_weight))
+    return invalid(fmt::format("residual_weight: found {}, expected a finite number", options.residual_weight));
+  return {};
+}
+
+}  // namespace lieq::quantize

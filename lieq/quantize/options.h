@@ -1,0 +1,65 @@
+#pragma once
+/// What a quantisation run is asked for. Every step of the recipe can be switched off.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lieq/base/result.h"
+
+namespace lieq::quantize {
+
+enum class Method { kRtn, kGptq, kAwq };
+
+/// Which zero points a group may have. Symmetric: 2^(bits-1). Skewed: that or one less, the side with more room follows
+/// the longer tail (exact in Q2_0, Q4_0 and GPTQ). Asymmetric: every integer code. Half: every half-integer from 1/2 to
+/// 2^bits - 3/2; those above 2^(bits-1) are stored mirrored, with a negative scale.
+enum class Grid { kSym, kSkew, kAsym, kHalf };
+
+/// How scale and zero point of a group are chosen.
+enum class Range {
+  kMinMax,  ///< from the extremes of the group; 0 lies inside. The classic, hopeless at 2 bits
+  kSearch,  ///< the candidate with the least error, refined by least squares
+};
+
+/// The order in which GPTQ takes columns.
+enum class ActOrder {
+  kNone,     ///< as stored
+  kStatic,   ///< by falling diag(H); groups and grids stay those of the stored order
+  kDynamic,  ///< by falling diag(H); groups are formed in that order, so g_idx is needed
+};
+
+enum class OnSingular { kError, kRtn };
+
+struct Options {
+  Method method = Method::kGptq;
+  Grid grid = Grid::kHalf;
+  std::size_t group_size = 64;  ///< inputs that share a scale; 0: the whole row
+  Range range = Range::kSearch;
+  double damping = 0.01;        ///< added to diag(H), as a fraction of its mean
+  ActOrder act_order = ActOrder::kNone;
+  OnSingular on_singular = OnSingular::kError;
+
+  bool corrected_target = true;  ///< fit to the output of the unquantised model, not to that of the quantised inputs
+  double residual_weight = 1;    ///< share of the residual stream's error in the target of o_proj and down_proj
+  std::size_t sweeps = 4;        ///< rounds of group descent and joint scale refit after GPTQ; 0: none
+  bool refit_scales = true;      ///< joint least squares over the scales of a row in each sweep
+  bool refit_gains = true;       ///< least squares per input channel, folded into the norms
+  bool inner_gains = false;      ///< the same for o_proj and down_proj, folded into the rows of v_proj and up_proj
+
+  bool awq_clip = true;            ///< AWQ: also search a clipping of each group's range
+  bool awq_duo = false;            ///< AWQ: divide the scales by the weights' own size
+  Method awq_then = Method::kGptq;  ///< what quantises the scaled weights: kRtn or kGptq
+};
+
+[[nodiscard]] std::string_view name(Method method);
+[[nodiscard]] std::string_view name(Grid grid);
+/// Errors: kInvalidArgument listing the names there are.
+[[nodiscard]] Result<Method> method_from_name(std::string_view name);
+[[nodiscard]] Result<Grid> grid_from_name(std::string_view name);
+
+/// Checks one linear of [rows, cols] against the options. Errors: kInvalidArgument naming `place`.
+[[nodiscard]] Result<void> check_options(const Options& options, unsigned bits, std::size_t cols, const std::string& place);
+
+}  // namespace lieq::quantize

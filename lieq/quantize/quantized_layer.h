@@ -1,0 +1,51 @@
+#pragma once
+/// What quantising one transformer block gives, and that block made ready to run.
+
+#include <array>
+#include <vector>
+
+#include "lieq/base/threads.h"
+#include "lieq/kernels/buffer.h"
+#include "lieq/model/model.h"
+#include "lieq/model/tensor_table.h"
+#include "lieq/pack/quantized_matrix.h"
+
+namespace lieq::quantize {
+
+/// How well one linear was fitted, measured with the damped Hessian H of its calibration inputs.
+struct LinearReport {
+  double loss = 0;           ///< tr(E H Eᵀ), E = target - quantised
+  double relative_loss = 0;  ///< loss / tr(W H Wᵀ)
+  bool fell_back_to_rtn = false;  ///< its Hessian was singular, Options::on_singular = kRtn
+};
+
+struct QuantizedLayer {
+  std::array<pack::QuantizedMatrix, model::kLinearsPerLayer> linears;  ///< by LinearKind
+  std::vector<float> input_layernorm, post_attention_layernorm;        ///< with gains folded in, else as in the model
+  std::array<std::vector<float>, model::kLinearsPerLayer> biases;      ///< with gains folded in, else as in the model
+  std::array<LinearReport, model::kLinearsPerLayer> reports;
+
+  [[nodiscard]] pack::QuantizedMatrix& linear(model::LinearKind kind) { return linears[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] const pack::QuantizedMatrix& linear(model::LinearKind kind) const { return linears[static_cast<std::size_t>(kind)]; }
+};
+
+/// A model::Layer whose quantised linears lie decoded in float32 memory of its own. May be moved: views stay valid.
+class DequantizedLayer {
+ public:
+  /// Begins as a copy of `original`, its weights still viewed where they are.
+  explicit DequantizedLayer(const model::Layer& original) : layer_(original) {}
+  /// All linears, norms and biases taken from `quantized`.
+  DequantizedLayer(Threads& threads, const model::Layer& original, const QuantizedLayer& quantized);
+
+  /// Replaces one linear's weights.
+  void replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix);
+
+  [[nodiscard]] const model::Layer& layer() const { return layer_; }
+  [[nodiscard]] model::Layer& layer() { return layer_; }
+
+ private:
+  model::Layer layer_;
+  std::array<kernels::Buffer<float>, model::kLinearsPerLayer> weights_;
+};
+
+}  // namespace lieq::quantize

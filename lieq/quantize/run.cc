@@ -1,0 +1,339 @@
+#include "lieq/quantize/run.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/linear.h"
+#include "lieq/quantize/activations.h"
+#include "lieq/quantize/shared_fit.h"
+
+namespace lieq::quantize {
+namespace {
+
+using model::LinearKind;
+
+constexpr std::size_t kChunkTokens = 2048;                        // tokens that go through a step at once
+constexpr std::size_t kKeptBytes = std::size_t{1} << 30;          // gated activations up to this size are kept
+
+std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
+  std::string names = fmt::format("layer {}:", layer);
+  for (const LinearKind kind : kinds) names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
+  return names;
+}
+
+/// target = a - b
+void subtract(Threads& threads, MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> target) {
+  threads.for_each(a.rows(), [&](std::size_t t, std::size_t) {
+    for (std::size_t j = 0; j < a.cols(); ++j) target(t, j) = a(t, j) - b(t, j);
+  });
+}
+
+}  // namespace
+
+struct LayerWalk::Impl {
+  Impl(const model::Model& m, const Options& o, std::size_t w, std::size_t n, Threads& t, Sink& s)
+      : model(m), config(m.config), options(o), window(w), tokens(n), threads(t), sink(s),
+        block(m.config, t, kernels::Compute::kF32) {}
+
+  const model::Model& model;
+  const model::ModelConfig& config;
+  Options options;
+  std::size_t window, tokens;
+  Threads& threads;
+  Sink& sink;
+  std::size_t next_layer = 0;
+  model::BlockState block;
+  std::vector<float> plain, quantised;                 // the residual streams, [tokens, hidden_size]
+  kernels::Buffer<float> plain_inputs, inputs, difference, output, kept;
+
+  [[nodiscard]] bool uses_activations() const { return options.method != Method::kRtn; }
+  [[nodiscard]] bool uses_magnitudes() const { return options.method == Method::kAwq; }
+  [[nodiscard]] bool uses_plain() const { return uses_activations() && options.corrected_target; }
+  [[nodiscard]] MatrixView<float> stream(std::vector<float>& x) const { return {x.data(), tokens, config.hidden_size}; }
+
+  /// Calls step(first token, tokens) for chunks of whole windows. Borders depend on the window alone, so that a resumed
+  /// walk makes the same products.
+  template <class Step>
+  void in_chunks(const Step& step) {
+    const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
+    for (std::size_t first = 0; first < tokens; first += chunk) step(first, std::min(chunk, tokens - first));
+  }
+
+  MatrixView<float> normed(std::vector<float>& x, std::size_t first, std::size_t count, const std::vector<float>& weight,
+                           kernels::Buffer<float>& buffer) {
+    const MatrixView<float> y = buffer.matrix(count, config.hidden_size);
+    norm_rows(config, threads, stream(x).rows(first, count), weight, y);
+    return y;
+  }
+  void attend(const model::Layer& layer, std::size_t l, MatrixView<const float> x, MatrixView<float> y) {
+    const std::vector<model::SequenceSpan> sequences(x.rows() / window, {window, nullptr});
+    block.attend(layer, l, sequences, x, y);
+  }
+
+  InputStatistics gather_normed(const model::Layer& original, const model::Layer& layer, bool attention);
+  InputStatistics gather_attended(const model::Layer& original, const model::Layer& layer, std::size_t l);
+  InputStatistics gather_gated(const model::Layer& original, const model::Layer& layer);
+  void add_output_error(const model::Linear& linear, MatrixView<const float> plain_x, MatrixView<const float> x,
+                        std::size_t first, ProductSum& cross);
+  void finish_attention(const model::Layer& layer, std::size_t l, bool have_attended);
+  void finish_mlp(const model::Layer& layer, bool have_gated);
+  void run_layer(std::vector<float>& x, const model::Layer& layer, std::size_t l);
+  [[nodiscard]] bool keeps_gated() const { return tokens * config.intermediate_size * sizeof(float) <= kKeptBytes; }
+
+  [[nodiscard]] GainChannels attended_channels() const;
+  [[nodiscard]] GainChannels gated_channels() const;
+  /// Fits and stores; returns the gains for the caller to fold in.
+  Result<std::vector<float>> fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds, InputStatistics statistics,
+                                 const GainChannels& channels, QuantizedLayer& result, DequantizedLayer& work);
+  void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, DequantizedLayer& work);
+  Result<QuantizedLayer> quantize(std::size_t l, unsigned bits);
+};
+
+/// Statistics of what q, k and v read, or gate and up: the normed streams.
+InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, const model::Layer& layer, bool attention) {
+  const auto norm_of = [&](const model::Layer& one) -> const std::vector<float>& {
+    return attention ? one.input_layernorm : one.post_attention_layernorm;
+  };
+  const std::size_t in = config.hidden_size;
+  ProductSum square(in, in), cross(uses_plain() ? in : 0, uses_plain() ? in : 0);
+  MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
+  in_chunks([&](std::size_t first, std::size_t count) {
+    const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
+    square.add_square(threads, x);
+    magnitudes.add(threads, x);
+    if (!uses_plain()) return;
+    const MatrixView<float> plain_x = normed(plain, first, count, norm_of(original), plain_inputs);
+    subtract(threads, plain_x, x, plain_x);
+    cross.add(threads, plain_x, x);
+  });
+  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), false};
+}
+
+/// cross += (W (x_fp - x_q) + a (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear.
+void LayerWalk::Impl::add_output_error(const model::Linear& linear, MatrixView<const float> plain_x, MatrixView<const float> x,
+                                       std::size_t first, ProductSum& cross) {
+  const std::size_t count = x.rows(), out = linear.weight.rows;
+  const MatrixView<float> delta = difference.matrix(count, x.cols()), error = output.matrix(count, out);
+  subtract(threads, plain_x, x, delta);
+  block.apply({linear.weight, {}}, delta, error);
+  const auto share = static_cast<float>(options.residual_weight);
+  const MatrixView<const float> h = stream(plain).rows(first, count), g = stream(quantised).rows(first, count);
+  threads.for_each(count, [&](std::size_t t, std::size_t) {
+    for (std::size_t j = 0; j < out; ++j) error(t, j) += share * (h(t, j) - g(t, j));
+  });
+  cross.add(threads, error, x);
+}
+
+/// Statistics of what o reads; also advances the plain stream past attention and keeps what the quantised one attended.
+InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, const model::Layer& layer, std::size_t l) {
+  const std::size_t in = config.q_size();
+  ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
+  MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
+  const MatrixView<float> attended = kept.matrix(tokens, in);
+  in_chunks([&](std::size_t first, std::size_t count) {
+    const MatrixView<float> x = attended.rows(first, count);
+    attend(layer, l, normed(quantised, first, count, layer.input_layernorm, inputs), x);
+    square.add_square(threads, x);
+    magnitudes.add(threads, x);
+    if (!uses_plain()) return;
+    const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
+    attend(original, l, normed(plain, first, count, original.input_layernorm, inputs), plain_x);
+    add_output_error(original.linear(LinearKind::kO), plain_x, x, first, cross);
+    block.add_linear(original.linear(LinearKind::kO), plain_x, stream(plain).rows(first, count));
+  });
+  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
+}
+
+/// Statistics of what down reads; also advances the plain stream past the layer.
+InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, const model::Layer& layer) {
+  const std::size_t in = config.intermediate_size;
+  ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
+  const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
+  MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
+  const MatrixView<float> all = kept.matrix(keeps_gated() ? tokens : chunk, in);
+  in_chunks([&](std::size_t first, std::size_t count) {
+    const MatrixView<float> x = all.rows(keeps_gated() ? first : 0, count);
+    block.mlp_gate(layer, normed(quantised, first, count, layer.post_attention_layernorm, inputs), x);
+    square.add_square(threads, x);
+    magnitudes.add(threads, x);
+    if (!uses_plain()) return;
+    const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
+    block.mlp_gate(original, normed(plain, first, count, original.post_attention_layernorm, inputs), plain_x);
+    add_output_error(original.linear(LinearKind::kDown), plain_x, x, first, cross);
+    block.add_linear(original.linear(LinearKind::kDown), plain_x, stream(plain).rows(first, count));
+  });
+  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
+}
+
+void LayerWalk::Impl::finish_attention(const model::Layer& layer, std::size_t l, bool have_attended) {
+  const MatrixView<float> attended = kept.matrix(tokens, config.q_size());
+  in_chunks([&](std::size_t first, std::size_t count) {
+    const MatrixView<float> x = attended.rows(first, count);
+    if (!have_attended) attend(layer, l, normed(quantised, first, count, layer.input_layernorm, inputs), x);
+    block.add_linear(layer.linear(LinearKind::kO), x, stream(quantised).rows(first, count));
+  });
+}
+
+void LayerWalk::Impl::finish_mlp(const model::Layer& layer, bool have_gated) {
+  const std::size_t in = config.intermediate_size;
+  in_chunks([&](std::size_t first, std::size_t count) {
+    const MatrixView<float> x =
+        have_gated ? kept.matrix(tokens, in).rows(first, count) : plain_inputs.matrix(count, in);
+    if (!have_gated) block.mlp_gate(layer, normed(quantised, first, count, layer.post_attention_layernorm, inputs), x);
+    block.add_linear(layer.linear(LinearKind::kDown), x, stream(quantised).rows(first, count));
+  });
+}
+
+/// The steps of one block in the chunks that quantising takes them in.
+void LayerWalk::Impl::run_layer(std::vector<float>& x, const model::Layer& layer, std::size_t l) {
+  in_chunks([&](std::size_t first, std::size_t count) {
+    const MatrixView<float> rows = stream(x).rows(first, count);
+    const MatrixView<float> attended = plain_inputs.matrix(count, config.q_size());
+    attend(layer, l, normed(x, first, count, layer.input_layernorm, inputs), attended);
+    block.add_linear(layer.linear(LinearKind::kO), attended, rows);
+    const MatrixView<float> gated = plain_inputs.matrix(count, config.intermediate_size);
+    block.mlp_gate(layer, normed(x, first, count, layer.post_attention_layernorm, inputs), gated);
+    block.add_linear(layer.linear(LinearKind::kDown), gated, rows);
+  });
+}
+
+/// Inputs of o share a row of v between the query heads of a group; AWQ, which scales each alone, needs one head each.
+GainChannels LayerWalk::Impl::attended_channels() const {
+  const bool awq = options.method == Method::kAwq;
+  if (!options.inner_gains && !awq) return {};
+  if (config.num_attention_heads == config.num_key_value_heads) return {config.q_size(), {}};
+  if (awq) return {};
+  GainChannels channels{config.kv_size(), {}};
+  const std::size_t sharing = config.num_attention_heads / config.num_key_value_heads;
+  for (std::size_t j = 0; j < config.q_size(); ++j)
+    channels.channel_of.push_back(j / config.head_dim / sharing * config.head_dim + j % config.head_dim);
+  return channels;
+}
+
+GainChannels LayerWalk::Impl::gated_channels() const {
+  if (!options.inner_gains && options.method != Method::kAwq) return {};
+  return {config.intermediate_size, {}};
+}
+
+Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
+                                                InputStatistics statistics, const GainChannels& channels,
+                                                QuantizedLayer& result, DequantizedLayer& work) {
+  const model::Layer& original = model.layers[l];
+  std::vector<kernels::Buffer<float>> decoded(kinds.size());
+  std::vector<MatrixView<const float>> weights;
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    const pack::StoredMatrix& stored = original.linear(kinds[k]).weight;
+    const MatrixView<float> w = decoded[k].matrix(stored.rows, stored.cols);
+    threads.for_each(stored.rows, [&](std::size_t i, std::size_t) { kernels::decode_row(stored, i, w.row(i).data()); });
+    weights.push_back(w);
+  }
+  const std::string place = names_of(l, kinds);
+  LIEQ_TRY(check_options(options, bits, weights.front().cols(), place));
+  LIEQ_ASSIGN(SharedFit fitted, fit_shared(threads, weights, std::move(statistics), channels, options, bits, place, sink));
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    result.linear(kinds[k]) = to_quantized(fitted.fitted[k]);
+    result.reports[static_cast<std::size_t>(kinds[k])] = fitted.reports[k];
+    work.replace(threads, kinds[k], result.linear(kinds[k]));
+  }
+  return std::move(fitted.gains);
+}
+
+/// Multiplies the rows, and so the outputs, of a linear that is quantised already.
+void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, DequantizedLayer& work) {
+  const auto k = static_cast<std::size_t>(kind);
+  for (std::size_t i = 0; i < gains.size(); ++i) {
+    scale_row(result.linears[k], i, gains[i]);
+    if (!result.biases[k].empty()) result.biases[k][i] *= gains[i];
+  }
+  work.layer().linears[k].bias = result.biases[k];
+  work.replace(threads, kind, result.linears[k]);
+}
+
+Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
+  static constexpr LinearKind kAttentionIn[] = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
+  static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
+  static constexpr LinearKind kO[] = {LinearKind::kO}, kDown[] = {LinearKind::kDown};
+  const model::Layer& original = model.layers[l];
+  DequantizedLayer work(original);
+  model::Layer& layer = work.layer();
+  QuantizedLayer result;
+  for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) result.biases[k] = original.linears[k].bias;
+  const bool calibrated = uses_activations();
+  const GainChannels hidden{config.hidden_size, {}};
+  const auto fold_into_norm = [](std::vector<float>& norm, const std::vector<float>& gains) {
+    for (std::size_t j = 0; j < gains.size(); ++j) norm[j] *= gains[j];
+  };
+
+  InputStatistics statistics = calibrated ? gather_normed(original, layer, true) : InputStatistics{};
+  LIEQ_ASSIGN(std::vector<float> gains, fit(l, bits, kAttentionIn, std::move(statistics), hidden, result, work));
+  fold_into_norm(layer.input_layernorm, gains);
+
+  statistics = calibrated ? gather_attended(original, layer, l) : InputStatistics{};
+  LIEQ_ASSIGN(gains, fit(l, bits, kO, std::move(statistics), attended_channels(), result, work));
+  fold_into_rows(LinearKind::kV, gains, result, work);
+  if (calibrated) finish_attention(layer, l, gains.empty());
+
+  statistics = calibrated ? gather_normed(original, layer, false) : InputStatistics{};
+  LIEQ_ASSIGN(gains, fit(l, bits, kMlpIn, std::move(statistics), hidden, result, work));
+  fold_into_norm(layer.post_attention_layernorm, gains);
+
+  statistics = calibrated ? gather_gated(original, layer) : InputStatistics{};
+  LIEQ_ASSIGN(gains, fit(l, bits, kDown, std::move(statistics), gated_channels(), result, work));
+  fold_into_rows(LinearKind::kUp, gains, result, work);
+  if (calibrated) finish_mlp(layer, keeps_gated() && gains.empty());
+
+  result.input_layernorm = layer.input_layernorm;
+  result.post_attention_layernorm = layer.post_attention_layernorm;
+  return result;
+}
+
+LayerWalk::LayerWalk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LayerWalk::LayerWalk(LayerWalk&&) noexcept = default;
+LayerWalk& LayerWalk::operator=(LayerWalk&&) noexcept = default;
+LayerWalk::~LayerWalk() = default;
+
+Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const model::TokenId> ids, std::size_t window,
+                                    const Options& options, Threads& threads, Sink& sink) {
+  const auto invalid = [](std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); };
+  for (const std::size_t in : {model.config.hidden_size, model.config.q_size(), model.config.intermediate_size})
+    LIEQ_TRY(check_options(options, 2, in, model.path.string()));
+  if (options.method == Method::kRtn) return LayerWalk(std::make_unique<Impl>(model, options, 1, 0, threads, sink));
+  if (window < 2 || window > model.config.max_position_embeddings)
+    return invalid(fmt::format("calibration window: found {}, expected 2 to max_position_embeddings = {} tokens", window,
+                               model.config.max_position_embeddings));
+  if (ids.size() < window) return invalid(fmt::format("calibration text: found {} tokens, expected at least one window of {}", ids.size(), window));
+  for (const model::TokenId id : ids)
+    if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
+      return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id, model.config.vocab_size));
+  const std::size_t tokens = ids.size() / window * window;
+  auto impl = std::make_unique<Impl>(model, options, window, tokens, threads, sink);
+  impl->quantised.resize(tokens * model.config.hidden_size);
+  model::embed(model, ids.first(tokens), threads, impl->stream(impl->quantised));
+  if (impl->uses_plain()) impl->plain = impl->quantised;
+  return LayerWalk(std::move(impl));
+}
+
+Result<QuantizedLayer> LayerWalk::quantize(std::size_t layer, unsigned bits) {
+  LIEQ_CHECK(layer == impl_->next_layer && layer < impl_->model.layers.size());
+  auto result = impl_->quantize(layer, bits);
+  if (result) ++impl_->next_layer;
+  return result;
+}
+
+Result<void> LayerWalk::resume_with(std::size_t layer, const QuantizedLayer& finished) {
+  LIEQ_CHECK(layer == impl_->next_layer && layer < impl_->model.layers.size());
+  if (impl_->uses_activations()) {
+    const model::Layer& original = impl_->model.layers[layer];
+    if (impl_->uses_plain()) impl_->run_layer(impl_->plain, original, layer);
+    const DequantizedLayer dequantized(impl_->threads, original, finished);
+    impl_->run_layer(impl_->quantised, dequantized.layer(), layer);
+  }
+  ++impl_->next_layer;
+  return {};
+}
+
+}  // namespace lieq::quantize

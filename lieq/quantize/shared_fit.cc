@@ -1,0 +1,166 @@
+#include "lieq/quantize/shared_fit.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lieq/kernels/gemm.h"
+#include "lieq/quantize/awq.h"
+#include "lieq/quantize/fit.h"
+#include "lieq/quantize/gains.h"
+
+namespace lieq::quantize {
+namespace {
+
+constexpr std::size_t kTile = 96;
+
+using Weights = std::span<const MatrixView<const float>>;
+
+SharedFit fit_rtn(Threads& threads, Weights weights, const FitRules& rules, bool fallback) {
+  SharedFit fit;
+  for (const MatrixView<const float>& w : weights) {
+    fit.fitted.push_back(rtn(threads, w, rules));
+    LinearReport report;
+    double energy = 0;
+    for (std::size_t i = 0; i < w.rows(); ++i) {
+      for (std::size_t j = 0; j < w.cols(); ++j) {
+        const double error = static_cast<double>(w(i, j)) - static_cast<double>(fit.fitted.back().weight(i, j));
+        report.loss += error * error;
+        energy += static_cast<double>(w(i, j)) * static_cast<double>(w(i, j));
+      }
+    }
+    report.relative_loss = energy > 0 ? report.loss / energy : 0;
+    report.fell_back_to_rtn = fallback;
+    fit.reports.push_back(report);
+  }
+  return fit;
+}
+
+Result<void> add_refitted_gains(Threads& threads, Weights targets, const Quadratic& quadratic, const GainChannels& channels,
+                                const std::string& place, SharedFit& fit) {
+  std::vector<FittedLinear> linears;
+  for (std::size_t k = 0; k < targets.size(); ++k) linears.push_back({targets[k], &fit.fitted[k]});
+  const auto gains = refit_gains(threads, linears, quadratic, channels.channel_of, channels.count);
+  if (!gains) return fail(gains.error().code, fmt::format("{}: gains: {}", place, gains.error().message));
+  if (fit.gains.empty()) fit.gains.assign(channels.count, 1.0F);
+  for (std::size_t c = 0; c < channels.count; ++c) fit.gains[c] *= (*gains)[c];
+  return {};
+}
+
+/// What all linears of a set are fitted to.
+struct Targets {
+  std::vector<std::vector<float>> owned;
+  std::vector<MatrixView<const float>> views;
+
+  /// A copy of target k that may be changed.
+  MatrixView<float> own(std::size_t k) {
+    owned.resize(views.size());
+    const MatrixView<const float> from = views[k];
+    if (owned[k].empty())
+      for (std::size_t i = 0; i < from.rows(); ++i) owned[k].insert(owned[k].end(), from.row(i).begin(), from.row(i).end());
+    const MatrixView<float> mine(owned[k].data(), from.rows(), from.cols());
+    views[k] = mine;
+    return mine;
+  }
+};
+
+/// Scales the targets up and the quadratic form down. Returns the gains for the inputs, 1 / s.
+Result<std::vector<float>> scale_awq(Threads& threads, std::span<const float> magnitude, const FitRules& rules,
+                                     const Options& options, Targets& targets, Quadratic& quadratic) {
+  const std::size_t in = quadratic.size();
+  const AwqScales found = awq_scales(threads, targets.views, magnitude, quadratic.hessian(), rules, options.awq_duo);
+  std::vector<float> hessian(in * in), gains(in);
+  for (std::size_t j = 0; j < in; ++j) gains[j] = 1 / found.scales[j];
+  threads.for_each(in, [&](std::size_t i, std::size_t) {
+    for (std::size_t j = 0; j < in; ++j) hessian[i * in + j] = quadratic.hessian()(i, j) * gains[i] * gains[j];
+  });
+  for (std::size_t k = 0; k < targets.views.size(); ++k) {
+    const MatrixView<float> target = targets.own(k);
+    for (std::size_t i = 0; i < target.rows(); ++i)
+      for (std::size_t j = 0; j < in; ++j) target(i, j) *= found.scales[j];
+  }
+  LIEQ_ASSIGN(quadratic, Quadratic::create(threads, std::move(hessian), 0));  // already damped
+  return gains;
+}
+
+/// Clipping keeps the loss in view and changes only what is rounded.
+Fitted clip_and_round(Threads& threads, MatrixView<const float> target, const FitRules& rules, const Options& options,
+                      const Quadratic& quadratic) {
+  if (!options.awq_clip) return rtn(threads, target, rules);
+  std::vector<float> clipped;
+  for (std::size_t i = 0; i < target.rows(); ++i) clipped.insert(clipped.end(), target.row(i).begin(), target.row(i).end());
+  const MatrixView<float> w(clipped.data(), target.rows(), target.cols());
+  awq_clip(threads, w, quadratic.hessian(), rules);
+  return rtn(threads, w, rules);
+}
+
+}  // namespace
+
+std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, const InputStatistics& statistics,
+                                    const Quadratic& quadratic) {
+  const std::size_t rows = weight.rows(), in = weight.cols();
+  std::vector<float> target(rows * in);
+  const MatrixView<float> t(target.data(), rows, in);
+  if (statistics.cross_is_output) {
+    std::ranges::copy(statistics.cross, target.begin());
+  } else {
+    threads.for_each((rows + kTile - 1) / kTile, [&](std::size_t tile, std::size_t) {
+      const std::size_t count = std::min(kTile, rows - tile * kTile);
+      kernels::gemm_nn_add(weight.rows(tile * kTile, count), {statistics.cross.data(), in, in}, t.rows(tile * kTile, count));
+    });
+  }
+  quadratic.solve(threads, t);
+  threads.for_each(rows, [&](std::size_t i, std::size_t) {
+    for (std::size_t j = 0; j < in; ++j) t(i, j) += weight(i, j);
+  });
+  return target;
+}
+
+Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics statistics, const GainChannels& channels,
+                             const Options& options, unsigned bits, const std::string& place, Sink& sink) {
+  const FitRules rules = fit_rules(options, bits, weights.front().cols());
+  if (options.method == Method::kRtn) return fit_rtn(threads, weights, rules, false);
+  auto created = Quadratic::create(threads, std::move(statistics.hessian), options.damping);
+  if (!created) {
+    const std::string message = fmt::format("{}: {}", place, created.error().message);
+    if (options.on_singular != OnSingular::kRtn)
+      return fail(created.error().code, message + " (raise the damping, or allow a fall-back to RTN with on_singular=rtn)");
+    sink.warn(message + "; rounded to nearest instead");
+    return fit_rtn(threads, weights, rules, true);
+  }
+  Quadratic quadratic = std::move(created).value();
+  SharedFit fit;
+  Targets targets;
+  targets.views.assign(weights.begin(), weights.end());
+  targets.owned.resize(weights.size());
+  if (!statistics.cross.empty()) {
+    for (std::size_t k = 0; k < weights.size(); ++k) {
+      targets.owned[k] = corrected_target(threads, weights[k], statistics, quadratic);
+      targets.views[k] = {targets.owned[k].data(), weights[k].rows(), weights[k].cols()};
+    }
+  }
+  std::vector<double> energies;
+  for (const MatrixView<const float>& w : weights) energies.push_back(quadratic_energy(threads, w, quadratic.hessian()));
+  const bool awq = options.method == Method::kAwq;
+  if (awq && channels.count == quadratic.size() && channels.channel_of.empty()) {
+    auto gains = scale_awq(threads, statistics.magnitude, rules, options, targets, quadratic);
+    if (!gains) return fail(gains.error().code, fmt::format("{}: {}", place, gains.error().message));
+    fit.gains = std::move(gains).value();
+  }
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    if (awq && options.awq_then == Method::kRtn) {
+      fit.fitted.push_back(clip_and_round(threads, targets.views[k], rules, options, quadratic));
+    } else {
+      auto fitted = gptq(threads, targets.views[k], quadratic, rules);
+      if (!fitted) return fail(fitted.error().code, fmt::format("{}: {}", place, fitted.error().message));
+      fit.fitted.push_back(std::move(fitted).value());
+    }
+    LinearReport& report = fit.reports.emplace_back();
+    report.loss = quadratic_loss(threads, targets.views[k], fit.fitted[k], quadratic.hessian());
+    report.relative_loss = energies[k] > 0 ? report.loss / energies[k] : 0;
+  }
+  if (channels.count > 0 && options.refit_gains) LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic, channels, place, fit));
+  return fit;
+}
+
+}  // namespace lieq::quantize

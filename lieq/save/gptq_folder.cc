@@ -1,0 +1,223 @@
+#include "lieq/save/gptq_folder.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lieq/io/safetensors_writer.h"
+#include "lieq/pack/decode.h"
+#include "lieq/save/quantization_config.h"
+#include "lieq/save/small_files.h"
+
+namespace lieq::save {
+namespace {
+
+using model::Role;
+using quantize::QuantizedLayer;
+
+/// Removes a half-made folder unless it was renamed to its final place.
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  Result<void> rename_to(const std::filesystem::path& target) {
+    std::error_code error;
+    std::filesystem::rename(path_, target, error);
+    if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be written: {}", target.string(), error.message()));
+    path_.clear();
+    return {};
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Bytes of an array ready to be written.
+struct Array {
+  io::TensorInfo info;
+  std::string bytes;
+};
+
+template <class T>
+Array array(std::string name, DType type, std::vector<std::size_t> shape, const std::vector<T>& values) {
+  return {{std::move(name), type, std::move(shape)}, std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T))};
+}
+
+/// Writes the tensors of the table one after the other; a first pass over shapes alone makes the header.
+class FolderWriter {
+ public:
+  explicit FolderWriter(const FolderContents& contents)
+      : contents_(contents), model_(*contents.source), table_(model::tensor_table(model_.config)) {}
+
+  Result<void> write_weights(const std::filesystem::path& file) {
+    std::vector<io::TensorInfo> infos;
+    for (const model::TensorSpec& spec : top_specs()) infos.push_back(top_info(spec));
+    for (std::size_t l = 0; l < model_.layers.size(); ++l)
+      for (const io::TensorInfo& info : layer_infos(l)) infos.push_back(info);
+    LIEQ_ASSIGN(io::SafetensorsWriter writer, io::SafetensorsWriter::create(file, std::move(infos)));
+    for (const model::TensorSpec& spec : top_specs()) LIEQ_TRY(write_top(spec, writer));
+    for (std::size_t l = 0; l < model_.layers.size(); ++l) {
+      LIEQ_ASSIGN(const QuantizedLayer layer, contents_.layer(l));
+      LIEQ_ASSIGN(const std::vector<Array> arrays, layer_arrays(l, layer));
+      for (const Array& one : arrays) LIEQ_TRY(writer.write(one.info.name, one.bytes.data(), one.bytes.size()));
+    }
+    return std::move(writer).finish();
+  }
+
+ private:
+  [[nodiscard]] std::vector<model::TensorSpec> top_specs() const {
+    std::vector<model::TensorSpec> specs;
+    for (const model::TensorSpec& spec : table_)
+      if (!spec.per_layer && spec.required) specs.push_back(spec);
+    return specs;
+  }
+
+  [[nodiscard]] const pack::StoredMatrix* matrix_of(const model::TensorSpec& spec) const {
+    if (spec.role == Role::kEmbedding) return &model_.embed_tokens;
+    return spec.role == Role::kHead ? &model_.lm_head : nullptr;
+  }
+
+  static bool is_dense(const pack::StoredMatrix& matrix) { return block_elements(matrix.type) == 1; }
+
+  [[nodiscard]] io::TensorInfo top_info(const model::TensorSpec& spec) const {
+    const pack::StoredMatrix* matrix = matrix_of(spec);
+    const DType type = !matrix ? DType::kF32 : is_dense(*matrix) ? matrix->type : DType::kF16;
+    return {std::string(spec.hf_name), type, spec.shape};
+  }
+
+  Result<void> write_top(const model::TensorSpec& spec, io::SafetensorsWriter& writer) const {
+    const pack::StoredMatrix* matrix = matrix_of(spec);
+    if (!matrix) return writer.write(spec.hf_name, model_.norm.data(), model_.norm.size() * sizeof(float));
+    if (is_dense(*matrix)) return writer.write(spec.hf_name, matrix->data, matrix->bytes());
+    std::vector<std::uint16_t> halves(matrix->rows * matrix->cols);
+    std::vector<float> row(matrix->cols);
+    for (std::size_t i = 0; i < matrix->rows; ++i) {
+      pack::decode(matrix->type, matrix->row(i), matrix->cols, row.data());
+      std::ranges::transform(row, halves.begin() + static_cast<std::ptrdiff_t>(i * matrix->cols), float_to_f16);
+    }
+    return writer.write(spec.hf_name, halves.data(), halves.size() * sizeof(std::uint16_t));
+  }
+
+  /// Names and shapes of a layer's tensors, in the order layer_arrays() gives them.
+  [[nodiscard]] std::vector<io::TensorInfo> layer_infos(std::size_t l) const {
+    std::vector<io::TensorInfo> infos;
+    const std::size_t bits = contents_.layer_bits[l];
+    for (const model::TensorSpec& spec : table_) {
+      if (!spec.per_layer || !spec.required) continue;
+      const std::string name = model::tensor_name(spec.hf_name, l);
+      if (spec.role != Role::kLinear) {
+        infos.push_back({name, DType::kF32, spec.shape});
+        continue;
+      }
+      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
+      const std::size_t out = spec.shape[0], in = spec.shape[1];
+      const std::size_t groups = contents_.options.group_size == 0 ? 1 : in / contents_.options.group_size;
+      infos.push_back({module + ".qweight", DType::kI32, {in * bits / 32, out}});
+      infos.push_back({module + ".qzeros", DType::kI32, {groups, out * bits / 32}});
+      infos.push_back({module + ".scales", DType::kF16, {groups, out}});
+      infos.push_back({module + ".g_idx", DType::kI32, {in}});
+    }
+    return infos;
+  }
+
+  Result<std::vector<Array>> layer_arrays(std::size_t l, const QuantizedLayer& layer) const {
+    std::vector<Array> arrays;
+    for (const model::TensorSpec& spec : table_) {
+      if (!spec.per_layer || !spec.required) continue;
+      const std::string name = model::tensor_name(spec.hf_name, l);
+      if (spec.role != Role::kLinear) {
+        arrays.push_back(array(name, DType::kF32, spec.shape, vector_of(l, layer, spec)));
+        continue;
+      }
+      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
+      LIEQ_ASSIGN(const pack::GptqTensors tensors, pack::pack_gptq(layer.linear(spec.linear), zero_format(contents_.options.grid), module));
+      const std::size_t words_in = tensors.qweight.size() / tensors.out, words_out = tensors.qzeros.size() / tensors.groups;
+      arrays.push_back(array(module + ".qweight", DType::kI32, {words_in, tensors.out}, tensors.qweight));
+      arrays.push_back(array(module + ".qzeros", DType::kI32, {tensors.groups, words_out}, tensors.qzeros));
+      arrays.push_back(array(module + ".scales", DType::kF16, {tensors.groups, tensors.out}, tensors.scales));
+      arrays.push_back(array(module + ".g_idx", DType::kI32, {tensors.in}, tensors.g_idx));
+    }
+    return arrays;
+  }
+
+  [[nodiscard]] const std::vector<float>& vector_of(std::size_t l, const QuantizedLayer& layer, const model::TensorSpec& spec) const {
+    switch (spec.role) {
+      case Role::kInputNorm: return layer.input_layernorm;
+      case Role::kPostAttentionNorm: return layer.post_attention_layernorm;
+      case Role::kQNorm: return model_.layers[l].q_norm;
+      case Role::kKNorm: return model_.layers[l].k_norm;
+      case Role::kBias: return layer.biases[static_cast<std::size_t>(spec.linear)];
+      default: LIEQ_CHECK(false);
+    }
+  }
+
+  const FolderContents& contents_;
+  const model::Model& model_;
+  std::vector<model::TensorSpec> table_;
+};
+
+Result<void> write_json(const std::filesystem::path& file, const Json& json) {
+  return io::write_file(file, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+pack::ZeroFormat zero_format(quantize::Grid grid) {
+  switch (grid) {
+    case quantize::Grid::kSym: return pack::ZeroFormat::kV1;
+    case quantize::Grid::kHalf: return pack::ZeroFormat::kHalf;
+    case quantize::Grid::kSkew:
+    case quantize::Grid::kAsym: return pack::ZeroFormat::kV2;
+  }
+  LIEQ_CHECK(false);
+}
+
+Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits) {
+  LIEQ_CHECK(layer_bits.size() == model.layers.size());
+  for (std::size_t l = 0; l < layer_bits.size(); ++l) {
+    // A word of 32 bits holds 16, 8 or 4 codes; 3-bit codes cross words and come in runs of 32.
+    const std::size_t outputs = layer_bits[l] == 3 ? 32 : 32 / layer_bits[l];
+    for (const model::Linear& linear : model.layers[l].linears) {
+      const pack::StoredMatrix& w = linear.weight;
+      if (w.cols % 32 == 0 && w.rows % outputs == 0) continue;
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: tensor '{}': shape [{}, {}], expected a multiple of {} x 32 to pack {} bits",
+                              model.path.string(), w.name, w.rows, w.cols, outputs, layer_bits[l]));
+    }
+  }
+  return {};
+}
+
+Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder) {
+  LIEQ_CHECK(contents.layer_bits.size() == contents.source->layers.size());
+  TemporaryFolder temporary(folder.string() + ".tmp-" + std::to_string(::getpid()));
+  std::error_code error;
+  std::filesystem::create_directories(temporary.path(), error);
+  if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
+
+  LIEQ_TRY(copy_small_files(*contents.source, temporary.path()));
+  LIEQ_ASSIGN(Json config, base_config(*contents.source));
+  const quantize::Options& options = contents.options;
+  const Json quantization = quantization_config({.layer_bits = contents.layer_bits, .group_size = options.group_size,
+                                                 .symmetric = options.grid == quantize::Grid::kSym,
+                                                 .desc_act = options.act_order == quantize::ActOrder::kDynamic,
+                                                 .zeros = zero_format(options.grid), .damp_percent = options.damping,
+                                                 .quantizer = contents.quantizer});
+  config["quantization_config"] = quantization;
+  LIEQ_TRY(write_json(temporary.path() / "config.json", config));
+  LIEQ_TRY(write_json(temporary.path() / "quantize_config.json", quantization));
+  LIEQ_TRY(write_json(temporary.path() / "lieq.json", contents.provenance));
+  LIEQ_TRY(FolderWriter(contents).write_weights(temporary.path() / "model.safetensors"));
+  return temporary.rename_to(folder);
+}
+
+}  // namespace lieq::save

@@ -1,0 +1,47 @@
+#pragma once
+/// Writes a quantised model as a Hugging Face folder in GPTQ packing.
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lieq/base/json.h"
+#include "lieq/base/result.h"
+#include "lieq/model/model.h"
+#include "lieq/pack/gptq.h"
+#include "lieq/quantize/options.h"
+#include "lieq/quantize/quantized_layer.h"
+
+namespace lieq::save {
+
+struct FolderContents {
+  const model::Model* source = nullptr;  ///< embeddings, head, norms and small files come from here
+  quantize::Options options;
+  std::vector<unsigned> layer_bits;      ///< one width per layer
+  std::string quantizer;                 ///< "lieq:0.1.0"
+  Json provenance;                       ///< written as lieq.json
+  /// Gives layer l; called once per layer, in order.
+  std::function<Result<quantize::QuantizedLayer>(std::size_t)> layer;
+};
+
+/// The zero-point field that holds the options' grid: v1 for symmetric, v2 for skewed and asymmetric, our own for half.
+[[nodiscard]] pack::ZeroFormat zero_format(quantize::Grid grid);
+
+/// Says before the work starts whether every linear fills whole words at its layer's width.
+/// Errors: kInvalidArgument naming the linear, its shape and the multiple it needs.
+[[nodiscard]] Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits);
+
+/// Writes `folder`, which must not exist, under a temporary name beside it and renames it when whole.
+/// Weights go into one model.safetensors, one layer in memory at a time; embeddings and head stay as stored (block types
+/// of GGUF become F16), norms and biases are F32 where folding changed them.
+/// Errors: kIo; kInvalidArgument when a linear's shape does not fit GPTQ's words.
+[[nodiscard]] Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder);
+
+/// One finished layer as a file, exactly: how an interrupted run goes on.
+[[nodiscard]] Result<void> write_checkpoint(const std::filesystem::path& file, const quantize::QuantizedLayer& layer);
+/// Errors: kNotFound, kInvalidFormat.
+[[nodiscard]] Result<quantize::QuantizedLayer> read_checkpoint(const std::filesystem::path& file);
+
+}  // namespace lieq::save

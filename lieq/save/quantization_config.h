@@ -1,0 +1,30 @@
+#pragma once
+/// The quantization_config object of config.json, as GPTQModel, vLLM and SGLang read it.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "lieq/base/json.h"
+#include "lieq/pack/gptq.h"
+
+namespace lieq::save {
+
+struct PackingFacts {
+  std::vector<unsigned> layer_bits;  ///< one width per layer
+  std::size_t group_size = 64;       ///< 0: one group per row
+  bool symmetric = false;            ///< every zero point is 2^(bits-1)
+  bool desc_act = false;             ///< groups are not consecutive columns
+  pack::ZeroFormat zeros = pack::ZeroFormat::kV2;
+  double damp_percent = 0.01;
+  std::string quantizer;             ///< "lieq:0.1.0"
+};
+
+/// The width most layers have is the default; the others get one rule per width that names layer indices only, since
+/// vLLM and SGLang match rules against fused module names.
+[[nodiscard]] Json quantization_config(const PackingFacts& facts);
+
+/// "gptq", "gptq_v2" or lieq's own name for half-integer zero points.
+[[nodiscard]] std::string checkpoint_format(pack::ZeroFormat zeros);
+
+}  // namespace lieq::save

@@ -1,0 +1,93 @@
+#include "lieq/text/corpus.h"
+
+#include <utility>
+
+#include "lieq/base/json.h"
+#include "lieq/io/mapped_file.h"
+#include "lieq/text/utf8.h"
+
+namespace lieq::text {
+namespace {
+
+/// The file, repaired.
+Result<std::string> read_utf8(const std::filesystem::path& file, Sink& sink) {
+  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
+  const auto bytes = mapped.bytes();
+  const std::string_view raw(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (is_utf8(raw)) return std::string(raw);
+  RepairedText repaired = repair_utf8(raw);
+  sink.warn(file.string() + ": " + std::to_string(repaired.replaced) + " invalid UTF-8 sequence" +
+            (repaired.replaced == 1 ? "" : "s") + " replaced by U+FFFD");
+  return std::move(repaired.text);
+}
+
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
+
+/// Takes the next line, with its line end, off `rest`.
+std::string_view take_line(std::string_view& rest) {
+  const std::size_t end = rest.find('\n');
+  const std::string_view line = rest.substr(0, end == std::string_view::npos ? rest.size() : end + 1);
+  rest.remove_prefix(line.size());
+  return line;
+}
+
+std::string join_rows(std::string_view text) {
+  std::string joined;
+  joined.reserve(text.size() + text.size() / 16);
+  for (bool first = true; !text.empty(); first = false) {
+    const std::string_view line = take_line(text);
+    joined.append(first ? "" : "\n\n").append(is_blank(line) ? "" : line);
+  }
+  return joined;
+}
+
+Result<std::vector<std::string>> parse_documents(std::string_view text, const std::string& file,
+                                                 std::string_view field) {
+  std::vector<std::string> documents;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = take_line(text);
+    if (is_blank(line)) continue;
+    const std::string place = file + ": line " + std::to_string(number);
+    LIEQ_ASSIGN(const Json json, parse_json(line, place));
+    if (!json.is_object())
+      return fail(ErrorCode::kInvalidFormat, place + ": found " + brief(json) + ", expected an object");
+    LIEQ_ASSIGN(auto document, Fields(json, place).string(field));
+    if (!document)
+      return fail(ErrorCode::kInvalidFormat,
+                  place + ": field '" + std::string(field) + "': missing, expected a string");
+    documents.push_back(std::move(*document));
+  }
+  return documents;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> read_documents(const std::filesystem::path& file, Sink& sink, std::string_view field) {
+  LIEQ_ASSIGN(std::string text, read_utf8(file, sink));
+  if (file.extension() == ".jsonl") return parse_documents(text, file.string(), field);
+  std::vector<std::string> whole;
+  whole.push_back(std::move(text));
+  return whole;
+}
+
+Result<std::string> read_text(const std::filesystem::path& file, Join join, Sink& sink, std::string_view field) {
+  LIEQ_ASSIGN(const auto documents, read_documents(file, sink, field));
+  std::string text;
+  for (std::size_t i = 0; i < documents.size(); ++i) text.append(i == 0 ? "" : "\n\n").append(documents[i]);
+  if (join == Join::kRows && file.extension() != ".jsonl") text = join_rows(text);
+  if (is_blank(text)) return fail(ErrorCode::kInvalidFormat, file.string() + ": holds no text, expected some");
+  return text;
+}
+
+Result<std::vector<std::span<const TokenId>>> windows(std::span<const TokenId> ids, std::size_t window,
+                                                      const std::string& place) {
+  if (window == 0) return fail(ErrorCode::kInvalidArgument, place + ": window of 0 tokens, expected at least 1");
+  if (ids.size() < window)
+    return fail(ErrorCode::kInvalidArgument, place + ": text has " + std::to_string(ids.size()) +
+                                                 " tokens, expected at least " + std::to_string(window));
+  std::vector<std::span<const TokenId>> all;
+  for (std::size_t begin = 0; ids.size() - begin >= window; begin += window) all.push_back(ids.subspan(begin, window));
+  return all;
+}
+
+}  // namespace lieq::text

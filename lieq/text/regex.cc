@@ -1,0 +1,114 @@
+/// Split patterns that are not written out in pretokenize.cc.
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "lieq/text/pretokenize.h"
+#include "lieq/text/utf8.h"
+
+namespace lieq::text {
+namespace {
+
+struct Free {
+  void operator()(pcre2_code* p) const { pcre2_code_free(p); }
+  void operator()(pcre2_match_data* p) const { pcre2_match_data_free(p); }
+  void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }
+};
+
+/// \s as Unicode's White_Space, which Oniguruma means; PCRE2's own \s has U+180E in addition.
+std::string translate(std::string_view regex) {
+  std::string out;
+  for (std::size_t i = 0; i < regex.size(); ++i) {
+    if (regex[i] != '\\' || i + 1 == regex.size()) {
+      out.push_back(regex[i]);
+      continue;
+    }
+    ++i;
+    if (regex[i] == 's') {
+      out += "\\p{White_Space}";
+    } else if (regex[i] == 'S') {
+      out += "\\P{White_Space}";
+    } else {
+      out.append(1, '\\').append(1, regex[i]);
+    }
+  }
+  return out;
+}
+
+/// What one thread matches with.
+struct Workspace {
+  std::unique_ptr<pcre2_match_data, Free> data{pcre2_match_data_create(1, nullptr)};
+  std::unique_ptr<pcre2_match_context, Free> context{pcre2_match_context_create(nullptr)};
+
+  /// Limits in proportion to the text: 10 MB of one letter must match, and a pattern that backtracks without end must
+  /// stop.
+  void limit(std::size_t size) const {
+    const std::size_t steps = std::min<std::size_t>(1'000'000 + 64 * size, std::numeric_limits<std::uint32_t>::max());
+    pcre2_set_match_limit(context.get(), static_cast<std::uint32_t>(steps));
+    pcre2_set_depth_limit(context.get(), static_cast<std::uint32_t>(steps));
+    pcre2_set_heap_limit(context.get(), 2U << 20);  // KiB
+  }
+};
+
+class RegexSplitter final : public Splitter {
+ public:
+  RegexSplitter(pcre2_code* code, MatchPolicy policy) : code_(code), policy_(policy) {}
+
+  Piece next(std::string_view text, std::size_t begin) const override {
+    const auto [match_begin, match_end] = find(text, begin);
+    if (match_begin > begin) return {match_begin, policy_ != MatchPolicy::kKeepMatches};
+    return {match_end, policy_ != MatchPolicy::kDropMatches};
+  }
+
+ private:
+  /// The first match from `begin` on; (size, size) when there is none, or none within the limits.
+  std::pair<std::size_t, std::size_t> find(std::string_view text, std::size_t begin) const {
+    thread_local const Workspace workspace;
+    const std::pair none{text.size(), text.size()};
+    if (!workspace.data || !workspace.context) return none;
+    workspace.limit(text.size());
+    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+    const auto match = [&](std::uint32_t options) {
+      return pcre2_match(code_.get(), subject, text.size(), begin, options | PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK,
+                         workspace.data.get(), workspace.context.get());
+    };
+    int found = match(0);
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = match(PCRE2_NO_JIT);  // its stack is on the heap
+    if (found < 0) return none;
+    const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(workspace.data.get());
+    // \K can put the start of a match behind its end or before `begin`; such a match is no piece.
+    if (ends[0] < begin || ends[1] <= ends[0]) return none;
+    return {ends[0], ends[1]};
+  }
+
+  std::unique_ptr<pcre2_code, Free> code_;
+  MatchPolicy policy_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Splitter>> regex_splitter(std::string_view regex, MatchPolicy policy,
+                                                 const std::string& place) {
+  const std::string pattern = translate(regex);
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset,
+                                   nullptr);
+  if (code == nullptr) {
+    std::array<PCRE2_UCHAR, 160> reason{};
+    pcre2_get_error_message(error, reason.data(), reason.size());
+    return fail(ErrorCode::kInvalidFormat, place + ": not a regular expression, at offset " + std::to_string(offset) +
+                                               ": " + reinterpret_cast<const char*>(reason.data()));
+  }
+  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where it fails, matching is slower and the result the same
+  return std::make_unique<RegexSplitter>(code, policy);
+}
+
+}  // namespace lieq::text

@@ -1,0 +1,71 @@
+#include "lieq/text/tokenizer.h"
+
+#include <utility>
+
+#include "lieq/io/mapped_file.h"
+#include "lieq/text/tokenizer_impl.h"
+#include "lieq/text/utf8.h"
+
+namespace lieq::text {
+
+Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Result<Tokenizer> Tokenizer::from_json_file(const std::filesystem::path& file) {
+  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
+  const auto bytes = mapped.bytes();
+  return from_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
+}
+
+Result<Tokenizer> Tokenizer::load(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return from_json_file(path / "tokenizer.json");
+  if (path.extension() != ".gguf") return from_json_file(path);
+  LIEQ_ASSIGN(const io::Gguf gguf, io::open_gguf(path));
+  return from_gguf(gguf);
+}
+
+std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  if (!is_utf8(text)) return encode(repair_utf8(text).text, special);
+  std::vector<TokenId> ids;
+  if (special == SpecialTokens::kAdd) ids = impl_->before;
+  ids.reserve(ids.size() + text.size() / 3 + impl_->after.size());
+  EncodeScratch scratch;
+  const auto encode_piece = [&](std::string_view piece) { impl_->bpe.encode(piece, scratch, ids); };
+  const std::function<void(std::string_view)> sink = encode_piece;
+  impl_->added.split(text, impl_->normalizer, [&](std::string_view section, const AddedToken* token) {
+    if (token != nullptr) {
+      ids.push_back(token->id);
+    } else {
+      impl_->pre_tokenizer.split(section, sink);
+    }
+  });
+  if (special == SpecialTokens::kAdd) ids.insert(ids.end(), impl_->after.begin(), impl_->after.end());
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> ids, SpecialText special) const {
+  std::string bytes;
+  std::vector<std::string> tokens;
+  for (const TokenId id : ids) {
+    if (!impl_->vocabulary.contains(id) || impl_->filler[static_cast<std::size_t>(id)]) continue;
+    if (special == SpecialText::kSkip && impl_->added.is_special(id)) continue;
+    if (impl_->token_bytes.empty()) {
+      tokens.push_back(impl_->text_of(id));
+    } else {
+      bytes += impl_->token_bytes[static_cast<std::size_t>(id)];
+    }
+  }
+  if (impl_->token_bytes.empty()) return impl_->decoder.apply(std::move(tokens));
+  return is_utf8(bytes) ? bytes : repair_utf8(bytes).text;
+}
+
+std::size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
+
+std::string Tokenizer::kind() const { return impl_->kind; }
+
+std::optional<TokenId> Tokenizer::id_of(std::string_view token) const { return impl_->vocabulary.find(token); }
+
+}  // namespace lieq::text

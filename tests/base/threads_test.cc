@@ -1,0 +1,57 @@
+#include "lieq/base/threads.h"
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace lieq {
+namespace {
+
+TEST(Threads, KnowsAtLeastOneCore) { EXPECT_GE(physical_cores(), 1U); }
+
+class ThreadsOf : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(ThreadsOf, VisitsEachItemExactlyOnce) {
+  Threads threads(GetParam());
+  EXPECT_EQ(threads.count(), GetParam());
+  for (const std::size_t items : {0, 1, 2, 3, 7, 64, 1000}) {
+    std::vector<std::atomic<int>> visits(items);
+    std::atomic<bool> thread_in_range = true;
+    threads.for_each(items, [&](std::size_t item, std::size_t thread) {
+      ++visits[item];
+      if (thread >= threads.count()) thread_in_range = false;
+    });
+    for (std::size_t i = 0; i < items; ++i) EXPECT_EQ(visits[i], 1) << i << " of " << items;
+    EXPECT_TRUE(thread_in_range);
+  }
+}
+
+TEST_P(ThreadsOf, FinishesManyShortLoops) {
+  Threads threads(GetParam());
+  std::uint64_t total = 0;
+  for (std::size_t loop = 0; loop < 2000; ++loop) {
+    std::vector<std::uint64_t> squares(5);
+    threads.for_each(squares.size(), [&](std::size_t i, std::size_t) { squares[i] = i * i + loop; });
+    for (const std::uint64_t s : squares) total += s;
+  }
+  EXPECT_EQ(total, 2000U * 30 + 5U * (2000U * 1999 / 2));
+}
+
+TEST_P(ThreadsOf, GivesEachThreadItsOwnNumber) {
+  Threads threads(GetParam());
+  // Not atomic: two threads with one number would race here, which ThreadSanitizer reports, or lose counts.
+  std::vector<std::uint64_t> counts(threads.count());
+  threads.for_each(100000, [&](std::size_t, std::size_t thread) { ++counts[thread]; });
+  std::uint64_t total = 0;
+  for (const std::uint64_t c : counts) total += c;
+  EXPECT_EQ(total, 100000U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Counts, ThreadsOf, ::testing::Values(1, 2, 3, 8));
+
+TEST(ThreadsDeathTest, NeedsAThread) { EXPECT_DEATH(Threads(0), "internal error"); }
+
+}  // namespace
+}  // namespace lieq

@@ -1,0 +1,113 @@
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "lieq/io/safetensors.h"
+#include "tests/io/build_files.h"
+
+namespace lieq::io {
+namespace {
+
+std::string one_tensor(const std::string& name) {
+  return safetensors("{\"" + name + R"(": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}})", 4);
+}
+
+std::string error_of(const TemporaryFolder& folder) {
+  const auto set = open_safetensors_folder(folder.path());
+  return set ? "no error" : set.error().message;
+}
+
+class Sharded : public ::testing::Test {
+ protected:
+  Sharded() {
+    folder.write("s1.safetensors", one_tensor("a"));
+    folder.write("s2.safetensors", one_tensor("b"));
+    index(R"({"a": "s1.safetensors", "b": "s2.safetensors"})");
+  }
+  void index(const std::string& weight_map) const {
+    folder.write("model.safetensors.index.json",
+                 R"({"metadata": {"total_size": 8}, "weight_map": )" + weight_map + "}");
+  }
+  void expect_error(const std::string& part) const {
+    EXPECT_NE(error_of(folder).find(part), std::string::npos) << error_of(folder);
+  }
+  TemporaryFolder folder;
+};
+
+TEST_F(Sharded, OpensAllShards) {
+  const auto set = open_safetensors_folder(folder.path());
+  ASSERT_TRUE(set) << set.error().message;
+  EXPECT_EQ(set->all().size(), 2U);
+  EXPECT_EQ(set->find("b")->file, (folder.path() / "s2.safetensors").string());
+  EXPECT_EQ(set->find("b")->data[0], std::byte{1});
+}
+
+TEST_F(Sharded, GoesBeforeASingleFile) {
+  folder.write("model.safetensors", one_tensor("c"));
+  EXPECT_EQ(open_safetensors_folder(folder.path())->find("c"), nullptr);
+}
+
+TEST_F(Sharded, NamesAMissingShard) {
+  std::filesystem::remove(folder.path() / "s2.safetensors");
+  expect_error("model.safetensors.index.json: shard 's2.safetensors' is missing");
+  EXPECT_EQ(open_safetensors_folder(folder.path()).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(Sharded, NamesATensorMissingFromItsShard) {
+  index(R"({"a": "s1.safetensors", "b": "s2.safetensors", "c": "s2.safetensors"})");
+  expect_error("s2.safetensors: tensor 'c': missing, expected here");
+}
+
+TEST_F(Sharded, NamesATensorInAnotherShard) {
+  index(R"({"a": "s2.safetensors", "b": "s1.safetensors"})");
+  expect_error("s2.safetensors: tensor 'a': found in ");
+}
+
+TEST_F(Sharded, NamesATensorInTwoShards) {
+  folder.write("s2.safetensors", one_tensor("a"));
+  expect_error("s2.safetensors: tensor 'a': is also in ");
+}
+
+TEST_F(Sharded, NamesATensorThatTheIndexLacks) {
+  index(R"({"a": "s1.safetensors", "b2": "s1.safetensors"})");
+  folder.write("s1.safetensors", safetensors(R"({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},)"
+                                             R"("x": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]},)"
+                                             R"("b2": {"dtype": "U8", "shape": [1], "data_offsets": [2, 3]}})", 3));
+  expect_error("s1.safetensors: tensor 'x': found here, but not in the weight_map");
+}
+
+TEST_F(Sharded, RefusesShardNamesThatLeaveTheFolder) {
+  for (const char* name : {"../s1.safetensors", "/etc/passwd", "a\\\\b", "", "..", "x\\ny", "sub/s1.safetensors"}) {
+    index(std::string(R"({"a": ")") + name + "\"}");
+    expect_error("weight_map: tensor 'a': found '");
+    expect_error("expected a plain file name");
+  }
+}
+
+TEST_F(Sharded, RefusesABrokenIndex) {
+  index(R"({"a": 5})");
+  expect_error("weight_map: tensor 'a': found 5, expected a file name");
+  index(R"({"a": "s1.safetensors", "a": "s2.safetensors"})");
+  expect_error("key 'a' appears twice");
+  index("{}");
+  expect_error("names no tensor");
+  index("[]");
+  expect_error("field 'weight_map': found a list of 0, expected an object");
+  folder.write("model.safetensors.index.json", "{}");
+  expect_error("field 'weight_map': missing");
+  folder.write("model.safetensors.index.json", "[");
+  expect_error("not valid JSON");
+}
+
+TEST(SafetensorsFolder, SaysWhatIsMissing) {
+  const TemporaryFolder folder;
+  EXPECT_NE(error_of(folder).find("found neither model.safetensors nor"), std::string::npos);
+  const auto none = open_safetensors_folder(folder.path() / "none");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::kNotFound);
+  folder.write("model.safetensors", one_tensor("a"));
+  EXPECT_EQ(error_of(folder), "no error");
+}
+
+}  // namespace
+}  // namespace lieq::io

@@ -1,0 +1,119 @@
+/// Tokenizers inside GGUF files, here metadata made in memory. Whole files: golden_test.cc.
+
+#include <gtest/gtest.h>
+
+#include "lieq/io/gguf.h"
+#include "tests/text/small.h"
+
+namespace lieq::text {
+namespace {
+
+using Ids = std::vector<TokenId>;
+using Strings = std::vector<std::string_view>;
+
+Ids encode(const Tokenizer& tokenizer, std::string_view text) { return tokenizer.encode(text, SpecialTokens::kNone); }
+
+io::Gguf gpt2(std::string_view pre) {
+  io::Gguf gguf;
+  gguf.file = "m.gguf";
+  gguf.metadata["tokenizer.ggml.model"] = std::string_view("gpt2");
+  gguf.metadata["tokenizer.ggml.pre"] = pre;
+  gguf.metadata["tokenizer.ggml.tokens"] =
+      Strings{"a", "1", "\u0120", "\u0120\u0120", "a1", "<|s|>", "<tool>", "[PAD7]", "\u00c3", "\u00a9"};
+  gguf.metadata["tokenizer.ggml.token_type"] = std::vector<std::int64_t>{1, 1, 1, 1, 1, 3, 4, 5, 1, 1};
+  gguf.metadata["tokenizer.ggml.merges"] = Strings{"\u0120 \u0120", "a 1"};
+  gguf.metadata["tokenizer.ggml.bos_token_id"] = std::uint64_t{5};
+  return gguf;
+}
+
+io::Gguf llama() {
+  io::Gguf gguf;
+  gguf.file = "m.gguf";
+  gguf.metadata["tokenizer.ggml.model"] = std::string_view("llama");
+  gguf.metadata["tokenizer.ggml.tokens"] = Strings{"<unk>", "<s>", "<0x41>", "\u2581", "a", "b", "\u2581a", "ab", "aa"};
+  gguf.metadata["tokenizer.ggml.token_type"] = std::vector<std::int64_t>{2, 3, 6, 1, 1, 1, 1, 1, 5};
+  gguf.metadata["tokenizer.ggml.scores"] = std::vector<double>{0, 0, 0, -3, -4, -5, -2, -1, -1};
+  gguf.metadata["tokenizer.ggml.bos_token_id"] = std::uint64_t{1};
+  return gguf;
+}
+
+TEST(GgufTokenizer, PreNamesTheRule) {
+  const auto loaded = [](std::string_view pre) { return Tokenizer::from_gguf(gpt2(pre)).value(); };
+  EXPECT_EQ(encode(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
+  EXPECT_EQ(encode(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
+  EXPECT_EQ(encode(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
+  EXPECT_EQ(encode(loaded("gpt-2"), "a1"), (Ids{0, 1}));
+  io::Gguf without = gpt2("");
+  without.metadata.erase("tokenizer.ggml.pre");
+  EXPECT_EQ(Tokenizer::from_gguf(without).value().kind(), "byte-level BPE (GPT-2 pattern)");
+  EXPECT_EQ(encode(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
+  EXPECT_EQ(encode(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
+}
+
+TEST(GgufTokenizer, TypesDecide) {
+  const auto tokenizer = Tokenizer::from_gguf(gpt2("gpt-2"));
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_EQ(encode(*tokenizer, "<|s|>a<tool>[PAD7]"), (Ids{5, 0, 6}));
+  EXPECT_EQ(tokenizer->decode(Ids{5, 0, 6, 7}, SpecialText::kKeep), "<|s|>a<tool>");
+  EXPECT_EQ(tokenizer->decode(Ids{5, 0, 6, 7}, SpecialText::kSkip), "a<tool>");
+  EXPECT_EQ(tokenizer->vocab_size(), 10U);
+}
+
+TEST(GgufTokenizer, BosIsAddedWhenAskedFor) {
+  const auto with_special = [](const io::Gguf& gguf) {
+    return Tokenizer::from_gguf(gguf).value().encode("a", SpecialTokens::kAdd);
+  };
+  EXPECT_EQ(with_special(gpt2("gpt-2")), (Ids{0}));
+  EXPECT_EQ(with_special(gpt2("llama-bpe")), (Ids{5, 0}));
+  io::Gguf gguf = gpt2("gpt-2");
+  gguf.metadata["tokenizer.ggml.add_bos_token"] = true;
+  EXPECT_EQ(with_special(gguf), (Ids{5, 0}));
+  gguf = gpt2("llama-bpe");
+  gguf.metadata["tokenizer.ggml.add_bos_token"] = false;
+  EXPECT_EQ(with_special(gguf), (Ids{0}));
+  EXPECT_EQ(with_special(llama()), (Ids{1, 6}));
+}
+
+TEST(GgufTokenizer, ScoresDecide) {
+  const auto tokenizer = Tokenizer::from_gguf(llama());
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_EQ(encode(*tokenizer, "ab"), (Ids{3, 7}));    // "ab" scores higher than "▁a"
+  EXPECT_EQ(encode(*tokenizer, "aa"), (Ids{6, 4}));    // "aa" is unused
+  EXPECT_EQ(encode(*tokenizer, "A?"), (Ids{3, 2, 0}));
+  EXPECT_EQ(tokenizer->decode(Ids{6, 2, 3}, SpecialText::kKeep), "aA ");
+  io::Gguf gguf = llama();
+  gguf.metadata["tokenizer.ggml.add_space_prefix"] = false;
+  EXPECT_EQ(encode(Tokenizer::from_gguf(gguf).value(), "a a"), (Ids{4, 6}));
+}
+
+TEST(GgufTokenizer, ErrorsNameTheKey) {
+  const auto message = [](io::Gguf gguf, const char* key, std::optional<io::GgufValue> value) {
+    gguf.metadata.erase(key);
+    if (value) gguf.metadata[key] = *value;
+    const auto tokenizer = Tokenizer::from_gguf(gguf);
+    return tokenizer ? std::string("was loaded") : tokenizer.error().message;
+  };
+  EXPECT_EQ(message(gpt2("gpt-2"), "tokenizer.ggml.pre", std::string_view("qwen35")),
+            "m.gguf: key 'tokenizer.ggml.pre': 'qwen35' is not supported, expected one of gpt-2, default, phi-2, "
+            "llama-bpe, llama3, llama-v3, qwen2, smollm, starcoder");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.model", std::string_view("bert")),
+            "m.gguf: key 'tokenizer.ggml.model': 'bert' is not supported, expected gpt2 or llama");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.model", std::nullopt),
+            "m.gguf: key 'tokenizer.ggml.model': missing, so the file has no tokenizer");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.tokens", std::nullopt), "m.gguf: key 'tokenizer.ggml.tokens': missing");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.tokens", Strings{"\xFF", "a", "b", "c", "d", "e", "f", "g", "h"}),
+            "m.gguf: key 'tokenizer.ggml.tokens': token 0 '\\xff' is no UTF-8");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.tokens", Strings{"a", "a"}),
+            "m.gguf: key 'tokenizer.ggml.token_type': found 9 entries, expected 2 (one for each token)");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.scores", std::vector<double>{1}),
+            "m.gguf: key 'tokenizer.ggml.scores': found 1 entries, expected 9 (one for each token)");
+  EXPECT_EQ(message(gpt2("gpt-2"), "tokenizer.ggml.merges", Strings{"a b"}),
+            "m.gguf: key 'tokenizer.ggml.merges': merge 0 'a b': a side or the product is not in the vocabulary");
+  EXPECT_EQ(message(gpt2("gpt-2"), "tokenizer.ggml.merges", Strings{"a 1", "a 1"}),
+            "m.gguf: key 'tokenizer.ggml.merges': 'a' and '1' are merged twice, expected once");
+  EXPECT_EQ(message(llama(), "tokenizer.ggml.bos_token_id", std::uint64_t{9}),
+            "m.gguf: key 'tokenizer.ggml.bos_token_id': found 9, expected an id below 9");
+}
+
+}  // namespace
+}  // namespace lieq::text
