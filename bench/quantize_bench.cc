@@ -62,7 +62,8 @@ quantize::Options options_of(const Arguments& a) {
   o.range = get(a, "range", "search") == "minmax" ? quantize::Range::kMinMax : quantize::Range::kSearch;
   o.damping = std::stod(get(a, "damping", std::to_string(o.damping)));
   const std::string order = get(a, "act-order", "none");
-  o.act_order = order == "static" ? quantize::ActOrder::kStatic : order == "dynamic" ? quantize::ActOrder::kDynamic : quantize::ActOrder::kNone;
+  if (order == "static") o.act_order = quantize::ActOrder::kStatic;
+  if (order == "dynamic") o.act_order = quantize::ActOrder::kDynamic;
   o.corrected_target = count(a, "corrected-target", "1") != 0;
   o.residual_weight = std::stod(get(a, "residual-weight", "1"));
   o.sweeps = count(a, "sweeps", std::to_string(o.sweeps));
@@ -117,7 +118,8 @@ int run(const Arguments& a) {
   const double took = seconds() - start, took_user = user_seconds() - user, peak = peak_gib();
   for (std::size_t l = 0; l < layers.size(); ++l) bundle.model.layers[l] = layers[l].layer();
   const double found = perplexity(bundle.model, text, threads, sink);
-  std::printf("base %.4f quantised %.4f ratio %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n", base, found, found / base, took, took_user, peak);
+  std::printf("base %.4f quantised %.4f ratio %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n", base, found, found / base,
+              took, took_user, peak);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "lieq/allocate/allocate.h"
+#include "lieq/cli/budget.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/table.h"
 #include "lieq/io/atomic_file.h"
@@ -13,24 +14,9 @@ namespace {
 
 struct Options {
   std::string scores, output, ranking = "score";
-  std::optional<double> bits, true_bits;
-  std::optional<std::uint64_t> top, size;
-  std::vector<int> choices = {2, 4};
+  BudgetOptions budget;
   allocate::AllocateOptions allocate;
 };
-
-Result<Budget> budget_of(const Options& options) {
-  using Kind = Budget::Kind;
-  std::vector<Budget> given;
-  if (options.top) given.push_back({Kind::kTop, static_cast<double>(*options.top)});
-  if (options.bits) given.push_back({Kind::kCodeBits, *options.bits});
-  if (options.true_bits) given.push_back({Kind::kTrueBits, *options.true_bits});
-  if (options.size) given.push_back({Kind::kBytes, static_cast<double>(*options.size)});
-  if (given.size() != 1)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("budget: found {}, expected one of --top, --bits, --true-bits and --size", given.size()));
-  return given.front();
-}
 
 void print(const BitPlan& plan) {
   fmt::print("layer  bits  why\n");
@@ -45,12 +31,12 @@ void print(const BitPlan& plan) {
 }
 
 Result<void> run(Options options) {
-  LIEQ_ASSIGN(options.allocate.budget, budget_of(options));
+  LIEQ_ASSIGN(options.allocate.budget, budget_of(options.budget));
   LIEQ_ASSIGN(const Json json, read_json(options.scores));
   LIEQ_ASSIGN(const LayerScores scores, layer_scores_from_json(json, options.scores));
   for (const allocate::Ranking ranking : allocate::kRankings)
     if (allocate::name(ranking) == options.ranking) options.allocate.ranking = ranking;
-  options.allocate.choices = options.choices;
+  options.allocate.choices = options.budget.choices;
   options.allocate.place = options.scores;
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));
   print(plan);
@@ -66,11 +52,7 @@ Run add_allocate(CLI::App& app, const Common& /*common*/) {
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   app.add_option("SCORES", options->scores, "scores.json of lieq diagnose")->required();
   app.add_option("--output,-o", options->output, "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
-  app.add_option("--top", options->top, "Give this many layers the highest width");
-  app.add_option("--bits", options->bits, "Mean code bits per weight of the layers: the paper's number, without scales");
-  app.add_option("--true-bits", options->true_bits, "Mean bits per weight of the layers with scales and zero points");
-  app.add_option("--size", options->size, "Bytes of the whole model, e.g. 60MiB")->transform(CLI::AsSizeValue(true));
-  app.add_option("--choices", options->choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8, 16)")->delimiter(',')->capture_default_str();
+  add_budget_options(app, options->budget);
   app.add_option("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
       ->check(CLI::IsMember(rankings))->capture_default_str();
   app.add_option("--group-size", options->allocate.group_size, "Weights that share a scale: part of true bits and size")

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include "lieq/base/layer_scores.h"
+#include "lieq/cli/calibration.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/table.h"
@@ -11,21 +13,28 @@
 #include "lieq/diagnose/score.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/quantize/sensitivity.h"
+#include "lieq/report/depth_curves.h"
 
 namespace lieq::cli {
 namespace {
 
+/// The least calibration that ranks layers: every width costs about half a pass of the model for each layer.
+constexpr std::size_t kSensitivityWindows = 4, kSensitivityWindow = 512;
+
 struct Options {
-  std::string model, output;
+  std::string model, output, svg;
   std::vector<std::string> texts, fields = {"text"};
   std::optional<double> alpha, beta, gamma;
   diagnose::DiagnoseOptions diagnose;
+  std::vector<int> widths;  ///< to measure the sensitivity at
+  std::int64_t group_size = 64;
+  CalibrationOptions calibration;
 };
 
-/// Every corpus to be diagnosed on: one for each file.
+/// Every corpus to be diagnosed on: one for each file, none without --text.
 Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink& sink) {
-  if (options.texts.empty())
-    return fail(ErrorCode::kInvalidArgument, "--text: found none, expected a .txt or .jsonl file to diagnose the model on");
+  if (options.texts.empty()) return {};
   if (options.fields.size() != 1 && options.fields.size() != options.texts.size())
     return fail(ErrorCode::kInvalidArgument, fmt::format("--field: found {} names, expected one, or one for each of the {} texts",
                                                          options.fields.size(), options.texts.size()));
@@ -38,6 +47,23 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink&
   return corpora;
 }
 
+/// [layer], width -> KL; empty maps without --sensitivity. Linears are fitted as lieq quantize fits them by default, but
+/// for what works across linears.
+Result<std::vector<std::map<int, double>>> sensitivities_of(const Options& options, const eval::Bundle& bundle, Threads& threads,
+                                                            Sink& sink) {
+  if (options.widths.empty()) return std::vector<std::map<int, double>>(bundle.model.layers.size());
+  CalibrationOptions few = options.calibration;
+  if (few.windows == 0) few.windows = kSensitivityWindows;
+  if (few.window == 0) few.window = std::min(kSensitivityWindow, bundle.model.config.max_position_embeddings);
+  LIEQ_ASSIGN(const Calibration calibration, make_calibration(bundle, few, threads, sink));
+  quantize::Options fit;
+  fit.grid = quantize::Grid::kSkew;
+  fit.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
+  fit.sweeps = 1;
+  fit.on_singular = quantize::OnSingular::kRtn;
+  return quantize::measure_sensitivity(bundle.model, calibration.ids, calibration.window, options.widths, fit, threads, sink);
+}
+
 std::string optional_text(const std::optional<double>& value, const char* format) {
   return value ? fmt::format(fmt::runtime(format), *value) : "-";
 }
@@ -48,8 +74,11 @@ void print(const LayerScores& scores) {
     const LayerScore& layer = scores.layers[l];
     rows.push_back({std::to_string(l), optional_text(layer.perplexity_drop, "{:.3f}"), fmt::format("{:.4f}", layer.compactness),
                     fmt::format("{:.4f}", layer.energy_gain), fmt::format("{:.4f}", layer.score), std::to_string(layer.rank)});
+    for (const auto& [bits, kl] : layer.sensitivity) rows.back().push_back(fmt::format("{:.3g}", kl));
   }
-  fmt::print("{}\n", table({"layer", "ppl drop", "compactness", "energy gain", "score", "rank"}, rows));
+  std::vector<std::string> head = {"layer", "ppl drop", "compactness", "energy gain", "score", "rank"};
+  for (const auto& [bits, kl] : scores.layers.front().sensitivity) head.push_back(fmt::format("KL at {} bits", bits));
+  fmt::print("{}\n", table(head, rows));
 
   rows.clear();
   for (const CellScores& cell : scores.cells)
@@ -67,16 +96,23 @@ Result<void> run(Options options, const Common& common) {
   Threads threads(common.threads);
   Console console;
   LIEQ_TRY(diagnose::set_weights(options.diagnose.score, options.alpha, options.beta, options.gamma));
-  LIEQ_ASSIGN(const auto corpora, read_corpora(options, console));
+  LIEQ_ASSIGN(auto corpora, read_corpora(options, console));
   LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options.model, threads, console));
+  if (corpora.empty()) {
+    LIEQ_ASSIGN(const Calibration calibration, make_calibration(bundle, options.calibration, threads, console));
+    corpora.push_back(corpus_of(calibration, bundle.tokenizer));
+  }
   diagnose::CutOptions cut;
   cut.per_bucket = options.diagnose.score.per_bucket;
   cut.longest = std::min(cut.longest, bundle.model.config.max_position_embeddings);
   LIEQ_ASSIGN(const auto cells, diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, console));
-  LIEQ_ASSIGN(const LayerScores scores,
+  LIEQ_ASSIGN(auto sensitivities, sensitivities_of(options, bundle, threads, console));
+  LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, options.diagnose, threads, console));
+  for (std::size_t l = 0; l < scores.layers.size(); ++l) scores.layers[l].sensitivity = std::move(sensitivities[l]);
   print(scores);
   for (const std::string& warning : scores.warnings) console.warn(warning);
+  if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::depth_curves_svg(scores)));
   if (options.output.empty()) return {};
   return io::write_file(options.output, to_json(scores).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
@@ -89,12 +125,15 @@ Run add_diagnose(CLI::App& app, const Common& common) {
   const auto count = CLI::Range(1, 1 << 20);
   app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
   app.add_option("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
-  app.add_option("--text", options->texts, "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line");
+  app.add_option("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
+  app.add_option("--text", options->texts,
+                 "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration text)");
   app.add_option("--field", options->fields, "The field of a .jsonl record that holds the text: one name, or one for each text")
       ->capture_default_str();
   app.add_option("--per-bucket", score.per_bucket, "Passages for each text and length (33-128 and 129-512 tokens)")
       ->check(count)->capture_default_str();
-  app.add_option("--score", score.score, "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer --per-bucket shorten it)")
+  app.add_option("--score", score.score,
+                 "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer --per-bucket shorten it)")
       ->check(CLI::IsMember({"geometry", "lieq"}))->capture_default_str();
   app.add_flag("--perplexity-drop", options->diagnose.perplexity_drop, "Measure the perplexity drop even if the score does not use it");
   app.add_option("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
@@ -113,6 +152,12 @@ Run add_diagnose(CLI::App& app, const Common& common) {
       ->transform(CLI::AsSizeValue(true));
   app.add_option("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+  app.add_option("--sensitivity", options->widths,
+                 "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes (4 windows of 512 tokens)")
+      ->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember({2, 3, 4, 8}));
+  app.add_option("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
+      ->check(CLI::Range(-1, 1 << 20))->capture_default_str();
+  add_calibration_options(app, options->calibration);
   return [options, &common] { return run(*options, common); };
 }
 

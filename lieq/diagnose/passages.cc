@@ -56,6 +56,14 @@ std::vector<Ids> joined_pieces(const Corpus& corpus, const std::vector<Ids>& enc
   return pieces;
 }
 
+/// The beginnings of longer documents, of the bucket's middle length.
+std::vector<Ids> beginnings(const std::vector<Ids>& encoded, const Bucket& bucket) {
+  std::vector<Ids> pieces;
+  for (const Ids& ids : encoded)
+    if (ids.size() > bucket.max) pieces.push_back(piece(ids, 0, (bucket.min + bucket.max) / 2));
+  return pieces;
+}
+
 std::vector<Ids> in_bucket(const std::vector<Ids>& pieces, const Bucket& bucket) {
   std::vector<Ids> found;
   std::ranges::copy_if(pieces, std::back_inserter(found), [&](const Ids& ids) { return holds(bucket, ids.size()); });
@@ -96,9 +104,10 @@ Result<std::vector<Cell>> cut_passages(std::span<const Corpus> corpora, const te
     for (Bucket bucket : kBuckets) {
       bucket.max = std::min(bucket.max, options.longest);
       std::vector<Ids> passages = in_bucket(natural, bucket);
-      if (passages.size() < options.per_bucket && corpus.lines) {
-        std::vector<Ids> joined = in_bucket(joined_pieces(corpus, encoded, tokenizer, bucket), bucket);
-        if (joined.size() > passages.size()) passages = std::move(joined);
+      if (passages.size() < options.per_bucket) {
+        std::vector<Ids> made = in_bucket(
+            corpus.lines ? joined_pieces(corpus, encoded, tokenizer, bucket) : beginnings(encoded, bucket), bucket);
+        if (made.size() > passages.size()) passages = std::move(made);
       }
       if (passages.empty()) {
         sink.warn(fmt::format("{}: found no passage of {} tokens: this corpus goes without that bucket", corpus.name, bucket.name));

@@ -52,8 +52,9 @@ struct CutOptions {
 ///
 /// A document is a passage of the bucket its length falls in; a longer one is cut to its first 512 (`longest`) tokens, or, if
 /// it is a line, into pieces of as many. Shorter than 33 tokens: left out. Of more passages than wanted, evenly spaced ones are taken, so
-/// that they come from the whole text. A bucket that lines do not fill (PTB's are sentences) is made from joined lines
-/// instead, if that gives more: as many consecutive ones as reach the bucket's middle (80, 320 tokens), cut at its maximum.
+/// that they come from the whole text. A bucket that is not filled so is made in another way, if that gives more: from lines
+/// (PTB's are sentences), as many consecutive ones as reach the bucket's middle (80, 320 tokens), cut at its maximum; from
+/// documents (C4's are long), the beginnings of those too long for it, of its middle length.
 /// Errors: kInvalidArgument when no cell is left. Deterministic for any thread count.
 [[nodiscard]] Result<std::vector<Cell>> cut_passages(std::span<const Corpus> corpora, const text::Tokenizer& tokenizer,
                                                      const CutOptions& options, Threads& threads, Sink& sink);

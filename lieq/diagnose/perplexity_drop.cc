@@ -148,9 +148,12 @@ class Chunk {
 };
 
 Result<void> check_finite(const Model& model, const RemovalNll& nll) {
-  const auto finite = [](const std::vector<double>& sums) { return std::ranges::all_of(sums, [](double s) { return std::isfinite(s); }); };
+  const auto finite = [](const std::vector<double>& sums) {
+    return std::ranges::all_of(sums, [](double s) { return std::isfinite(s); });
+  };
   const auto bad = [&](const std::string& variant) {
-    return fail(ErrorCode::kNumerical, fmt::format("{}: logits {}: found NaN or infinity, expected finite values", model.path.string(), variant));
+    return fail(ErrorCode::kNumerical,
+                fmt::format("{}: logits {}: found NaN or infinity, expected finite values", model.path.string(), variant));
   };
   if (!finite(nll.whole)) return bad("of the whole model");
   for (std::size_t l = 0; l < nll.without.size(); ++l)

@@ -32,7 +32,8 @@ struct RemovalNll {
 /// stream once per chunk. Memory: (L + 1) hidden states per token of the chunk and the scratch of one batch, within
 /// options.memory; one slab of decoded weights (16 MiB) comes on top.
 /// Errors: kInvalidArgument (an id that does not fit, a passage of one token or beyond max_position_embeddings, a memory
-/// budget too small for the longest passage, naming the least that works); kNumerical naming the layer whose removal gives NaN or infinity.
+/// budget too small for the longest passage, naming the least that works); kNumerical naming the layer whose removal gives
+/// NaN or infinity.
 /// Deterministic for any thread count.
 [[nodiscard]] Result<RemovalNll> removal_nll(const model::Model& model, std::span<const std::vector<model::TokenId>> passages,
                                              const DropOptions& options, Threads& threads, Sink& sink);

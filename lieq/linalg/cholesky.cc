@@ -69,13 +69,15 @@ constexpr std::size_t kBlock = 64;
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 /// Factors the diagonal block at [first, first + size). diagonal: that of the matrix before anything was subtracted.
-Result<void> factor_diagonal(MatrixView<double> a, std::size_t first, std::size_t size, const std::vector<double>& diagonal) {
+Result<void> factor_diagonal(MatrixView<double> a, std::size_t first, std::size_t size,
+                             const std::vector<double>& diagonal) {
   const double tolerance = static_cast<double>(a.rows()) * 0x1p-52;
   for (std::size_t j = first; j < first + size; ++j) {
     double pivot = a(j, j);
     for (std::size_t k = first; k < j; ++k) pivot -= a(j, k) * a(j, k);
     if (!(pivot > tolerance * diagonal[j]))
-      return fail(ErrorCode::kNumerical, fmt::format("Cholesky factor: found pivot {:g} in column {} of {}, expected more than 0",
+      return fail(ErrorCode::kNumerical,
+                  fmt::format("Cholesky factor: found pivot {:g} in column {} of {}, expected more than 0",
                                                      pivot, j, a.rows()));
     a(j, j) = std::sqrt(pivot);
     for (std::size_t i = j + 1; i < first + size; ++i) {
@@ -120,7 +122,8 @@ Result<void> cholesky(Threads& threads, MatrixView<double> a) {
       const std::size_t i = below + tile * kBlock;
       for (std::size_t other = 0; other <= tile; ++other) {
         const std::size_t j = below + other * kBlock;
-        HWY_DYNAMIC_DISPATCH(SubtractProduct)(&a(i, first), &a(j, first), &a(i, j), tile_rows(tile), tile_rows(other), size, a.stride());
+        HWY_DYNAMIC_DISPATCH(SubtractProduct)(&a(i, first), &a(j, first), &a(i, j), tile_rows(tile), tile_rows(other),
+                                              size, a.stride());
       }
     });
   }

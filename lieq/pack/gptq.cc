@@ -55,6 +55,15 @@ std::int64_t zero_field(std::uint32_t double_zero, ZeroFormat format, unsigned b
   return field < (std::int64_t{1} << bits) ? field : -1;
 }
 
+const char* name(ZeroFormat format) {
+  switch (format) {
+    case ZeroFormat::kV1: return "GPTQ v1";
+    case ZeroFormat::kV2: return "GPTQ v2";
+    case ZeroFormat::kHalf: return "the half-integer form";
+  }
+  return "?";
+}
+
 /// qzeros with the zero points of v2 in them.
 std::vector<std::int32_t> v1_to_v2(std::vector<std::int32_t> words, unsigned bits, std::size_t out) {
   if (bits != 3) {
@@ -84,23 +93,28 @@ Result<void> check_groups(const GptqTensors& tensors, const std::string& place) 
   std::vector<std::size_t> members(tensors.groups);
   for (const std::int32_t g : tensors.g_idx) {
     if (g < 0 || static_cast<std::size_t>(g) >= tensors.groups)
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}.g_idx: found group {}, expected below {}", place, g, tensors.groups));
+      return fail(ErrorCode::kInvalidFormat, fmt::format("{}.g_idx: found group {}, expected below {}", place, g,
+                                                         tensors.groups));
     ++members[static_cast<std::size_t>(g)];
   }
   if (std::ranges::adjacent_find(members, std::not_equal_to<>()) != members.end())
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}.g_idx: found groups of different sizes, expected {} inputs in each",
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}.g_idx: found groups of different sizes, expected {} inputs in each",
                                                        place, tensors.in / tensors.groups));
   return {};
 }
 
 Result<void> check_tensors(const GptqTensors& t, const std::string& place) {
-  if (!is_packable(t.bits)) return fail(ErrorCode::kUnsupported, fmt::format("{}: found {} bits, expected 2, 3, 4 or 8", place, t.bits));
+  if (!is_packable(t.bits)) return fail(ErrorCode::kUnsupported,
+                                        fmt::format("{}: found {} bits, expected 2, 3, 4 or 8", place, t.bits));
   LIEQ_TRY(check_sizes(t.in, t.out, t.bits, place, ErrorCode::kInvalidFormat));
   if (t.groups == 0 || t.in % t.groups != 0)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} groups, expected a divisor of {} inputs", place, t.groups, t.in));
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} groups, expected a divisor of {} inputs", place,
+                                                       t.groups, t.in));
   const auto expect = [&](const char* tensor, std::size_t found, std::size_t expected) -> Result<void> {
     if (found == expected) return {};
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}.{}: found {} elements, expected {}", place, tensor, found, expected));
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}.{}: found {} elements, expected {}", place, tensor, found,
+                                                       expected));
   };
   LIEQ_TRY(expect("qweight", t.qweight.size(), t.in / 32 * t.bits * t.out));
   LIEQ_TRY(expect("qzeros", t.qzeros.size(), t.groups * (t.out * t.bits / 32)));
@@ -134,8 +148,7 @@ Result<GptqTensors> pack_gptq(const QuantizedMatrix& m, ZeroFormat format, const
       if (field < 0)
         return fail(ErrorCode::kInvalidArgument,
                     fmt::format("{}: found zero point {}, which {} at {} bits cannot hold", place, 0.5 * double_zero,
-                                format == ZeroFormat::kV1 ? "GPTQ v1" : format == ZeroFormat::kV2 ? "GPTQ v2" : "the half-integer form",
-                                m.bits));
+                                name(format), m.bits));
       stream.put(i, static_cast<std::uint32_t>(field));
       t.scales[g * m.rows + i] = m.scales[i * t.groups + g];
     }

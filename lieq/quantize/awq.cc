@@ -101,7 +101,7 @@ void awq_clip(Threads& threads, MatrixView<float> weight, MatrixView<const float
           for (std::size_t j = 0; j < width; ++j) error[j] = weight(first + i, begin + j) - fitted.weight(i, j);
           double loss = 0;
           for (std::size_t j = 0; j < width; ++j)
-            loss += static_cast<double>(error[j]) * static_cast<double>(kernels::dot(&hessian(begin + j, begin), error.data(), width));
+            loss += static_cast<double>(error[j] * kernels::dot(&hessian(begin + j, begin), error.data(), width));
           if (loss < best[i]) {
             best[i] = loss;
             best_limit[i] = shrink * largest[i];

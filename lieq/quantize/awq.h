@@ -22,7 +22,8 @@ struct AwqScales {
 /// weights: linears that share their inputs, [out, in] each. magnitude: mean |X_j|, [in]. hessian: [in, in].
 /// rules: how candidates are rounded (to nearest). Cost: 20 x (rounding + 2 · out · in² flops).
 /// Source: Lin et al. 2023, arXiv:2306.00978, and the search of its published code.
-[[nodiscard]] AwqScales awq_scales(Threads& threads, std::span<const MatrixView<const float>> weights, std::span<const float> magnitude,
+[[nodiscard]] AwqScales awq_scales(Threads& threads, std::span<const MatrixView<const float>> weights,
+                                   std::span<const float> magnitude,
                                    MatrixView<const float> hessian, const FitRules& rules, bool duo);
 
 /// Clips each group of each row to the range that loses least when it is rounded: shrinks its largest magnitude by up to

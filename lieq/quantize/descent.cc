@@ -56,7 +56,8 @@ class TileDescent {
  public:
   TileDescent(MatrixView<const float> weight, const Quadratic& quadratic, const Blocks& blocks, const FitRules& rules,
               Fitted& fitted, std::size_t first, std::size_t count)
-      : weight_(weight), quadratic_(quadratic), blocks_(blocks), rules_(rules), fitted_(fitted), first_(first), count_(count) {
+      : weight_(weight), quadratic_(quadratic), blocks_(blocks), rules_(rules), fitted_(fitted), first_(first),
+        count_(count) {
     gradient_ = gradient_buffer_.matrix(count, fitted.cols);
     shifted_ = shifted_buffer_.matrix(count, fitted.cols);
   }
@@ -74,7 +75,8 @@ class TileDescent {
       const std::size_t begin = g * width;
       const MatrixView<float> image = image_buffer_.matrix(count_, cols - begin);  // c_g H for the groups from g on
       for (std::size_t i = 0; i < count_; ++i) std::fill(image.row(i).begin(), image.row(i).end(), 0.0F);
-      kernels::gemm_nn_add(codes.columns(begin, width), quadratic_.hessian().rows(begin, width).columns(begin, cols - begin), image);
+      const MatrixView<const float> rows = quadratic_.hessian().rows(begin, width);
+      kernels::gemm_nn_add(codes.columns(begin, width), rows.columns(begin, cols - begin), image);
       for (std::size_t i = 0; i < count_; ++i) {
         right[i * groups + g] = static_cast<double>(kernels::dot(&codes(i, begin), &gradient_(i, begin), width));
         for (std::size_t h = g; h < groups; ++h)
@@ -106,7 +108,8 @@ class TileDescent {
  private:
   [[nodiscard]] float code_less_zero(std::size_t i, std::size_t j) const {
     const std::size_t row = first_ + i;
-    return static_cast<float>(fitted_.codes[row * fitted_.cols + j]) - fitted_.zeros[row * fitted_.groups() + j / fitted_.group_size];
+    const float zero = fitted_.zeros[row * fitted_.groups() + j / fitted_.group_size];
+    return static_cast<float>(fitted_.codes[row * fitted_.cols + j]) - zero;
   }
   [[nodiscard]] float value(std::size_t i, std::size_t j) const {
     return fitted_.scales[(first_ + i) * fitted_.groups() + j / fitted_.group_size] * code_less_zero(i, j);
@@ -130,7 +133,8 @@ class TileDescent {
       const float wanted = scales[g] + static_cast<float>(step);
       // Codes that contradict each other ask for absurd scales: leave those to the next sweep.
       const float kept = wanted > 0.25F * scales[g] && wanted < 4 * scales[g] ? wanted : scales[g];
-      return static_cast<double>(rules_.grid.half_scales ? f16_to_float(float_to_f16(kept)) : kept) - static_cast<double>(scales[g]);
+      const float stored = rules_.grid.half_scales ? f16_to_float(float_to_f16(kept)) : kept;
+      return static_cast<double>(stored) - static_cast<double>(scales[g]);
     });
     if (!solved || !(change_of_loss(normal, right, step_) < 0)) return;
     for (std::size_t g = 0; g < groups; ++g) scales[g] += static_cast<float>(step_[g]);
@@ -173,7 +177,8 @@ class TileDescent {
   void improve_codes(const Factor& factor) {
     float loss[kLanes];
     codes_.resize(factor.n * kLanes);
-    nearest_plane(factor, {fit_.choice.scale, fit_.choice.zero, 0, rules_.grid.top()}, target_.data(), nullptr, codes_.data(), loss, nullptr);
+    nearest_plane(factor, {fit_.choice.scale, fit_.choice.zero, 0, rules_.grid.top()}, target_.data(), nullptr,
+                  codes_.data(), loss, nullptr);
     for (std::size_t l = 0; l < kLanes; ++l) {
       if (!(loss[l] < fit_.loss[l])) continue;
       fit_.loss[l] = loss[l];
@@ -181,7 +186,8 @@ class TileDescent {
     }
   }
 
-  bool store(std::size_t begin, std::size_t width, std::size_t lane, std::size_t rows, const float* present, MatrixView<float> change) {
+  bool store(std::size_t begin, std::size_t width, std::size_t lane, std::size_t rows, const float* present,
+             MatrixView<float> change) {
     bool changed = false;
     for (std::size_t l = 0; l < rows; ++l) {
       const std::size_t i = lane + l;
@@ -217,7 +223,8 @@ class TileDescent {
 
 }  // namespace
 
-void descend(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, const FitRules& rules, Fitted& fitted) {
+void descend(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, const FitRules& rules,
+             Fitted& fitted) {
   if (rules.sweeps == 0) return;
   LIEQ_CHECK(fitted.g_idx.empty());
   const Blocks blocks(threads, quadratic, fitted.group_size);

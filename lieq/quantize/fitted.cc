@@ -41,7 +41,7 @@ Fitted::Fitted(std::size_t out, std::size_t in, unsigned width, std::size_t grou
   zeros.resize(rows * groups());
 }
 
-pack::QuantizedMatrix to_quantized(const Fitted& fitted) {
+pack::QuantizedMatrix to_quantized(const Fitted& fitted, Grid grid) {
   pack::QuantizedMatrix m{.rows = fitted.rows, .cols = fitted.cols, .bits = fitted.bits, .group_size = fitted.group_size,
                           .codes = fitted.codes, .scales = {}, .double_zeros = {}, .g_idx = fitted.g_idx};
   const std::size_t groups = fitted.groups();
@@ -49,7 +49,7 @@ pack::QuantizedMatrix to_quantized(const Fitted& fitted) {
   std::vector<char> mirrored(fitted.scales.size());
   for (std::size_t k = 0; k < fitted.scales.size(); ++k) {
     const float twice = 2 * fitted.zeros[k];
-    mirrored[k] = fitted.zeros[k] > 0.5F * (top + 1) && std::fmod(twice, 2.0F) != 0;
+    mirrored[k] = grid == Grid::kHalf && fitted.zeros[k] > 0.5F * (top + 1);
     m.scales.push_back(float_to_f16(mirrored[k] ? -fitted.scales[k] : fitted.scales[k]));
     m.double_zeros.push_back(static_cast<std::uint16_t>(mirrored[k] ? 2 * top - twice : twice));
   }
@@ -62,7 +62,8 @@ pack::QuantizedMatrix to_quantized(const Fitted& fitted) {
   return m;
 }
 
-double quadratic_loss(Threads& threads, MatrixView<const float> target, const Fitted& fitted, MatrixView<const float> hessian) {
+double quadratic_loss(Threads& threads, MatrixView<const float> target, const Fitted& fitted,
+                      MatrixView<const float> hessian) {
   return quadratic_form(threads, fitted.rows, hessian, [&](std::size_t i, std::span<float> e) {
     for (std::size_t j = 0; j < fitted.cols; ++j) e[j] = target(i, j) - fitted.weight(i, j);
   });

@@ -34,9 +34,9 @@ struct Fitted {
   }
 };
 
-/// Rounds scales to half precision and mirrors the groups whose half-integer zero point is above 2^(bits-1):
+/// Rounds scales to half precision and, on the half grid, mirrors the groups whose zero point is above 2^(bits-1):
 /// s (q - z) = -s ((top - q) - (top - z)), so that 2 z - 1 fits in `bits` bits.
-[[nodiscard]] pack::QuantizedMatrix to_quantized(const Fitted& fitted);
+[[nodiscard]] pack::QuantizedMatrix to_quantized(const Fitted& fitted, Grid grid);
 
 /// tr(E H Eᵀ) with E = target - fitted, row by row in double. target: [rows, cols]; hessian: [cols, cols].
 [[nodiscard]] double quadratic_loss(Threads& threads, MatrixView<const float> target, const Fitted& fitted,

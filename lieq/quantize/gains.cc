@@ -69,7 +69,8 @@ Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedL
   for (std::size_t i = 0; i < in; ++i) {
     step[channel(i)] += slope[i];
     for (std::size_t j = 0; j < in; ++j)
-      normal[channel(i) * count + channel(j)] += static_cast<double>(square[i * in + j]) * static_cast<double>(quadratic.hessian()(i, j));
+      normal[channel(i) * count + channel(j)] +=
+          static_cast<double>(square[i * in + j]) * static_cast<double>(quadratic.hessian()(i, j));
   }
   for (std::size_t c = 0; c < count; ++c) {
     double& own = normal[c * count + c];

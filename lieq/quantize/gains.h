@@ -23,7 +23,8 @@ struct FittedLinear {
 /// squares problem with the matrix H ∘ Σ QᵀQ. channels: for each input the gain it shares with others ([in], values below
 /// `count`); empty: each has its own. Returns [count]. Gains outside [1/2, 2] stay at 1.
 /// Errors: kNumerical when the system is singular. Cost: O(out · in² + in³).
-[[nodiscard]] Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears, const Quadratic& quadratic,
+[[nodiscard]] Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears,
+                                                     const Quadratic& quadratic,
                                                      std::span<const std::size_t> channels, std::size_t count);
 
 }  // namespace lieq::quantize

@@ -71,7 +71,8 @@ class Feedback {
       fit_.choice = min_max_grid(rules_.grid, rules_.convention, width, target);
       if (whole) {
         fit_.codes.resize(width * kLanes);
-        nearest_plane(factor, {fit_.choice.scale, fit_.choice.zero, 0, rules_.grid.top()}, target, nullptr, fit_.codes.data(), fit_.loss, nullptr);
+        nearest_plane(factor, {fit_.choice.scale, fit_.choice.zero, 0, rules_.grid.top()}, target, nullptr,
+                      fit_.codes.data(), fit_.loss, nullptr);
       }
     }
     for (std::size_t l = 0; l < std::min(kLanes, count - lane); ++l) {
@@ -118,7 +119,8 @@ class Feedback {
     }
   }
 
-  void store_codes(std::size_t first, std::size_t lane, std::size_t count, std::size_t begin, std::size_t width, const float* codes) {
+  void store_codes(std::size_t first, std::size_t lane, std::size_t count, std::size_t begin, std::size_t width,
+                   const float* codes) {
     for (std::size_t l = 0; l < std::min(kLanes, count - lane); ++l) {
       const float scale = fit_.choice.scale[l], zero = fit_.choice.zero[l];
       for (std::size_t k = 0; k < width; ++k) {
@@ -189,7 +191,8 @@ void restore_order(const std::vector<std::size_t>& order, Fitted& fitted) {
     for (std::size_t j = 0; j < fitted.cols; ++j) fitted.codes[i * fitted.cols + order[j]] = turned[i * fitted.cols + j];
 }
 
-Result<Fitted> gptq_static(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, const FitRules& rules) {
+Result<Fitted> gptq_static(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
+                           const FitRules& rules) {
   // Grids as rounding to nearest would have them, with columns weighed by diag(H).
   Fitted fitted(weight.rows(), weight.cols(), rules.grid.bits, rules.group_size);
   std::vector<float> roots(quadratic.size());
@@ -226,7 +229,8 @@ Result<Fitted> gptq_dynamic(Threads& threads, MatrixView<const float> weight, co
   const std::vector<std::size_t> order = falling_diagonal(quadratic);
   LIEQ_ASSIGN(const Permuted permuted, permute(threads, weight, quadratic, order));
   rules.act_order = ActOrder::kNone;
-  LIEQ_ASSIGN(Fitted fitted, gptq(threads, {permuted.weight.data(), weight.rows(), weight.cols()}, permuted.quadratic, rules));
+  LIEQ_ASSIGN(Fitted fitted, gptq(threads, {permuted.weight.data(), weight.rows(), weight.cols()}, permuted.quadratic,
+                                  rules));
   restore_order(order, fitted);
   fitted.g_idx.resize(fitted.cols);
   for (std::size_t k = 0; k < fitted.cols; ++k) fitted.g_idx[order[k]] = static_cast<std::int32_t>(k / fitted.group_size);
@@ -241,7 +245,8 @@ Result<Fitted> gptq(Threads& threads, MatrixView<const float> weight, const Quad
   for (std::size_t j = 0; j < weight.cols(); ++j) {
     if (!quadratic.is_dead(j)) continue;
     if (without_dead.empty())
-      for (std::size_t i = 0; i < weight.rows(); ++i) without_dead.insert(without_dead.end(), weight.row(i).begin(), weight.row(i).end());
+      for (std::size_t i = 0; i < weight.rows(); ++i)
+        without_dead.insert(without_dead.end(), weight.row(i).begin(), weight.row(i).end());
     for (std::size_t i = 0; i < weight.rows(); ++i) without_dead[i * weight.cols() + j] = 0;
   }
   if (!without_dead.empty()) weight = {without_dead.data(), weight.rows(), weight.cols()};

@@ -13,7 +13,8 @@ namespace {
 constexpr float kLargestHalf = 65504;
 constexpr float kShrinks2[] = {0.9F, 0.7F, 0.55F, 0.4F};           // at 2 bits the best range is far inside the extremes
 constexpr float kShrinks[] = {1.0F, 0.92F, 0.84F, 0.76F, 0.66F};
-constexpr int kRefits = 2;
+constexpr int kSearchRefits = 2;   // least-squares steps on the scale of the best start
+constexpr int kImproveRefits = 1;  // fewer from a grid that is good already: the joint refit follows
 
 float storable(const GridRules& rules, float scale) {
   scale = std::min(scale, kLargestHalf);
@@ -61,7 +62,8 @@ float covering_scale(float lo, float hi, float zero, float top) {
   return scale > 0 ? scale : std::max(std::fabs(lo), std::fabs(hi)) / top;
 }
 
-void keep_better(const LaneChoice& tried, const float* loss, std::size_t n, const std::vector<float>& codes, LaneFit& best) {
+void keep_better(const LaneChoice& tried, const float* loss, std::size_t n, const std::vector<float>& codes,
+                 LaneFit& best) {
   for (std::size_t l = 0; l < kLanes; ++l) {
     if (!(loss[l] < best.loss[l])) continue;
     best.loss[l] = loss[l];
@@ -71,15 +73,39 @@ void keep_better(const LaneChoice& tried, const float* loss, std::size_t n, cons
   }
 }
 
-/// Rounds with one start, refits the scale and rounds again.
-void try_grid(const GridRules& rules, const Factor& factor, const float* target, LaneChoice tried, GridScratch& scratch,
-              LaneFit& best) {
+/// A start of the search: what it lost, and the scale that would have fitted its codes better.
+struct Start {
+  LaneChoice choice;
   float loss[kLanes], refit[kLanes];
-  for (int round = 0; round <= kRefits; ++round) {
-    for (float& scale : tried.scale) scale = storable(rules, scale);
-    nearest_plane(factor, {tried.scale, tried.zero, 0, rules.top()}, target, scratch.product.data(), scratch.codes.data(), loss, refit);
-    keep_better(tried, loss, factor.n, scratch.codes, best);
-    std::copy_n(refit, kLanes, tried.scale);
+};
+
+/// Rounds on one grid.
+void try_once(const GridRules& rules, const Factor& factor, const float* target, Start& start, GridScratch& scratch,
+              LaneFit& best) {
+  for (float& scale : start.choice.scale) scale = storable(rules, scale);
+  nearest_plane(factor, {start.choice.scale, start.choice.zero, 0, rules.top()}, target, scratch.product.data(),
+                scratch.codes.data(), start.loss, start.refit);
+  keep_better(start.choice, start.loss, factor.n, scratch.codes, best);
+}
+
+/// Refits the scale and rounds again.
+void refine(const GridRules& rules, const Factor& factor, const float* target, Start start, int refits,
+            GridScratch& scratch,
+            LaneFit& best) {
+  for (int round = 0; round < refits; ++round) {
+    std::copy_n(start.refit, kLanes, start.choice.scale);
+    try_once(rules, factor, target, start, scratch, best);
+  }
+}
+
+/// In lanes where `other` lost less, `start` becomes it.
+void take_better(const Start& other, Start& start) {
+  for (std::size_t l = 0; l < kLanes; ++l) {
+    if (!(other.loss[l] < start.loss[l])) continue;
+    start.choice.scale[l] = other.choice.scale[l];
+    start.choice.zero[l] = other.choice.zero[l];
+    start.loss[l] = other.loss[l];
+    start.refit[l] = other.refit[l];
   }
 }
 
@@ -93,7 +119,8 @@ void prepare(const Factor& factor, const float* target, GridScratch& scratch) {
 float centred_zero(const ZeroRange& zeros, float lo, float hi, float scale, float top) {
   if (!(scale > 0)) return zeros.last;
   const float wanted = 0.5F * top - 0.5F * (lo + hi) / scale;
-  return std::clamp(zeros.first + zeros.step * std::nearbyint((wanted - zeros.first) / zeros.step), zeros.first, zeros.last);
+  const float nearest = zeros.first + zeros.step * std::nearbyint((wanted - zeros.first) / zeros.step);
+  return std::clamp(nearest, zeros.first, zeros.last);
 }
 
 }  // namespace
@@ -122,7 +149,8 @@ LaneChoice min_max_grid(const GridRules& rules, MinMax convention, std::size_t n
     // In double, since the zero point of a group of zeros, 3.5 or 7.5 before rounding, is a tie.
     const double step = (static_cast<double>(hi) - static_cast<double>(lo)) / static_cast<double>(top);
     c.scale[l] = storable(rules, static_cast<float>(step));
-    c.zero[l] = convention == MinMax::kSymmetric ? 0.5F * (top + 1) : static_cast<float>(std::nearbyint(-static_cast<double>(lo) / step));
+    const double zero = std::nearbyint(-static_cast<double>(lo) / step);
+    c.zero[l] = convention == MinMax::kSymmetric ? 0.5F * (top + 1) : static_cast<float>(zero);
   }
   return c;
 }
@@ -134,31 +162,37 @@ void search_grid(const GridRules& rules, const Factor& factor, const float* targ
   const Extremes e = extremes_of(factor.n, target);
   const ZeroRange zeros = zero_range(rules);
   const float top = rules.top();
-  LaneChoice tried;
-  // Few zero points: all of them. Many: the one that centres the codes on the range.
+  // Few zero points: all of them, refining the best shrinkage of each. Many: the one that centres the codes on the range.
   const bool all = rules.bits == 2 || zeros.last - zeros.first <= 1;
-  for (const float shrink : rules.bits == 2 ? std::span<const float>(kShrinks2) : std::span<const float>(kShrinks)) {
-    for (float zero = zeros.first; zero <= zeros.last; zero += zeros.step) {
+  for (float zero = zeros.first; zero <= zeros.last; zero += zeros.step) {
+    Start best_start;
+    std::fill_n(best_start.loss, kLanes, std::numeric_limits<float>::infinity());
+    for (const float shrink : rules.bits == 2 ? std::span<const float>(kShrinks2) : std::span<const float>(kShrinks)) {
+      Start start;
       for (std::size_t l = 0; l < kLanes; ++l) {
         const float lo = std::min(e.lo[l], 0.0F), hi = std::max(e.hi[l], 0.0F);  // a code of 0 is always in reach
-        tried.scale[l] = shrink * (all ? covering_scale(lo, hi, zero, top) : (hi - lo) / top);
-        tried.zero[l] = all ? zero : centred_zero(zeros, lo, hi, tried.scale[l], top);
+        start.choice.scale[l] = shrink * (all ? covering_scale(lo, hi, zero, top) : (hi - lo) / top);
+        start.choice.zero[l] = all ? zero : centred_zero(zeros, lo, hi, start.choice.scale[l], top);
       }
-      try_grid(rules, factor, target, tried, scratch, best);
-      if (!all) break;
+      try_once(rules, factor, target, start, scratch, best);
+      take_better(start, best_start);
     }
+    refine(rules, factor, target, best_start, kSearchRefits, scratch, best);
+    if (!all) break;
   }
 }
 
 void improve_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& fit) {
   prepare(factor, target, scratch);
   const ZeroRange zeros = zero_range(rules);
-  const LaneChoice start = fit.choice;
+  const LaneChoice present = fit.choice;
   const int reach = rules.bits == 2 ? 2 : 1;
   for (int shift = -reach; shift <= reach; ++shift) {
-    LaneChoice tried = start;
-    for (float& zero : tried.zero) zero = std::clamp(zero + static_cast<float>(shift) * zeros.step, zeros.first, zeros.last);
-    try_grid(rules, factor, target, tried, scratch, fit);
+    Start start{present, {}, {}};
+    const float moved = static_cast<float>(shift) * zeros.step;
+    for (float& zero : start.choice.zero) zero = std::clamp(zero + moved, zeros.first, zeros.last);
+    try_once(rules, factor, target, start, scratch, fit);
+    refine(rules, factor, target, start, kImproveRefits, scratch, fit);
     if (zeros.first == zeros.last) break;
   }
 }

@@ -101,7 +101,8 @@ HWY_INLINE void RoundColumn(const V v, const V t, const V scale, const V inverse
 HWY_INLINE V Inverse(const V scale) {
   const D d;
   const V one = hn::Set(d, 1.0F);
-  return hn::IfThenZeroElse(hn::Eq(scale, hn::Zero(d)), hn::Div(one, hn::IfThenElse(hn::Eq(scale, hn::Zero(d)), one, scale)));
+  const auto is_zero = hn::Eq(scale, hn::Zero(d));
+  return hn::IfThenZeroElse(is_zero, hn::Div(one, hn::IfThenElse(is_zero, one, scale)));
 }
 
 void NearestPlane(const Factor& factor, const LaneGrid& grid, const float* target, const float* product, float* codes,
@@ -130,7 +131,8 @@ void NearestPlane(const Factor& factor, const LaneGrid& grid, const float* targe
     if (!product) continue;
     const auto fit = [&](const LaneResult& sums, const V s) {
       const auto usable = hn::And(hn::Gt(sums.square, hn::Zero(d)), hn::Gt(sums.cross, hn::Zero(d)));
-      return hn::IfThenElse(usable, hn::Mul(s, hn::Div(sums.cross, hn::IfThenElse(usable, sums.square, hn::Set(d, 1.0F)))), s);
+      const V square = hn::IfThenElse(usable, sums.square, hn::Set(d, 1.0F));
+      return hn::IfThenElse(usable, hn::Mul(s, hn::Div(sums.cross, square)), s);
     };
     Store({fit(first, scale.a), fit(second, scale.b)}, refit + lane);
   }
@@ -158,7 +160,9 @@ HWY_EXPORT(SolveFactor);
 HWY_EXPORT(NearestPlane);
 HWY_EXPORT(AddScaled);
 
-void apply_factor(const Factor& factor, const float* t, float* result) { HWY_DYNAMIC_DISPATCH(ApplyFactor)(factor, t, result); }
+void apply_factor(const Factor& factor, const float* t, float* result) {
+  HWY_DYNAMIC_DISPATCH(ApplyFactor)(factor, t, result);
+}
 
 void solve_factor(const Factor& factor, const float* a, float* x) { HWY_DYNAMIC_DISPATCH(SolveFactor)(factor, a, x); }
 

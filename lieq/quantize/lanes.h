@@ -1,5 +1,5 @@
 #pragma once
-/// Private to quantize/: the hot loops, each over 16 rows of a matrix at once, one row a SIMD lane.
+/// The hot loops, each over 16 rows of a matrix at once, one row a SIMD lane.
 /// Arrays are [columns, kLanes]: element k of lane l at k * kLanes + l.
 
 #include <cstddef>

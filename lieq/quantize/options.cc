@@ -42,7 +42,8 @@ Result<void> check_options(const Options& options, unsigned bits, std::size_t co
   const auto invalid = [&](std::string message) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", place, message));
   };
-  if (bits != 2 && bits != 3 && bits != 4 && bits != 8) return invalid(fmt::format("bits: found {}, expected 2, 3, 4 or 8", bits));
+  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
+    return invalid(fmt::format("bits: found {}, expected 2, 3, 4 or 8", bits));
   if (options.group_size != 0 && cols % options.group_size != 0)
     return invalid(fmt::format("group_size: found {}, expected a divisor of its {} inputs", options.group_size, cols));
   if (!(options.damping >= 0) || !std::isfinite(options.damping))

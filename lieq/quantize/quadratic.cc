@@ -17,7 +17,8 @@ constexpr std::size_t kSolveRows = 48;
 
 /// Factors the block of `hessian` at [first, first + n) as Lᵀ D² L, by the Cholesky factor of the block in reverse order:
 /// H = R Rᵀ with R = Lᵀ D upper triangular.
-Result<std::vector<double>> reversed_factor(Threads& threads, MatrixView<const float> hessian, std::size_t first, std::size_t n) {
+Result<std::vector<double>> reversed_factor(Threads& threads, MatrixView<const float> hessian, std::size_t first,
+                                            std::size_t n) {
   std::vector<double> reversed(n * n);
   for (std::size_t i = 0; i < n; ++i)
     for (std::size_t j = 0; j <= i; ++j)
@@ -26,14 +27,16 @@ Result<std::vector<double>> reversed_factor(Threads& threads, MatrixView<const f
   return reversed;
 }
 
-void store_factor(const std::vector<double>& reversed, std::size_t n, std::vector<float>& lower, std::vector<float>& diagonal) {
+void store_factor(const std::vector<double>& reversed, std::size_t n, std::vector<float>& lower,
+                  std::vector<float>& diagonal) {
   lower.assign(n * n, 0);
   diagonal.resize(n);
   for (std::size_t k = 0; k < n; ++k) {
     const double pivot = reversed[(n - 1 - k) * n + (n - 1 - k)];
     diagonal[k] = static_cast<float>(pivot);
     // R[j][k] for j < k lies at row n-1-j, column n-1-k of the reversed factor.
-    for (std::size_t j = 0; j < k; ++j) lower[k * n + j] = static_cast<float>(reversed[(n - 1 - j) * n + (n - 1 - k)] / pivot);
+    for (std::size_t j = 0; j < k; ++j)
+      lower[k * n + j] = static_cast<float>(reversed[(n - 1 - j) * n + (n - 1 - k)] / pivot);
     lower[k * n + k] = 1;
   }
 }

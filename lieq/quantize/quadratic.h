@@ -53,7 +53,9 @@ class Blocks {
   [[nodiscard]] std::size_t width(std::size_t b) const { return blocks_[b].diagonal.size(); }
   [[nodiscard]] Factor factor(std::size_t b) const;
   /// [width, width], symmetric.
-  [[nodiscard]] MatrixView<const float> inverse(std::size_t b) const { return {blocks_[b].inverse.data(), width(b), width(b)}; }
+  [[nodiscard]] MatrixView<const float> inverse(std::size_t b) const {
+    return {blocks_[b].inverse.data(), width(b), width(b)};
+  }
 
  private:
   struct Block {

@@ -15,7 +15,8 @@ DequantizedLayer::DequantizedLayer(Threads& threads, const model::Layer& origina
 void DequantizedLayer::replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix) {
   const auto k = static_cast<std::size_t>(kind);
   const MatrixView<float> weights = weights_[k].matrix(matrix.rows, matrix.cols);
-  threads.for_each(matrix.rows, [&](std::size_t i, std::size_t) { pack::dequantize_row(matrix, i, weights.row(i).data()); });
+  threads.for_each(matrix.rows,
+                   [&](std::size_t i, std::size_t) { pack::dequantize_row(matrix, i, weights.row(i).data()); });
   pack::StoredMatrix& stored = layer_.linears[k].weight;
   stored.type = DType::kF32;
   stored.rows = matrix.rows;

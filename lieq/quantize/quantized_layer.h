@@ -12,7 +12,8 @@
 
 namespace lieq::quantize {
 
-/// How well one linear was fitted, measured with the damped Hessian H of its calibration inputs.
+/// How well one linear was fitted, measured with the damped Hessian H of its calibration inputs; after rounding to nearest
+/// without one (Method::kRtn, or a fall-back to it) with H = I.
 struct LinearReport {
   double loss = 0;           ///< tr(E H Eᵀ), E = target - quantised
   double relative_loss = 0;  ///< loss / tr(W H Wᵀ)
@@ -26,7 +27,9 @@ struct QuantizedLayer {
   std::array<LinearReport, model::kLinearsPerLayer> reports;
 
   [[nodiscard]] pack::QuantizedMatrix& linear(model::LinearKind kind) { return linears[static_cast<std::size_t>(kind)]; }
-  [[nodiscard]] const pack::QuantizedMatrix& linear(model::LinearKind kind) const { return linears[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] const pack::QuantizedMatrix& linear(model::LinearKind kind) const {
+    return linears[static_cast<std::size_t>(kind)];
+  }
 };
 
 /// A model::Layer whose quantised linears lie decoded in float32 memory of its own. May be moved: views stay valid.

@@ -35,7 +35,8 @@ Fitted rtn(Threads& threads, MatrixView<const float> weight, const FitRules& rul
       } else {
         fit.choice = min_max_grid(rules.grid, rules.convention, width, target.data());
         fit.codes.resize(width * kLanes);
-        nearest_plane(plain, {fit.choice.scale, fit.choice.zero, 0, rules.grid.top()}, target.data(), nullptr, fit.codes.data(), fit.loss, nullptr);
+        nearest_plane(plain, {fit.choice.scale, fit.choice.zero, 0, rules.grid.top()}, target.data(), nullptr,
+                      fit.codes.data(), fit.loss, nullptr);
       }
       for (std::size_t l = 0; l < count; ++l) {
         fitted.scales[(first + l) * fitted.groups() + g] = fit.choice.scale[l];

@@ -87,7 +87,8 @@ struct LayerWalk::Impl {
   [[nodiscard]] GainChannels attended_channels() const;
   [[nodiscard]] GainChannels gated_channels() const;
   /// Fits and stores; returns the gains for the caller to fold in.
-  Result<std::vector<float>> fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds, InputStatistics statistics,
+  Result<std::vector<float>> fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
+                                 InputStatistics statistics,
                                  const GainChannels& channels, QuantizedLayer& result, DequantizedLayer& work);
   void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, DequantizedLayer& work);
   Result<QuantizedLayer> quantize(std::size_t l, unsigned bits);
@@ -114,7 +115,8 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
 }
 
 /// cross += (W (x_fp - x_q) + a (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear.
-void LayerWalk::Impl::add_output_error(const model::Linear& linear, MatrixView<const float> plain_x, MatrixView<const float> x,
+void LayerWalk::Impl::add_output_error(const model::Linear& linear, MatrixView<const float> plain_x,
+                                       MatrixView<const float> x,
                                        std::size_t first, ProductSum& cross) {
   const std::size_t count = x.rows(), out = linear.weight.rows;
   const MatrixView<float> delta = difference.matrix(count, x.cols()), error = output.matrix(count, out);
@@ -235,7 +237,7 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
   LIEQ_TRY(check_options(options, bits, weights.front().cols(), place));
   LIEQ_ASSIGN(SharedFit fitted, fit_shared(threads, weights, std::move(statistics), channels, options, bits, place, sink));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
-    result.linear(kinds[k]) = to_quantized(fitted.fitted[k]);
+    result.linear(kinds[k]) = to_quantized(fitted.fitted[k], options.grid);
     result.reports[static_cast<std::size_t>(kinds[k])] = fitted.reports[k];
     work.replace(threads, kinds[k], result.linear(kinds[k]));
   }
@@ -243,7 +245,8 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
 }
 
 /// Multiplies the rows, and so the outputs, of a linear that is quantised already.
-void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, DequantizedLayer& work) {
+void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result,
+                                     DequantizedLayer& work) {
   const auto k = static_cast<std::size_t>(kind);
   for (std::size_t i = 0; i < gains.size(); ++i) {
     scale_row(result.linears[k], i, gains[i]);
@@ -305,10 +308,12 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
   if (window < 2 || window > model.config.max_position_embeddings)
     return invalid(fmt::format("calibration window: found {}, expected 2 to max_position_embeddings = {} tokens", window,
                                model.config.max_position_embeddings));
-  if (ids.size() < window) return invalid(fmt::format("calibration text: found {} tokens, expected at least one window of {}", ids.size(), window));
+  if (ids.size() < window)
+    return invalid(fmt::format("calibration text: found {} tokens, expected at least one window of {}", ids.size(), window));
   for (const model::TokenId id : ids)
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
-      return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id, model.config.vocab_size));
+      return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id,
+                                 model.config.vocab_size));
   const std::size_t tokens = ids.size() / window * window;
   auto impl = std::make_unique<Impl>(model, options, window, tokens, threads, sink);
   impl->quantised.resize(tokens * model.config.hidden_size);

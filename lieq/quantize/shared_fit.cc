@@ -106,7 +106,8 @@ std::vector<float> corrected_target(Threads& threads, MatrixView<const float> we
   } else {
     threads.for_each((rows + kTile - 1) / kTile, [&](std::size_t tile, std::size_t) {
       const std::size_t count = std::min(kTile, rows - tile * kTile);
-      kernels::gemm_nn_add(weight.rows(tile * kTile, count), {statistics.cross.data(), in, in}, t.rows(tile * kTile, count));
+      kernels::gemm_nn_add(weight.rows(tile * kTile, count), {statistics.cross.data(), in, in},
+                           t.rows(tile * kTile, count));
     });
   }
   quadratic.solve(threads, t);
@@ -159,7 +160,8 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     report.loss = quadratic_loss(threads, targets.views[k], fit.fitted[k], quadratic.hessian());
     report.relative_loss = energies[k] > 0 ? report.loss / energies[k] : 0;
   }
-  if (channels.count > 0 && options.refit_gains) LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic, channels, place, fit));
+  if (channels.count > 0 && options.refit_gains) LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic,
+      channels, place, fit));
   return fit;
 }
 

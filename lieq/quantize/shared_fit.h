@@ -21,8 +21,8 @@ namespace lieq::quantize {
 struct InputStatistics {
   std::vector<float> hessian;    ///< XᵀX over the quantised stream's inputs, [in, in]
   std::vector<float> magnitude;  ///< mean |X_j|, [in]; for AWQ, else empty
-  /// (X_fp - X_q)ᵀ X_q, [in, in]; or, if `cross_is_output`, (Y_fp - X_q Wᵀ - residual)ᵀ X_q of the one linear, [out, in].
-  /// Empty: the target is the weight itself.
+  /// (X_fp - X_q)ᵀ X_q, [in, in]; or, if `cross_is_output`, ((X_fp - X_q) Wᵀ + a (h_fp - h_q))ᵀ X_q of the one linear,
+  /// [out, in], h the residual streams. Empty: the target is the weight itself.
   std::vector<float> cross;
   bool cross_is_output = false;
 };

@@ -4,10 +4,15 @@
 import json
 import math
 import os
+import resource
+import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
+from random import Random
 
 LIEQ = os.environ["LIEQ"]
 SOURCE = Path(os.environ["LIEQ_SOURCE_DIR"])
@@ -62,12 +67,14 @@ class Inspect(Case):
             self.assertEqual(folder[key], gguf[key], key)
 
 
-class Evaluate(Case):
+class InTemporaryFolder(Case):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
+
+class Evaluate(InTemporaryFolder):
     def evaluate(self, *args) -> list[dict]:
         output = self.folder / "r.json"
         self.table = self.succeed("eval", *args, "--output", output)
@@ -256,6 +263,172 @@ class BadInput(Case):
         self.assertIn("expected the model folder", self.refuse(1, "inspect", TINY / "model.safetensors"))
         self.assertIn("README.md", self.refuse(1, "inspect", SOURCE / "README.md"))
         self.assertIn("nowhere.txt", self.refuse(1, "eval", DEMO, "--text", "nowhere.txt"))
+
+
+#: A short quantisation of the demo model: few tokens, one round of descent.
+QUICK = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64, "--sweeps", 1)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def write_outlier_model(folder: Path) -> None:
+    """The demo model with every eighth input of q, k, v, gate and up made 256 times larger and its norm gain as much smaller:
+    powers of two, so the model computes exactly the same, but min-max ranges are spoiled."""
+    shutil.copytree(DEMO, folder)
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    for name, tensor in json.loads(data[8:start]).items():
+        if name == "__metadata__":
+            continue
+        part = name.split(".")[-2]
+        shift = -8 if part.endswith("layernorm") else 8 if part in ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj") else 0
+        if shift == 0:
+            continue
+        columns = tensor["shape"][-1]
+        begin, end = (start + offset for offset in tensor["data_offsets"])
+        for position in range(begin, end, 16):  # every eighth BF16
+            if (position - begin) // 2 % columns % 8 == 0:
+                bits = int.from_bytes(data[position : position + 2], "little")
+                if bits & 0x7F80:  # not zero: the exponent takes the factor
+                    data[position : position + 2] = (bits + (shift << 7)).to_bytes(2, "little")
+    (folder / "model.safetensors").write_bytes(data)
+
+
+class Quantize(InTemporaryFolder):
+    def test_stages_give_what_quantize_gives(self):
+        """diagnose -> allocate -> quantize --plan writes the same weights as quantize alone would from the same scores."""
+        scores, plan = self.folder / "scores.json", self.folder / "plan.json"
+        self.succeed("diagnose", DEMO, "--text", DEMO / "heldout.txt", "--per-bucket", 5, "-o", scores)
+        self.succeed("allocate", scores, "--top", 2, "-o", plan)
+        bits = [layer["bits"] for layer in json.loads(plan.read_text())["layers"]]
+        self.assertEqual(sorted(bits), [2] * 10 + [4] * 2)
+        self.succeed("quantize", DEMO, "-o", self.folder / "a", "--plan", plan, *QUICK)
+        table = self.succeed("quantize", DEMO, "-o", self.folder / "b", "--scores", scores, "--top", 2, *QUICK)
+        self.assertEqual((self.folder / "a/model.safetensors").read_bytes(), (self.folder / "b/model.safetensors").read_bytes())
+        self.assertIn("KL", table)
+        info = json.loads(self.succeed("inspect", self.folder / "a", "--json"))
+        self.assertEqual([layer["code_bits"] for layer in info["layers"]], bits)
+        provenance = json.loads((self.folder / "b/lieq.json").read_text())
+        self.assertEqual([layer["bits"] for layer in provenance["plan"]["layers"]], bits)
+        self.assertEqual(len(provenance["linears"]), 12 * 7)
+        self.assertFalse(list(self.folder.glob("*.partial")))
+
+    def test_the_quantised_model_runs_and_compares(self):
+        self.succeed("quantize", DEMO, "-o", self.folder / "q", "--bits", 4, *QUICK)
+        out = self.folder / "r.json"
+        self.succeed("eval", DEMO, self.folder / "q", "--text", DEMO / "heldout.txt", "--window", 256, "--chunks", 8, "-o", out)
+        original, quantised = json.loads(out.read_text())
+        self.assertEqual(quantised["code_bits"], 4)
+        self.assertLess(quantised["perplexity"], 1.1 * original["perplexity"])
+        self.assertGreater(quantised["kl"], 0)
+        self.assertTrue(self.succeed("run", self.folder / "q", "-p", "In the beginning", "-n", 5).startswith("In the beginning"))
+
+    def test_any_number_of_threads_gives_the_same_bytes(self):
+        for threads in (1, 2, 3):
+            self.succeed("quantize", DEMO, "-o", self.folder / str(threads), "--top", 1, "--threads", threads, *QUICK)
+        one, two, three = (contents(self.folder / str(n)) for n in (1, 2, 3))
+        self.assertEqual(one["model.safetensors"], two["model.safetensors"])
+        self.assertEqual(one["model.safetensors"], three["model.safetensors"])
+
+    def test_a_collapsed_model_is_called_broken(self):
+        """Two bits from the extremes of a group ruin a model with outlier channels: status 3, files kept with a warning."""
+        model = self.folder / "outliers"
+        write_outlier_model(model)
+        done = lieq("quantize", model, "-o", self.folder / "q", "--bits", 2, "--method", "rtn", "--grid", "asym", "--no-search", *QUICK)
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("this model is broken", done.stderr.splitlines()[-1])
+        self.assertIn("broken", json.loads((self.folder / "q/lieq.json").read_text())["warning"])
+        self.succeed("inspect", self.folder / "q")
+
+    def test_refusals(self):
+        existing = self.folder / "there"
+        existing.mkdir()
+        text = self.folder / "t.txt"
+        text.write_text("short")
+        plan = self.folder / "plan.json"
+        scores = self.folder / "scores.json"
+        self.succeed("diagnose", DEMO, "--text", DEMO / "heldout.txt", "--per-bucket", 2, "-o", scores)
+        self.succeed("allocate", scores, "--top", 1, "-o", plan)
+        broken = json.loads(plan.read_text())
+        broken["layers"][3]["layer"] = 99
+        wrong = self.folder / "wrong.json"
+        wrong.write_text(json.dumps(broken))
+        for args, parts in (
+            (("-o", existing, "--bits", 2), ("there", "--force")),
+            (("-o", self.folder / "q"), ("budget", "--bits")),
+            (("-o", self.folder / "q", "--bits", 2, "--top", 1), ("budget",)),
+            (("-o", self.folder / "q", "--bits", 1.5), ("2",)),
+            (("-o", self.folder / "q", "--size", "1MiB"), ("expected",)),
+            (("-o", self.folder / "q", "--bits", 2, "--plan", plan), ("--plan",)),
+            (("-o", self.folder / "q", "--plan", wrong), ("wrong.json", "99")),
+            (("-o", self.folder / "q", "--bits", 2, "--group-size", 48), ("48",)),
+            (("-o", self.folder / "q", "--bits", 2, "--calib", text), ("t.txt", "tokens")),
+        ):
+            done = lieq("quantize", DEMO, *args, *([] if "--calib" in args else QUICK))
+            self.assertIn(done.returncode, (1, 2), (args, done.stdout))
+            lines = [line for line in done.stderr.splitlines() if "warning" not in line and "%" not in line]
+            self.assertEqual(len(lines), 1, done.stderr)
+            for part in parts:
+                self.assertIn(part, lines[0])
+        self.assertFalse((self.folder / "q").exists())
+        self.assertEqual(list(existing.iterdir()), [])
+
+    def test_a_foreign_language_is_noticed(self):
+        text = self.folder / "zh.txt"
+        text.write_text("天地玄黄宇宙洪荒日月盈昃辰宿列张" * 60, encoding="utf-8")
+        done = lieq("quantize", DEMO, "-o", self.folder / "q", "--top", 1, "--calib", text, "--calib-windows", 4, "--calib-window", 64, "--dry-run")
+        self.assertIn("bytes a token", done.stderr)
+
+    def test_a_full_disk_leaves_nothing_half_written(self):
+        def small_files_only():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # a layer's checkpoint is larger
+
+        done = subprocess.run([LIEQ, "quantize", DEMO, "-o", self.folder / "q", "--top", "1", *map(str, QUICK)],
+                              capture_output=True, preexec_fn=small_files_only)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be written", done.stderr.decode().splitlines()[-1])
+        self.assertFalse((self.folder / "q").exists())
+        self.assertEqual([f.name for f in (self.folder / "q.partial").iterdir()], ["fingerprint.json"])
+        self.succeed("quantize", DEMO, "-o", self.folder / "q", "--top", 1, *QUICK)  # with room, the run goes on
+
+    def test_another_run_does_not_go_on_with_these_layers(self):
+        partial = self.folder / "q.partial"
+        partial.mkdir()
+        (partial / "fingerprint.json").write_text('{"lieq": "0.0.0"}')
+        done = lieq("quantize", DEMO, "-o", self.folder / "q", "--top", 1, *QUICK)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("unfinished run", done.stderr.splitlines()[-1])
+        self.succeed("quantize", DEMO, "-o", self.folder / "q", "--top", 1, "--force", *QUICK)
+
+
+class Resume(InTemporaryFolder):
+    def test_killed_at_twenty_moments(self):
+        """kill -9 at any time, then the same command again: the bytes of a run that nobody disturbed."""
+        command = [LIEQ, "quantize", str(DEMO), "-o", str(self.folder / "q"), "--top", "1", *map(str, QUICK)]
+        start = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True)
+        whole = time.monotonic() - start
+        expected = contents(self.folder / "q")
+        random = Random(7)
+        resumed = 0
+        for _ in range(20):
+            shutil.rmtree(self.folder / "q")
+            running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(random.uniform(0, 1.1 * whole))
+            running.kill()
+            running.wait()
+            if (self.folder / "q").exists():  # it was already done
+                self.assertEqual(contents(self.folder / "q"), expected)
+                continue
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            resumed += "going on after layer" in done.stderr
+            self.assertEqual(contents(self.folder / "q"), expected)
+            self.assertEqual([f.name for f in self.folder.iterdir() if ".partial" in f.name], [])
+        self.assertGreater(resumed, 3)
 
 
 class Usage(Case):

@@ -42,12 +42,12 @@ TEST(CutPassages, DocumentsGoIntoTheBucketOfTheirLength) {
   Warnings sink;
   Corpus corpus{"c.jsonl", {}, false};
   for (const std::size_t tokens : {5U, 32U, 33U, 128U, 129U, 512U, 513U, 2000U}) corpus.documents.push_back(text_of(tokens));
-  const auto cells = cut(corpus, {}, sink);
+  const auto cells = cut(corpus, {.per_bucket = 2, .longest = 512}, sink);
   ASSERT_EQ(cells.size(), 2U);
   EXPECT_EQ(cells[0].bucket, "33-128");
   EXPECT_EQ(cells[0].corpus, "c.jsonl");
   EXPECT_EQ(lengths_of(cells[0]), (std::vector<std::size_t>{33, 128}));
-  EXPECT_EQ(lengths_of(cells[1]), (std::vector<std::size_t>{129, 512, 512, 512}));
+  EXPECT_EQ(lengths_of(cells[1]), (std::vector<std::size_t>{129, 512})) << "two of four, evenly spaced";
   EXPECT_TRUE(sink.lines.empty());
 }
 
@@ -78,6 +78,15 @@ TEST(CutPassages, CutsLongLinesIntoPieces) {
   ASSERT_EQ(cells.size(), 2U);
   EXPECT_EQ(lengths_of(cells[0]), (std::vector<std::size_t>{128}));
   EXPECT_EQ(lengths_of(cells[1]), (std::vector<std::size_t>{512, 512, 476}));
+}
+
+TEST(CutPassages, FillsTheShortBucketWithBeginnings) {
+  Warnings sink;
+  const Corpus corpus{"c4.jsonl", {text_of(300), text_of(60), text_of(900)}, false};
+  const auto cells = cut(corpus, {}, sink);
+  ASSERT_EQ(cells.size(), 2U);
+  EXPECT_EQ(lengths_of(cells[0]), (std::vector<std::size_t>{80, 80})) << "more than the one document of 60 tokens";
+  EXPECT_EQ(lengths_of(cells[1]), (std::vector<std::size_t>{300, 512}));
 }
 
 TEST(CutPassages, KeepsToWhatTheModelCanRead) {

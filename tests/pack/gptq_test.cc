@@ -57,7 +57,8 @@ TEST(GptqGolden, UnpacksAndPacksTheSameWords) {
     const QuantizedMatrix m = test::must(unpack_gptq(c.v2, ZeroFormat::kV2, "golden"));
     for (std::size_t i = 0; i < m.rows; ++i) {
       for (std::size_t j = 0; j < m.cols; ++j) ASSERT_EQ(m.codes[i * m.cols + j], c.codes[j * m.rows + i]);
-      for (std::size_t g = 0; g < m.groups(); ++g) ASSERT_EQ(m.double_zeros[i * m.groups() + g], 2 * c.zeros[g * m.rows + i]);
+      for (std::size_t g = 0; g < m.groups(); ++g) ASSERT_EQ(m.double_zeros[i * m.groups() + g],
+                                                             2 * c.zeros[g * m.rows + i]);
       std::vector<float> row(m.cols);
       dequantize_row(m, i, row.data());
       ASSERT_EQ(std::memcmp(row.data(), &c.dequantised[i * m.cols], row.size() * sizeof(float)), 0) << "row " << i;
@@ -80,8 +81,10 @@ TEST(GptqGolden, UnpacksAndPacksTheSameWords) {
 
 /// A matrix whose codes, scales and zero points all differ from place to place.
 QuantizedMatrix example(unsigned bits, std::vector<std::uint16_t> allowed) {
-  QuantizedMatrix m{.rows = 64, .cols = 96, .bits = bits, .group_size = 32, .codes = {}, .scales = {}, .double_zeros = {}, .g_idx = {}};
-  for (std::size_t k = 0; k < m.rows * m.cols; ++k) m.codes.push_back(static_cast<std::uint8_t>((k * 7 + k / 96) % (1U << bits)));
+  QuantizedMatrix m{.rows = 64, .cols = 96, .bits = bits, .group_size = 32, .codes = {}, .scales = {},
+                    .double_zeros = {}, .g_idx = {}};
+  for (std::size_t k = 0; k < m.rows * m.cols; ++k) m.codes.push_back(static_cast<std::uint8_t>((k * 7 +
+      k / 96) % (1U << bits)));
   for (std::size_t k = 0; k < m.rows * m.groups(); ++k) {
     m.scales.push_back(float_to_f16((k % 2 == 0 ? 0.01F : -0.01F) * static_cast<float>(1 + k % 5)));
     m.double_zeros.push_back(allowed[k % allowed.size()]);

@@ -18,7 +18,8 @@ struct Problem {
   std::size_t out, in;
   std::vector<float> weight, inputs, hessian;
 
-  Problem(std::size_t rows, std::size_t cols, std::size_t tokens) : out(rows), in(cols), weight(out * in), inputs(tokens * in), hessian(in * in) {
+  Problem(std::size_t rows, std::size_t cols, std::size_t tokens) : out(rows), in(cols), weight(out * in),
+      inputs(tokens * in), hessian(in * in) {
     std::mt19937 random(11);
     std::normal_distribution<float> normal;
     for (float& w : weight) w = 0.05F * normal(random);
@@ -29,7 +30,8 @@ struct Problem {
     for (std::size_t i = 0; i < in; ++i) {
       for (std::size_t j = 0; j < in; ++j) {
         double sum = 0;
-        for (std::size_t t = 0; t < tokens; ++t) sum += static_cast<double>(inputs[t * in + i]) * static_cast<double>(inputs[t * in + j]);
+        for (std::size_t t = 0; t < tokens; ++t) sum += static_cast<double>(inputs[t * in + i]) *
+            static_cast<double>(inputs[t * in + j]);
         hessian[i * in + j] = static_cast<float>(sum / static_cast<double>(tokens));
       }
     }
@@ -56,7 +58,8 @@ TEST(Quadratic, FactorMultipliesBackAndSolves) {
     for (std::size_t j = 0; j < p.in; ++j) {
       double sum = 0;  // (Lᵀ D² L)[i][j]
       for (std::size_t k = std::max(i, j); k < p.in; ++k)
-        sum += static_cast<double>(f.lower[k * p.in + i]) * std::pow(static_cast<double>(f.diagonal[k]), 2) * static_cast<double>(f.lower[k * p.in + j]);
+        sum += static_cast<double>(f.lower[k * p.in + i]) * std::pow(static_cast<double>(f.diagonal[k]), 2) *
+            static_cast<double>(f.lower[k * p.in + j]);
       ASSERT_NEAR(sum, static_cast<double>(p.hessian[i * p.in + j]) + (i == j ? 0.01 * mean : 0), 1e-4) << i << ", " << j;
     }
   }
@@ -64,7 +67,8 @@ TEST(Quadratic, FactorMultipliesBackAndSolves) {
   for (std::size_t i = 0; i < p.out; ++i) {
     for (std::size_t j = 0; j < p.in; ++j) {
       double sum = 0;
-      for (std::size_t k = 0; k < p.in; ++k) sum += static_cast<double>(p.weight[i * p.in + k]) * static_cast<double>(q.hessian()(k, j));
+      for (std::size_t k = 0; k < p.in; ++k) sum += static_cast<double>(p.weight[i * p.in + k]) *
+          static_cast<double>(q.hessian()(k, j));
       x[i * p.in + j] = static_cast<float>(sum);
     }
   }
@@ -109,7 +113,7 @@ TEST(Gptq, ReadsBackWhatItFitted) {
     for (const Grid grid : {Grid::kSym, Grid::kSkew, Grid::kAsym, Grid::kHalf}) {
       for (const std::size_t group : {32, 128}) {
         const Fitted fitted = test::must(gptq(threads, p.w(), q, rules_for(bits, grid, group, 2)));
-        const pack::QuantizedMatrix m = to_quantized(fitted);
+        const pack::QuantizedMatrix m = to_quantized(fitted, grid);
         const auto top = (1U << bits) - 1;
         std::vector<float> row(p.in);
         for (std::size_t i = 0; i < p.out; ++i) {
@@ -121,7 +125,8 @@ TEST(Gptq, ReadsBackWhatItFitted) {
           const bool allowed = grid == Grid::kSym    ? twice == top + 1
                                : grid == Grid::kSkew ? twice == top + 1 || twice == top - 1
                                : grid == Grid::kAsym ? twice % 2 == 0 && twice <= 2 * top
-                                                     : twice >= 1 && twice <= 2 * top - 1 && (twice % 2 == 0 || twice <= top + 1);
+                                                     : twice >= 1 && twice <= 2 * top - 1 &&
+                                                         (twice % 2 == 0 || twice <= top + 1);
           ASSERT_TRUE(allowed) << twice;
         }
       }
@@ -135,7 +140,7 @@ TEST(Gptq, GivesTheSameBytesForAnyThreadCount) {
   for (const std::size_t count : {1, 3}) {
     Threads threads(count);
     const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
-    results.push_back(to_quantized(test::must(gptq(threads, p.w(), q, rules_for(2, Grid::kHalf, 64, 2)))));
+    results.push_back(to_quantized(test::must(gptq(threads, p.w(), q, rules_for(2, Grid::kHalf, 64, 2))), Grid::kHalf));
   }
   EXPECT_EQ(results[0].codes, results[1].codes);
   EXPECT_EQ(results[0].scales, results[1].scales);
@@ -148,7 +153,8 @@ TEST(Gptq, TakesWholeRowsAndWideGroups) {
   const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
   double before = 1e30;
   for (const std::size_t group : {512, 256, 64}) {
-    const double loss = quadratic_loss(threads, p.w(), test::must(gptq(threads, p.w(), q, rules_for(3, Grid::kHalf, group, 2))), q.hessian());
+    const double loss = quadratic_loss(threads, p.w(), test::must(gptq(threads, p.w(), q,
+        rules_for(3, Grid::kHalf, group, 2))), q.hessian());
     EXPECT_LT(loss, before) << "groups of " << group;
     before = loss;
   }
@@ -210,7 +216,8 @@ TEST(SharedFit, FallsBackToRtnOnlyWhenAllowed) {
   Options options;
   options.damping = 0;
   const MatrixView<const float> weights[] = {p.w()};
-  const auto fit = [&] { return fit_shared(threads, weights, {p.hessian, {}, {}, false}, {}, options, 2, "layer 3: o_proj", sink); };
+  const auto fit = [&] { return fit_shared(threads, weights, {p.hessian, {}, {}, false}, {}, options, 2,
+                                           "layer 3: o_proj", sink); };
   const auto refused = fit();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kNumerical);

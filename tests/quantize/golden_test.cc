@@ -28,7 +28,8 @@ struct Case {
     for (std::size_t i = 0; i < in; ++i) {
       for (std::size_t j = 0; j < in; ++j) {
         double sum = 0;
-        for (std::size_t t = 0; t < tokens; ++t) sum += static_cast<double>(inputs[t * in + i]) * static_cast<double>(inputs[t * in + j]);
+        for (std::size_t t = 0; t < tokens; ++t) sum += static_cast<double>(inputs[t * in + i]) *
+            static_cast<double>(inputs[t * in + j]);
         hessian[i * in + j] = static_cast<float>(2 * sum / static_cast<double>(tokens));
       }
     }
@@ -55,7 +56,8 @@ class GoldenQuant : public ::testing::TestWithParam<std::string> {
 
 TEST_P(GoldenQuant, RoundsToNearestLikeTheFormulas) {
   const Case c(GetParam());
-  for (const auto& [letter, convention] : {std::pair{"A", MinMax::kWithZero}, {"B", MinMax::kPlain}, {"C", MinMax::kSymmetric}}) {
+  for (const auto& [letter, convention] : {std::pair{"A", MinMax::kWithZero}, {"B", MinMax::kPlain},
+                                           {"C", MinMax::kSymmetric}}) {
     for (const unsigned bits : {2U, 3U, 4U}) {
       const std::string key = "rtn." + std::string(letter) + std::to_string(bits);
       SCOPED_TRACE(key);
@@ -88,7 +90,8 @@ TEST_P(GoldenQuant, FeedsErrorsBackLikeGptq) {
   }
   const MatrixView<const float> w(weight.data(), c.out, c.in);
   const Quadratic quadratic = test::must(Quadratic::create(threads_, std::move(hessian), 0.01));
-  for (const auto& [suffix, order] : {std::pair{"_seq", ActOrder::kNone}, {"_act", ActOrder::kDynamic}, {"_act_static", ActOrder::kStatic}}) {
+  for (const auto& [suffix, order] : {std::pair{"_seq", ActOrder::kNone}, {"_act", ActOrder::kDynamic},
+                                      {"_act_static", ActOrder::kStatic}}) {
     for (const unsigned bits : {2U, 3U, 4U}) {
       const std::string key = std::string("A").append(std::to_string(bits)).append(suffix);
       if (!c.results["gptq"].contains(key)) continue;
@@ -107,7 +110,8 @@ TEST_P(GoldenQuant, FeedsErrorsBackLikeGptq) {
       rules.range = Range::kSearch;
       rules.grid = {bits, Grid::kAsym, true};
       rules.sweeps = 4;
-      EXPECT_LT(quadratic_loss(threads_, w, test::must(gptq(threads_, w, quadratic, rules)), c.h()), golden) << "the recipe";
+      EXPECT_LT(quadratic_loss(threads_, w, test::must(gptq(threads_, w, quadratic, rules)), c.h()),
+                golden) << "the recipe";
     }
   }
 }
@@ -124,7 +128,8 @@ TEST_P(GoldenQuant, SearchesTheScalesOfAwq) {
   std::size_t compared = 0;
   for (const auto& [key, golden] : c.results["awq"].items()) {
     SCOPED_TRACE(key);
-    const FitRules rules = classic_rules(c, static_cast<unsigned>(key[1] - '0'), key[0] == 'A' ? MinMax::kWithZero : MinMax::kPlain);
+    const FitRules rules = classic_rules(c, static_cast<unsigned>(key[1] - '0'),
+                                         key[0] == 'A' ? MinMax::kWithZero : MinMax::kPlain);
     const AwqScales found = awq_scales(threads_, weights, magnitude, c.h(), rules, key.ends_with("_duo"));
     const std::vector<double> losses = golden["grid_losses"];
     ASSERT_EQ(found.losses.size(), losses.size());

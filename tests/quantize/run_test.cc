@@ -91,7 +91,8 @@ INSTANTIATE_TEST_SUITE_P(Methods, Walk,
 TEST(WalkErrors, AreNamedBeforeAnythingRuns) {
   Threads threads(1);
   Sink sink;
-  const model::Model model = test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+  const model::Model model = test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama",
+                                                           threads, sink));
   const std::vector<model::TokenId> tokens(64, 1), bad(64, static_cast<model::TokenId>(model.config.vocab_size));
   Options options;
   options.group_size = 32;

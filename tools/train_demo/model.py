@@ -1,10 +1,14 @@
 """A lean Qwen3 in plain torch.  The weights of all layers are stacked in one
 tensor per kind, which lets Muon treat every kind of matrix in one batch."""
+import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Callable
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 
@@ -90,3 +94,45 @@ class Qwen3(nn.Module):
         """Mean loss of predicting every token but the first of each row."""
         logits = self(ids[:, :-1])
         return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+
+
+def to_hf(model: Qwen3) -> dict[str, Tensor]:
+    """Weights under the names of transformers' Qwen3ForCausalLM."""
+    out = {"model.embed_tokens.weight": model.embed, "model.norm.weight": model.norm}
+    for i in range(model.c.num_hidden_layers):
+        for params, names in ((model.m, MATRICES), (model.n, NORMS)):
+            for k, name in names.items():
+                out[f"model.layers.{i}.{name}.weight"] = params[k][i]
+    return {k: v.detach().contiguous() for k, v in out.items()}
+
+
+def load_hf(folder: Path) -> Qwen3:
+    """The model of a Hugging Face folder, weights widened to FP32."""
+    cfg = json.loads((folder / "config.json").read_text())
+    model = Qwen3(Config(**{f.name: cfg[f.name] for f in fields(Config)}))
+    t = load_file(folder / "model.safetensors")
+    for k, v in to_hf(model).items():
+        if t[k].shape != v.shape:
+            raise SystemExit(f"{k}: {t[k].shape} instead of {v.shape}")
+    with torch.no_grad():
+        model.embed.copy_(t["model.embed_tokens.weight"])
+        model.norm.copy_(t["model.norm.weight"])
+        for params, names in ((model.m, MATRICES), (model.n, NORMS)):
+            for k, name in names.items():
+                for i in range(model.c.num_hidden_layers):
+                    params[k][i].copy_(t[f"model.layers.{i}.{name}.weight"])
+    return model.eval()
+
+
+@torch.no_grad()
+def window_nll(logits_of: Callable[[Tensor], Tensor], ids: list[int], size: int = 512) -> list[float]:
+    """Mean NLL of each whole, non-overlapping window; its first token is not scored."""
+    out = []
+    for w in torch.tensor(ids[:len(ids) // size * size]).view(-1, size):
+        logits = logits_of(w[None, :-1])[0].float()
+        out.append(F.cross_entropy(logits, w[1:]).item())
+    return out
+
+
+def perplexity(nll: list[float]) -> float:
+    return math.exp(sum(nll) / len(nll))  # all windows score the same number of tokens

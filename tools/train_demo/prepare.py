@@ -65,7 +65,7 @@ def kjv() -> tuple[Docs, Docs]:
 
 class Paragraphs(html.parser.HTMLParser):
     """Collects the text of paragraphs; `para` says which start tags begin one."""
-    SKIP = {"pre", "script", "style", "table", "ul.docnav", "title"}
+    SKIP = {"pre", "script", "style", "table", "title"}
 
     def __init__(self, para) -> None:
         super().__init__()

@@ -1,0 +1,201 @@
+#include "lieq/quantize/sensitivity.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/linear.h"
+#include "lieq/kernels/softmax.h"
+#include "lieq/model/observer.h"
+#include "lieq/quantize/activations.h"
+#include "lieq/quantize/shared_fit.h"
+
+namespace lieq::quantize {
+namespace {
+
+using model::LinearKind;
+using QuantizedLinears = std::array<pack::QuantizedMatrix, model::kLinearsPerLayer>;
+
+std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
+  std::string names = fmt::format("layer {}:", layer);
+  for (const LinearKind kind : kinds) names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
+  return names;
+}
+
+/// Fits the linears of a block while the original model runs it: each set of inputs is used where it arises, so that only
+/// one Hessian exists at a time.
+class Fitter : public model::Observer {
+ public:
+  Fitter(const model::Model& model, std::span<const int> widths, const Options& options, Threads& threads, Sink& sink)
+      : model_(model), widths_(widths), options_(options), threads_(threads), sink_(sink), fitted_(widths.size()) {}
+
+  void linear_input(std::size_t layer, std::span<const LinearKind> kinds, MatrixView<const float> x) override {
+    if (state_) state_ = fit(layer, kinds, x);
+  }
+
+  /// The block that ran last. [width]
+  [[nodiscard]] const std::vector<QuantizedLinears>& fitted() const { return fitted_; }
+  [[nodiscard]] const Result<void>& state() const { return state_; }
+
+ private:
+  Result<void> fit(std::size_t layer, std::span<const LinearKind> kinds, MatrixView<const float> x) {
+    std::vector<kernels::Buffer<float>> decoded(kinds.size());
+    std::vector<MatrixView<const float>> weights;
+    for (std::size_t k = 0; k < kinds.size(); ++k) {
+      const pack::StoredMatrix& stored = model_.layers[layer].linear(kinds[k]).weight;
+      const MatrixView<float> w = decoded[k].matrix(stored.rows, stored.cols);
+      threads_.for_each(stored.rows, [&](std::size_t i, std::size_t) { kernels::decode_row(stored, i, w.row(i).data()); });
+      weights.push_back(w);
+    }
+    InputStatistics statistics;
+    if (options_.method != Method::kRtn) {
+      ProductSum square(x.cols(), x.cols());
+      square.add_square(threads_, x);
+      statistics.hessian = square.take_symmetric(threads_);
+    }
+    for (std::size_t w = 0; w < widths_.size(); ++w) {
+      LIEQ_ASSIGN(const SharedFit shared, fit_shared(threads_, weights, statistics, {}, options_,
+                                                     static_cast<unsigned>(widths_[w]), names_of(layer, kinds), sink_));
+      for (std::size_t k = 0; k < kinds.size(); ++k)
+        fitted_[w][static_cast<std::size_t>(kinds[k])] = to_quantized(shared.fitted[k], options_.grid);
+    }
+    return {};
+  }
+
+  const model::Model& model_;
+  std::span<const int> widths_;
+  const Options& options_;
+  Threads& threads_;
+  Sink& sink_;
+  std::vector<QuantizedLinears> fitted_;
+  Result<void> state_;
+};
+
+/// Runs the original and its variants on the same tokens.
+class Comparison {
+ public:
+  /// ids: whole windows.
+  Comparison(const model::Model& model, std::span<const model::TokenId> ids, std::size_t window, std::size_t variants,
+             Threads& threads)
+      : model_(model), threads_(threads), sequences_(ids.size() / window, {window, nullptr}), tokens_(ids.size()),
+        run_(model, threads, kernels::Compute::kF32), variants_(variants) {
+    model::forward(model, ids, sequences_, run_, view(reference_));
+    model::embed(model, ids, threads, view(stream_));
+  }
+
+  /// Takes the original's stream through `layer`; every variant keeps what it was before.
+  void advance(std::size_t layer, model::Observer& observer) {
+    const std::size_t count = tokens_ * model_.config.hidden_size;
+    for (kernels::Buffer<float>& variant : variants_) std::copy_n(view(stream_).data(), count, view(variant).data());
+    model::run_block(model_, layer, sequences_, view(stream_), run_, &observer);
+  }
+
+  /// Takes variant v, as advance(layer) left it, through `layer` with other linears, and through the rest of the model.
+  void finish(std::size_t v, std::size_t layer, const QuantizedLinears& linears) {
+    {
+      DequantizedLayer replaced(model_.layers[layer]);
+      for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k)
+        replaced.replace(threads_, static_cast<LinearKind>(k), linears[k]);
+      model::Model one;  // a block runs as part of a model
+      one.config = model_.config;
+      one.layers.push_back(replaced.layer());
+      model::run_block(one, 0, sequences_, view(variants_[v]), run_);
+    }
+    for (std::size_t l = layer + 1; l < model_.layers.size(); ++l)
+      model::run_block(model_, l, sequences_, view(variants_[v]), run_);
+    model::final_norm(model_, threads_, view(variants_[v]));
+  }
+
+  /// Mean KL(original || variant) of each finished variant.
+  std::vector<double> divergences() {
+    const std::size_t vocab = model_.config.vocab_size, slice = model::logit_slice_rows(model_.config);
+    std::vector<std::vector<double>> kl(variants_.size(), std::vector<double>(tokens_));
+    std::vector<double> log_sums(tokens_);
+    for (std::size_t first = 0; first < tokens_; first += slice) {
+      const std::size_t count = std::min(slice, tokens_ - first);
+      const MatrixView<float> p = p_.matrix(count, vocab), q = q_.matrix(count, vocab);
+      // Keeping the original's logits would take gigabytes with large vocabularies; once per layer they are cheap.
+      model::logits(model_, view(reference_).rows(first, count), run_, p);
+      threads_.for_each(count, [&](std::size_t t, std::size_t) { log_sums[first + t] = kernels::log_sum_exp(p.row(t)); });
+      for (std::size_t v = 0; v < variants_.size(); ++v) {
+        model::logits(model_, view(variants_[v]).rows(first, count), run_, q);
+        threads_.for_each(count, [&](std::size_t t, std::size_t) {
+          kl[v][first + t] = kernels::kl_divergence(p.row(t), log_sums[first + t], q.row(t), kernels::log_sum_exp(q.row(t)));
+        });
+      }
+    }
+    std::vector<double> means;
+    for (const std::vector<double>& one : kl)
+      means.push_back(std::accumulate(one.begin(), one.end(), 0.0) / static_cast<double>(tokens_));
+    return means;
+  }
+
+ private:
+  MatrixView<float> view(kernels::Buffer<float>& buffer) const { return buffer.matrix(tokens_, model_.config.hidden_size); }
+
+  const model::Model& model_;
+  Threads& threads_;
+  std::vector<model::SequenceSpan> sequences_;
+  std::size_t tokens_;
+  model::RunState run_;
+  kernels::Buffer<float> reference_, stream_;     // final hidden states of the original, its residual stream
+  std::vector<kernels::Buffer<float>> variants_;  // residual streams, then final hidden states
+  kernels::Buffer<float> p_, q_;                  // logits of a slice
+};
+
+Result<void> check(const model::Model& model, std::span<const model::TokenId> ids, std::size_t window,
+                   std::span<const int> widths, const Options& options) {
+  const auto invalid = [](std::string message) {
+    return fail(ErrorCode::kInvalidArgument, "sensitivity: " + std::move(message));
+  };
+  const model::ModelConfig& config = model.config;
+  if (options.method == Method::kAwq) return invalid("method: found awq, expected gptq or rtn: it scales linears together");
+  if (widths.empty()) return invalid("widths: found none, expected some of 2, 3, 4 and 8 bits");
+  for (const int width : widths)
+    for (const std::size_t in : {config.hidden_size, config.q_size(), config.intermediate_size})
+      LIEQ_TRY(check_options(options, static_cast<unsigned>(std::max(width, 0)), in, model.path.string()));
+  if (window < 1 || window > config.max_position_embeddings)
+    return invalid(fmt::format("window: found {}, expected 1 to max_position_embeddings = {} tokens", window,
+                               config.max_position_embeddings));
+  if (ids.size() < window)
+    return invalid(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
+  for (const model::TokenId id : ids)
+    if (id < 0 || static_cast<std::size_t>(id) >= config.vocab_size)
+      return invalid(fmt::format("text: found token id {}, expected below vocab_size = {}", id, config.vocab_size));
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Model& model, std::span<const model::TokenId> ids,
+                                                               std::size_t window, std::span<const int> widths,
+                                                               const Options& options, Threads& threads, Sink& sink) {
+  LIEQ_TRY(check(model, ids, window, widths, options));
+  const std::size_t total = model.layers.size() * widths.size();
+  Comparison comparison(model, ids.first(ids.size() / window * window), window, widths.size(), threads);
+  std::vector<std::map<int, double>> sensitivities(model.layers.size());
+  Fitter fitter(model, widths, options, threads, sink);
+  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    comparison.advance(l, fitter);
+    LIEQ_TRY(fitter.state());
+    for (std::size_t w = 0; w < widths.size(); ++w) {
+      comparison.finish(w, l, fitter.fitted()[w]);
+      sink.progress("measuring sensitivity", l * widths.size() + w + 1, total);
+    }
+    const std::vector<double> kl = comparison.divergences();
+    for (std::size_t w = 0; w < widths.size(); ++w) {
+      if (!std::isfinite(kl[w]))
+        return fail(ErrorCode::kNumerical, fmt::format("{}: layer {} at {} bits: found NaN or infinity in the logits, "
+                                                       "expected finite values", model.path.string(), l, widths[w]));
+      sensitivities[l][widths[w]] = std::max(kl[w], 0.0);  // rounding may leave -1e-9 where nothing changed
+    }
+  }
+  return sensitivities;
+}
+
+}  // namespace lieq::quantize

@@ -1,0 +1,127 @@
+#include "lieq/quantize/sensitivity.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/softmax.h"
+#include "lieq/quantize/run.h"
+#include "tests/support/golden.h"
+
+namespace lieq::quantize {
+namespace {
+
+constexpr std::size_t kWindow = 32, kWindows = 8;
+constexpr int kWidths[] = {2, 8};
+
+/// Three equal layers; the file has one.
+model::Model load(Threads& threads) {
+  Sink sink;
+  auto model = test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+  model.layers.push_back(model.layers[0]);
+  model.layers.push_back(model.layers[0]);
+  return model;
+}
+
+std::vector<model::TokenId> ids_for(const model::Model& model) {
+  std::vector<model::TokenId> ids;
+  for (std::size_t t = 0; t < kWindows * kWindow + 5; ++t)  // 5 that fill no window
+    ids.push_back(static_cast<model::TokenId>((t * t * 7 + t / 3) % model.config.vocab_size));
+  return ids;
+}
+
+Options with(Method method) {
+  Options options;
+  options.method = method;
+  options.group_size = 32;
+  options.sweeps = 1;
+  return options;
+}
+
+/// Logits of a whole forward pass. [tokens, vocab_size]
+MatrixView<float> logits_of(const model::Model& model, std::span<const model::TokenId> ids, Threads& threads,
+                            kernels::Buffer<float>& buffer) {
+  model::RunState run(model, threads, kernels::Compute::kF32);
+  const std::vector<model::SequenceSpan> sequences(kWindows, {kWindow, nullptr});
+  kernels::Buffer<float> hidden;
+  const MatrixView<float> x = hidden.matrix(ids.size(), model.config.hidden_size);
+  const MatrixView<float> y = buffer.matrix(ids.size(), model.config.vocab_size);
+  model::forward(model, ids, sequences, run, x);
+  model::logits(model, x, run, y);
+  return y;
+}
+
+class Sensitivity : public ::testing::TestWithParam<Method> {};
+
+TEST_P(Sensitivity, IsLargerAtTwoBitsThanAtEightAndTheSameForAnyThreadCount) {
+  Threads one(1), two(2);
+  Sink sink;
+  const model::Model model = load(one);
+  const std::vector<model::TokenId> ids = ids_for(model);
+  const auto found = test::must(measure_sensitivity(model, ids, kWindow, kWidths, with(GetParam()), one, sink));
+  EXPECT_EQ(found, test::must(measure_sensitivity(model, ids, kWindow, kWidths, with(GetParam()), two, sink)));
+  ASSERT_EQ(found.size(), model.layers.size());
+  double at_two = 0, at_eight = 0;
+  for (const auto& layer : found) {
+    ASSERT_EQ(layer.size(), 2U);
+    EXPECT_GE(layer.at(2), 0);
+    EXPECT_GE(layer.at(8), 0);
+    at_two += layer.at(2);
+    at_eight += layer.at(8);
+  }
+  EXPECT_GT(at_two, at_eight);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, Sensitivity, ::testing::Values(Method::kRtn, Method::kGptq));
+
+TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
+  Threads threads(2);
+  Sink sink;
+  const model::Model model = load(threads);
+  const std::vector<model::TokenId> all = ids_for(model);
+  const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kWindow);
+  const auto found = test::must(measure_sensitivity(model, all, kWindow, kWidths, with(Method::kRtn), threads, sink));
+  kernels::Buffer<float> p_buffer, q_buffer;
+  const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
+  for (const int bits : kWidths) {
+    LayerWalk walk = test::must(LayerWalk::create(model, all, kWindow, with(Method::kRtn), threads, sink));
+    for (std::size_t l = 0; l < model.layers.size(); ++l) {
+      const QuantizedLayer quantized = test::must(walk.quantize(l, static_cast<unsigned>(bits)));
+      const DequantizedLayer dequantized(threads, model.layers[l], quantized);
+      model::Model changed = load(threads);
+      changed.layers[l] = dequantized.layer();
+      const MatrixView<float> q = logits_of(changed, ids, threads, q_buffer);
+      double sum = 0;
+      for (std::size_t t = 0; t < ids.size(); ++t)
+        sum += kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
+      EXPECT_DOUBLE_EQ(found[l].at(bits), std::max(sum / static_cast<double>(ids.size()), 0.0)) << l << " at " << bits;
+    }
+  }
+}
+
+TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
+  Threads threads(1);
+  Sink sink;
+  const model::Model model = load(threads);
+  const std::vector<model::TokenId> ids = ids_for(model);
+  const std::vector<model::TokenId> outside(kWindow, static_cast<model::TokenId>(model.config.vocab_size));
+  const auto refused = [&](std::span<const model::TokenId> text, std::size_t window, std::vector<int> widths, Method method) {
+    const auto result = measure_sensitivity(model, text, window, widths, with(method), threads, sink);
+    return !result && result.error().code == ErrorCode::kInvalidArgument;
+  };
+  EXPECT_TRUE(refused(ids, kWindow, {}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, kWindow, {5}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, kWindow, {-2}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, kWindow, {2}, Method::kAwq));
+  EXPECT_TRUE(refused(ids, 0, {2}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, model.config.max_position_embeddings + 1, {2}, Method::kRtn));
+  EXPECT_TRUE(refused(std::span(ids).first(kWindow - 1), kWindow, {2}, Method::kRtn));
+  EXPECT_TRUE(refused(outside, kWindow, {2}, Method::kRtn));
+}
+
+}  // namespace
+}  // namespace lieq::quantize
