@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from model import Config, Qwen3, to_hf
 
