@@ -19,8 +19,9 @@
 namespace lieq::cli {
 namespace {
 
-/// The least calibration that ranks layers: every width costs about half a pass of the model for each layer.
-constexpr std::size_t kSensitivityWindows = 4, kSensitivityWindow = 512;
+/// Windows that sensitivity fits to; it is measured on those that make_calibration holds out: 4, as every width costs
+/// about half a pass of the model over them for each layer.
+constexpr std::size_t kSensitivityWindows = 32, kSensitivityWindow = 512;
 
 struct Options {
   std::string model, output, svg;
@@ -61,7 +62,8 @@ Result<std::vector<std::map<int, double>>> sensitivities_of(const Options& optio
   fit.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
   fit.sweeps = 1;
   fit.on_singular = quantize::OnSingular::kRtn;
-  return quantize::measure_sensitivity(bundle.model, calibration.ids, calibration.window, options.widths, fit, threads, sink);
+  return quantize::measure_sensitivity(bundle.model, calibration.ids, calibration.held_out, calibration.window, options.widths, fit,
+                                       threads, sink);
 }
 
 std::string optional_text(const std::optional<double>& value, const char* format) {
@@ -153,7 +155,7 @@ Run add_diagnose(CLI::App& app, const Common& common) {
   app.add_option("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
   app.add_option("--sensitivity", options->widths,
-                 "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes (4 windows of 512 tokens)")
+                 "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes")
       ->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember({2, 3, 4, 8}));
   app.add_option("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
       ->check(CLI::Range(-1, 1 << 20))->capture_default_str();

@@ -67,6 +67,8 @@ Result<void> finish_options(Options& options) {
   q.corrected_target = !options.no_correction;
   q.refit_scales = !options.no_refit;
   q.refit_gains = !options.no_gains;
+  if (q.grid == quantize::Grid::kSkew) q.compare_grid = quantize::Grid::kHalf;
+  if (q.grid == quantize::Grid::kHalf) q.compare_grid = quantize::Grid::kSkew;
   return {};
 }
 
@@ -170,7 +172,7 @@ Result<Json> quantize_layers(const Options& options, const Job& job, const save:
     for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
       const quantize::LinearReport& report = layer.reports[k];
       reports.push_back({{"layer", l}, {"linear", model::name(model::kLinearKinds[k])}, {"bits", job.layer_bits[l]},
-                         {"loss", report.loss}, {"relative_loss", report.relative_loss}, {"fell_back_to_rtn", report.fell_back_to_rtn}});
+                         {"loss", report.loss}, {"relative_loss", report.relative_loss}, {"compared_loss", report.compared_loss}, {"fell_back_to_rtn", report.fell_back_to_rtn}});
       if (report.fell_back_to_rtn)
         sink.warn(fmt::format("layer {} {}: its Hessian is singular, rounded to nearest instead", l, model::name(model::kLinearKinds[k])));
     }
@@ -203,6 +205,20 @@ Result<HeldOut> held_out_of(const Options& options, const Job& job, Sink& sink) 
   if (held.window == 0) held.window = std::min<std::size_t>(2048, limit);
   if (options.text_chunks > 0) held.ids.resize(std::min(held.ids.size(), options.text_chunks * held.window));
   return held;
+}
+
+/// What the other of skew and half would have given, on the layers where it was tried.
+void print_comparison(const quantize::Options& q, const Json& reports) {
+  double loss = 0, compared = 0;
+  for (const Json& report : reports) {
+    if (report["compared_loss"].get<double>() < 0) continue;
+    loss += report["loss"].get<double>();
+    compared += report["compared_loss"].get<double>();
+  }
+  if (loss <= 0 || compared <= 0) return;
+  fmt::print("calibration loss in every {}th layer: grid {} would have given {:.2f} times that of {}{}\n", q.compare_every,
+             quantize::name(*q.compare_grid), compared / loss, quantize::name(q.grid),
+             q.grid == quantize::Grid::kSkew ? " (--grid half: better, but only lieq reads it)" : "");
 }
 
 struct Verdict {
@@ -297,6 +313,7 @@ Result<void> run(Options options, const Common& common) {
   LIEQ_ASSIGN(const HeldOut held, held_out_of(options, job, console));
   LIEQ_ASSIGN(const Verdict verdict, evaluate(options, job, held, threads, console));
   fmt::print("\n{}\n{}: {} tokens in windows of {}\n", eval_table(verdict.records), held.name, verdict.records[0].num_tokens, held.window);
+  print_comparison(options.quantize, provenance["linears"]);
   if (!verdict.collapsed()) return {};
   const std::string warning = fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
                                           options.output, verdict.records[1].perplexity, held.name, kCollapse, verdict.records[0].perplexity);

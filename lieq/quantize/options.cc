@@ -48,6 +48,7 @@ Result<void> check_options(const Options& options, unsigned bits, std::size_t co
     return invalid(fmt::format("group_size: found {}, expected a divisor of its {} inputs", options.group_size, cols));
   if (!(options.damping >= 0) || !std::isfinite(options.damping))
     return invalid(fmt::format("damping: found {}, expected 0 or more", options.damping));
+  if (options.compare_every == 0) return invalid("compare_every: found 0, expected at least 1");
   if (!std::isfinite(options.residual_weight))
     return invalid(fmt::format("residual_weight: found {}, expected a finite number", options.residual_weight));
   return {};

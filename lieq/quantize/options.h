@@ -2,6 +2,7 @@
 /// What a quantisation run is asked for. Every step of the recipe can be switched off.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,9 @@ struct Options {
   bool refit_scales = true;      ///< joint least squares over the scales of a row in each sweep
   bool refit_gains = true;       ///< least squares per input channel, folded into the norms
   bool inner_gains = false;      ///< the same for o_proj and down_proj, folded into the rows of v_proj and up_proj
+
+  std::optional<Grid> compare_grid;  ///< also report the loss on this grid, in every compare_every-th layer (GPTQ only)
+  std::size_t compare_every = 6;
 
   bool awq_clip = true;            ///< AWQ: also search a clipping of each group's range
   bool awq_duo = false;            ///< AWQ: divide the scales by the weights' own size

@@ -17,6 +17,7 @@ namespace lieq::quantize {
 struct LinearReport {
   double loss = 0;           ///< tr(E H Eᵀ), E = target - quantised
   double relative_loss = 0;  ///< loss / tr(W H Wᵀ)
+  double compared_loss = -1;      ///< the loss on Options::compare_grid; below 0: not measured
   bool fell_back_to_rtn = false;  ///< its Hessian was singular, Options::on_singular = kRtn
 };
 

@@ -235,7 +235,9 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
   }
   const std::string place = names_of(l, kinds);
   LIEQ_TRY(check_options(options, bits, weights.front().cols(), place));
-  LIEQ_ASSIGN(SharedFit fitted, fit_shared(threads, weights, std::move(statistics), channels, options, bits, place, sink));
+  Options fit_options = options;
+  if (l % options.compare_every != 0) fit_options.compare_grid.reset();
+  LIEQ_ASSIGN(SharedFit fitted, fit_shared(threads, weights, std::move(statistics), channels, fit_options, bits, place, sink));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     result.linear(kinds[k]) = to_quantized(fitted.fitted[k], options.grid);
     result.reports[static_cast<std::size_t>(kinds[k])] = fitted.reports[k];

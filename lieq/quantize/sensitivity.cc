@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -19,6 +20,7 @@ namespace lieq::quantize {
 namespace {
 
 using model::LinearKind;
+constexpr std::size_t kChunkTokens = 2048;  // tokens of the fit that run at once
 using QuantizedLinears = std::array<pack::QuantizedMatrix, model::kLinearsPerLayer>;
 
 std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
@@ -27,23 +29,43 @@ std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
   return names;
 }
 
-/// Fits the linears of a block while the original model runs it: each set of inputs is used where it arises, so that only
-/// one Hessian exists at a time.
+/// Fits the linears of each layer in turn to what they read in the original model.
 class Fitter : public model::Observer {
  public:
-  Fitter(const model::Model& model, std::span<const int> widths, const Options& options, Threads& threads, Sink& sink)
-      : model_(model), widths_(widths), options_(options), threads_(threads), sink_(sink), fitted_(widths.size()) {}
-
-  void linear_input(std::size_t layer, std::span<const LinearKind> kinds, MatrixView<const float> x) override {
-    if (state_) state_ = fit(layer, kinds, x);
+  /// fit_ids: whole windows; not looked at for Method::kRtn.
+  Fitter(const model::Model& model, std::span<const model::TokenId> fit_ids, std::size_t window, std::span<const int> widths,
+         const Options& options, Threads& threads, Sink& sink)
+      : model_(model), widths_(widths), options_(options), threads_(threads), sink_(sink), window_(window),
+        tokens_(options.method == Method::kRtn ? 0 : fit_ids.size()), run_(model, threads, kernels::Compute::kF32) {
+    if (tokens_ > 0) model::embed(model, fit_ids, threads, stream_.matrix(tokens_, model.config.hidden_size));
   }
 
-  /// The block that ran last. [width]
-  [[nodiscard]] const std::vector<QuantizedLinears>& fitted() const { return fitted_; }
-  [[nodiscard]] const Result<void>& state() const { return state_; }
+  /// The layer at each width; moves the stream past it. Layers are taken in order.
+  Result<std::vector<QuantizedLinears>> fit(std::size_t layer) {
+    static constexpr LinearKind kAttentionIn[] = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
+    static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
+    static constexpr LinearKind kO[] = {LinearKind::kO}, kDown[] = {LinearKind::kDown};
+    const MatrixView<float> x = stream_.matrix(tokens_, model_.config.hidden_size);
+    const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window_) * window_;
+    for (std::size_t first = 0; first < tokens_; first += chunk) {
+      const std::size_t count = std::min(chunk, tokens_ - first);
+      const std::vector<model::SequenceSpan> sequences(count / window_, {window_, nullptr});
+      model::run_block(model_, layer, sequences, x.rows(first, count), run_, this);
+    }
+    std::vector<QuantizedLinears> fitted(widths_.size());
+    for (const std::span<const LinearKind> kinds : {std::span<const LinearKind>(kAttentionIn), std::span<const LinearKind>(kO),
+                                                    std::span<const LinearKind>(kMlpIn), std::span<const LinearKind>(kDown)})
+      LIEQ_TRY(fit_set(layer, kinds, fitted));
+    return fitted;
+  }
+
+  void linear_input(std::size_t /*layer*/, std::span<const LinearKind> kinds, MatrixView<const float> x) override {
+    sums_.try_emplace(kinds.front(), x.cols(), x.cols()).first->second.add_square(threads_, x);
+  }
 
  private:
-  Result<void> fit(std::size_t layer, std::span<const LinearKind> kinds, MatrixView<const float> x) {
+  /// Linears that read the same inputs share a Hessian.
+  Result<void> fit_set(std::size_t layer, std::span<const LinearKind> kinds, std::vector<QuantizedLinears>& fitted) {
     std::vector<kernels::Buffer<float>> decoded(kinds.size());
     std::vector<MatrixView<const float>> weights;
     for (std::size_t k = 0; k < kinds.size(); ++k) {
@@ -53,16 +75,12 @@ class Fitter : public model::Observer {
       weights.push_back(w);
     }
     InputStatistics statistics;
-    if (options_.method != Method::kRtn) {
-      ProductSum square(x.cols(), x.cols());
-      square.add_square(threads_, x);
-      statistics.hessian = square.take_symmetric(threads_);
-    }
+    if (auto sum = sums_.extract(kinds.front())) statistics.hessian = sum.mapped().take_symmetric(threads_);
     for (std::size_t w = 0; w < widths_.size(); ++w) {
       LIEQ_ASSIGN(const SharedFit shared, fit_shared(threads_, weights, statistics, {}, options_,
                                                      static_cast<unsigned>(widths_[w]), names_of(layer, kinds), sink_));
       for (std::size_t k = 0; k < kinds.size(); ++k)
-        fitted_[w][static_cast<std::size_t>(kinds[k])] = to_quantized(shared.fitted[k], options_.grid);
+        fitted[w][static_cast<std::size_t>(kinds[k])] = to_quantized(shared.fitted[k], options_.grid);
     }
     return {};
   }
@@ -72,8 +90,10 @@ class Fitter : public model::Observer {
   const Options& options_;
   Threads& threads_;
   Sink& sink_;
-  std::vector<QuantizedLinears> fitted_;
-  Result<void> state_;
+  std::size_t window_, tokens_;
+  model::RunState run_;
+  kernels::Buffer<float> stream_;          // [tokens, hidden_size]
+  std::map<LinearKind, ProductSum> sums_;  // of the layer at hand, by the first linear that reads those inputs
 };
 
 /// Runs the original and its variants on the same tokens.
@@ -89,10 +109,10 @@ class Comparison {
   }
 
   /// Takes the original's stream through `layer`; every variant keeps what it was before.
-  void advance(std::size_t layer, model::Observer& observer) {
+  void advance(std::size_t layer) {
     const std::size_t count = tokens_ * model_.config.hidden_size;
     for (kernels::Buffer<float>& variant : variants_) std::copy_n(view(stream_).data(), count, view(variant).data());
-    model::run_block(model_, layer, sequences_, view(stream_), run_, &observer);
+    model::run_block(model_, layer, sequences_, view(stream_), run_);
   }
 
   /// Takes variant v, as advance(layer) left it, through `layer` with other linears, and through the rest of the model.
@@ -148,11 +168,21 @@ class Comparison {
   kernels::Buffer<float> p_, q_;                  // logits of a slice
 };
 
-Result<void> check(const model::Model& model, std::span<const model::TokenId> ids, std::size_t window,
-                   std::span<const int> widths, const Options& options) {
-  const auto invalid = [](std::string message) {
-    return fail(ErrorCode::kInvalidArgument, "sensitivity: " + std::move(message));
-  };
+Unexpected invalid(std::string message) {
+  return fail(ErrorCode::kInvalidArgument, "sensitivity: " + std::move(message));
+}
+
+Result<void> check_ids(const model::Model& model, std::span<const model::TokenId> ids, std::size_t window,
+                       std::string_view what) {
+  if (ids.size() < window)
+    return invalid(fmt::format("{}: found {} tokens, expected at least one window of {}", what, ids.size(), window));
+  for (const model::TokenId id : ids)
+    if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
+      return invalid(fmt::format("{}: found token id {}, expected below vocab_size = {}", what, id, model.config.vocab_size));
+  return {};
+}
+
+Result<void> check(const model::Model& model, std::size_t window, std::span<const int> widths, const Options& options) {
   const model::ModelConfig& config = model.config;
   if (options.method == Method::kAwq) return invalid("method: found awq, expected gptq or rtn: it scales linears together");
   if (widths.empty()) return invalid("widths: found none, expected some of 2, 3, 4 and 8 bits");
@@ -162,29 +192,28 @@ Result<void> check(const model::Model& model, std::span<const model::TokenId> id
   if (window < 1 || window > config.max_position_embeddings)
     return invalid(fmt::format("window: found {}, expected 1 to max_position_embeddings = {} tokens", window,
                                config.max_position_embeddings));
-  if (ids.size() < window)
-    return invalid(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
-  for (const model::TokenId id : ids)
-    if (id < 0 || static_cast<std::size_t>(id) >= config.vocab_size)
-      return invalid(fmt::format("text: found token id {}, expected below vocab_size = {}", id, config.vocab_size));
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Model& model, std::span<const model::TokenId> ids,
-                                                               std::size_t window, std::span<const int> widths,
-                                                               const Options& options, Threads& threads, Sink& sink) {
-  LIEQ_TRY(check(model, ids, window, widths, options));
+Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Model& model,
+                                                               std::span<const model::TokenId> fit_ids,
+                                                               std::span<const model::TokenId> ids, std::size_t window,
+                                                               std::span<const int> widths, const Options& options,
+                                                               Threads& threads, Sink& sink) {
+  LIEQ_TRY(check(model, window, widths, options));
+  LIEQ_TRY(check_ids(model, ids, window, "text"));
+  if (options.method != Method::kRtn) LIEQ_TRY(check_ids(model, fit_ids, window, "text to fit to"));
   const std::size_t total = model.layers.size() * widths.size();
+  Fitter fitter(model, fit_ids.first(fit_ids.size() / window * window), window, widths, options, threads, sink);
   Comparison comparison(model, ids.first(ids.size() / window * window), window, widths.size(), threads);
   std::vector<std::map<int, double>> sensitivities(model.layers.size());
-  Fitter fitter(model, widths, options, threads, sink);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
-    comparison.advance(l, fitter);
-    LIEQ_TRY(fitter.state());
+    LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l));
+    comparison.advance(l);
     for (std::size_t w = 0; w < widths.size(); ++w) {
-      comparison.finish(w, l, fitter.fitted()[w]);
+      comparison.finish(w, l, fitted[w]);
       sink.progress("measuring sensitivity", l * widths.size() + w + 1, total);
     }
     const std::vector<double> kl = comparison.divergences();

@@ -159,6 +159,12 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     LinearReport& report = fit.reports.emplace_back();
     report.loss = quadratic_loss(threads, targets.views[k], fit.fitted[k], quadratic.hessian());
     report.relative_loss = energies[k] > 0 ? report.loss / energies[k] : 0;
+    if (options.compare_grid && options.method == Method::kGptq) {
+      FitRules other = rules;
+      other.grid.grid = *options.compare_grid;
+      if (const auto compared = gptq(threads, targets.views[k], quadratic, other))
+        report.compared_loss = quadratic_loss(threads, targets.views[k], *compared, quadratic.hessian());
+    }
   }
   if (channels.count > 0 && options.refit_gains) LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic,
       channels, place, fit));

@@ -26,7 +26,8 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans
 .title { font-size: 17px; font-weight: 600; fill: #1f2328 }
 .metric { font-size: 14px; font-weight: 600; fill: #1f2328 }
 .tick { font-size: 11px }
-.number { font-size: 12px; font-weight: 700; fill: #bc4c00; stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round; paint-order: stroke }
+.number { font-size: 12px; font-weight: 700; fill: #bc4c00; stroke: #ffffff;
+  stroke-width: 3px; stroke-linejoin: round; paint-order: stroke }
 .grid { stroke: #eaeef2; stroke-width: 1 }
 .zero { stroke: #afb8c1; stroke-width: 1 }
 .cell { fill: none; stroke: #a9c6ee; stroke-width: 1.2; stroke-linejoin: round }
@@ -69,9 +70,10 @@ struct Plot {
   [[nodiscard]] double y(double value) const { return kBottom - (kBottom - kTop) * axis.position(value); }
 };
 
+/// Short enough for a line of the picture.
 std::string escaped(const std::string& name) {
   std::string text;
-  for (const char c : printable(name)) {
+  for (const char c : printable(name, 48)) {
     switch (c) {
       case '&': text += "&amp;"; break;
       case '<': text += "&lt;"; break;
@@ -92,14 +94,18 @@ std::string line(const char* kind, double x1, double y1, double x2, double y2) {
 }
 
 std::string dot(double x, double y, bool first) {
-  return fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"/>\n", first ? "first" : "next", x, y, first ? 5.5 : 3.5);
+  return fmt::format("<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{}\"/>\n",
+                     first ? "first" : "next", x, y, first ? 5.5 : 3.5);
 }
 
 /// The metrics that were measured. The perplexity drop comes first, as in the paper.
 std::vector<Metric> metrics_of(const LayerScores& scores) {
-  Metric drop{.name = "Perplexity drop", .unit = "rise of perplexity without the layer", .cells = {}, .mean = {}, .logarithmic = true};
-  Metric compactness{.name = "Representational compactness", .unit = "share of effective rank lost", .cells = {}, .mean = {}};
-  Metric energy{.name = fmt::format("Top-{} energy gain", scores.options.top_k), .unit = "share of energy gained", .cells = {}, .mean = {}};
+  Metric drop{.name = "Perplexity drop", .unit = "rise of perplexity without the layer",
+              .cells = {}, .mean = {}, .logarithmic = true};
+  Metric compactness{.name = "Representational compactness", .unit = "share of effective rank lost in training",
+                     .cells = {}, .mean = {}};
+  Metric energy{.name = fmt::format("Top-{} energy gain", scores.options.top_k), .unit = "share of energy gained in training",
+                .cells = {}, .mean = {}};
   bool measured = false;
   for (const LayerScore& layer : scores.layers) {
     measured = measured || layer.perplexity_drop.has_value();
@@ -198,8 +204,8 @@ std::string legend(const LayerScores& scores, bool note) {
   std::string svg = line("mean", left, y - 4, left + 22, y - 4) + text_at(left + 29, y, "tick", "start", "mean");
   svg += line("cell", left + 82, y - 4, left + 104, y - 4) + text_at(left + 111, y, "tick", "start", "one corpus and length");
   if (!marked_layers(scores).empty()) {
-    svg += dot(left + 258, y - 4, true) + text_at(left + 269, y, "tick", "start", "rank 1");
-    svg += dot(left + 328, y - 4, false) + text_at(left + 337, y, "tick", "start", "ranks 2 to 4, with the layer's number");
+    svg += dot(left + 264, y - 4, true) + text_at(left + 276, y, "tick", "start", "rank 1");
+    svg += dot(left + 340, y - 4, false) + text_at(left + 351, y, "tick", "start", "ranks 2 to 4, with the layer's number");
   }
   if (note) svg += text_at(kLastEdge, y, "tick", "end", "drops of zero or less: lower edge");
   return svg;
@@ -208,21 +214,23 @@ std::string legend(const LayerScores& scores, bool note) {
 std::string heading(const LayerScores& scores) {
   const std::string name = escaped(scores.model.name);
   std::string svg = fmt::format("<title>The layers of {} by depth</title>\n", name);
-  svg += fmt::format("<text class=\"title\" x=\"{}\" y=\"38\">How much each layer of {} matters</text>\n", kFirstPlot - 34, name);
+  svg += fmt::format("<text class=\"title\" x=\"{}\" y=\"38\">How much each layer of {} matters</text>\n", kFirstPlot, name);
   return svg;
 }
 
 std::string panel(const LayerScores& scores, const Metric& metric, const Plot& plot) {
   std::string svg = "<g>\n" + frame(plot, metric);
   for (std::size_t i = 0; i < metric.cells.size(); ++i)
-    svg += curve(plot, metric.cells[i], "cell", escaped(scores.cells[i].corpus) + ", " + escaped(scores.cells[i].bucket) + " tokens");
+    svg += curve(plot, metric.cells[i], "cell",
+                 escaped(scores.cells[i].corpus) + ", " + escaped(scores.cells[i].bucket) + " tokens");
   return svg + curve(plot, metric.mean, "mean", "mean") + marks(plot, metric, marked_layers(scores)) + "</g>\n";
 }
 
 }  // namespace
 
 std::string depth_curves_svg(const LayerScores& scores) {
-  std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\">\n",
+  std::string svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" "
+                                "viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\">\n",
                                 kWidth, kHeight);
   svg += kStyle;
   svg += fmt::format("<rect class=\"paper\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"10\"/>\n", kWidth - 1, kHeight - 1);

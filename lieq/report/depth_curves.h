@@ -12,7 +12,7 @@ namespace lieq::report {
 /// line the mean over them that the score is made of; dots with their layers' numbers mark ranks 1 to 4.
 /// It has a background and colours of its own, for light and for dark pages; no scripts, fonts or links.
 /// Values that are not finite are left out; drops of zero or less, which a logarithmic axis does not have, lie on its lower
-/// edge, and a note says so. Names are printable ASCII (base/message.h) and XML-escaped.
+/// edge, and a note says so. Names are printable ASCII (base/message.h), cut after about 48 characters, and XML-escaped.
 /// Deterministic. Source: after LieQ, arXiv:2508.03332, Figure 2.
 [[nodiscard]] std::string depth_curves_svg(const LayerScores& scores);
 

@@ -29,8 +29,8 @@ Result<void> visit_arrays(Layer& layer, const Visit& visit) {
   return visit("post_attention_layernorm", DType::kF32, layer.post_attention_layernorm);
 }
 
-/// The scalars of all linears: rows, cols, bits, group_size, fell back, then loss and relative loss as bits.
-constexpr std::size_t kFacts = 7;
+/// The scalars of all linears: rows, cols, bits, group_size, fell back, then loss, relative and compared loss as bits.
+constexpr std::size_t kFacts = 8;
 
 std::vector<std::uint64_t> facts_of(const QuantizedLayer& layer) {
   std::vector<std::uint64_t> facts;
@@ -38,7 +38,8 @@ std::vector<std::uint64_t> facts_of(const QuantizedLayer& layer) {
     const auto& m = layer.linear(kind);
     const auto& report = layer.reports[static_cast<std::size_t>(kind)];
     facts.insert(facts.end(), {m.rows, m.cols, m.bits, m.group_size, report.fell_back_to_rtn ? 1U : 0U,
-                               std::bit_cast<std::uint64_t>(report.loss), std::bit_cast<std::uint64_t>(report.relative_loss)});
+                               std::bit_cast<std::uint64_t>(report.loss), std::bit_cast<std::uint64_t>(report.relative_loss),
+                               std::bit_cast<std::uint64_t>(report.compared_loss)});
   }
   return facts;
 }
@@ -51,7 +52,7 @@ void apply_facts(const std::vector<std::uint64_t>& facts, QuantizedLayer& layer)
     m.cols = f[1];
     m.bits = static_cast<unsigned>(f[2]);
     m.group_size = f[3];
-    layer.reports[k] = {std::bit_cast<double>(f[5]), std::bit_cast<double>(f[6]), f[4] == 1};
+    layer.reports[k] = {std::bit_cast<double>(f[5]), std::bit_cast<double>(f[6]), std::bit_cast<double>(f[7]), f[4] == 1};
   }
 }
 

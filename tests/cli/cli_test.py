@@ -299,8 +299,9 @@ def write_outlier_model(folder: Path) -> None:
 class Quantize(InTemporaryFolder):
     def test_stages_give_what_quantize_gives(self):
         """diagnose -> allocate -> quantize --plan writes the same weights as quantize alone would from the same scores."""
-        scores, plan = self.folder / "scores.json", self.folder / "plan.json"
-        self.succeed("diagnose", DEMO, "--text", DEMO / "heldout.txt", "--per-bucket", 5, "-o", scores)
+        scores, plan, svg = self.folder / "scores.json", self.folder / "plan.json", self.folder / "depth.svg"
+        self.succeed("diagnose", DEMO, "--text", DEMO / "heldout.txt", "--per-bucket", 5, "-o", scores, "--svg", svg)
+        self.assertEqual(svg.read_text().count('<polyline class="mean"'), 2)
         self.succeed("allocate", scores, "--top", 2, "-o", plan)
         bits = [layer["bits"] for layer in json.loads(plan.read_text())["layers"]]
         self.assertEqual(sorted(bits), [2] * 10 + [4] * 2)

@@ -61,9 +61,9 @@ TEST_P(Sensitivity, IsLargerAtTwoBitsThanAtEightAndTheSameForAnyThreadCount) {
   Threads one(1), two(2);
   Sink sink;
   const model::Model model = load(one);
-  const std::vector<model::TokenId> ids = ids_for(model);
-  const auto found = test::must(measure_sensitivity(model, ids, kWindow, kWidths, with(GetParam()), one, sink));
-  EXPECT_EQ(found, test::must(measure_sensitivity(model, ids, kWindow, kWidths, with(GetParam()), two, sink)));
+  const std::vector<model::TokenId> ids = ids_for(model), fit(ids.rbegin(), ids.rend());
+  const auto found = test::must(measure_sensitivity(model, fit, ids, kWindow, kWidths, with(GetParam()), one, sink));
+  EXPECT_EQ(found, test::must(measure_sensitivity(model, fit, ids, kWindow, kWidths, with(GetParam()), two, sink)));
   ASSERT_EQ(found.size(), model.layers.size());
   double at_two = 0, at_eight = 0;
   for (const auto& layer : found) {
@@ -84,7 +84,7 @@ TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
   const model::Model model = load(threads);
   const std::vector<model::TokenId> all = ids_for(model);
   const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kWindow);
-  const auto found = test::must(measure_sensitivity(model, all, kWindow, kWidths, with(Method::kRtn), threads, sink));
+  const auto found = test::must(measure_sensitivity(model, {}, all, kWindow, kWidths, with(Method::kRtn), threads, sink));
   kernels::Buffer<float> p_buffer, q_buffer;
   const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
   for (const int bits : kWidths) {
@@ -110,7 +110,7 @@ TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
   const std::vector<model::TokenId> ids = ids_for(model);
   const std::vector<model::TokenId> outside(kWindow, static_cast<model::TokenId>(model.config.vocab_size));
   const auto refused = [&](std::span<const model::TokenId> text, std::size_t window, std::vector<int> widths, Method method) {
-    const auto result = measure_sensitivity(model, text, window, widths, with(method), threads, sink);
+    const auto result = measure_sensitivity(model, ids, text, window, widths, with(method), threads, sink);
     return !result && result.error().code == ErrorCode::kInvalidArgument;
   };
   EXPECT_TRUE(refused(ids, kWindow, {}, Method::kRtn));
@@ -121,6 +121,7 @@ TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
   EXPECT_TRUE(refused(ids, model.config.max_position_embeddings + 1, {2}, Method::kRtn));
   EXPECT_TRUE(refused(std::span(ids).first(kWindow - 1), kWindow, {2}, Method::kRtn));
   EXPECT_TRUE(refused(outside, kWindow, {2}, Method::kRtn));
+  EXPECT_FALSE(measure_sensitivity(model, {}, ids, kWindow, kWidths, with(Method::kGptq), threads, sink));
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ TEST(Axis, LogarithmicGoesFromStepToStep) {
 TEST(Axis, AnyValuesGiveAnAxis) {
   const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
   for (const std::vector<double>& values :
-       {std::vector<double>{}, {nan}, {0}, {-1, -1}, {5e-324, 1e-300}, {1e99, -1e99}, {1, 1 + 1e-15}, {infinity, 2}, {1e-80, 1e99}, {-2, 0, 3},
-        {1}, {10}, {1000, 1e-3}}) {
+       {std::vector<double>{}, {nan}, {0}, {-1, -1}, {5e-324, 1e-300}, {1e99, -1e99}, {1, 1 + 1e-15},
+        {infinity, 2}, {1e-80, 1e99}, {-2, 0, 3}, {1}, {10}, {1000, 1e-3}}) {
     for (const Axis& axis : {linear_axis(values), log_axis(values)}) {
       EXPECT_LT(axis.low, axis.high);
       ASSERT_GE(axis.ticks.size(), 2u);

@@ -39,7 +39,8 @@ std::vector<std::smatch> matches(const std::string& text, const char* pattern) {
 /// The points of each polyline of one class, in order of panels.
 std::vector<std::string> lines(const std::string& svg, const std::string& kind) {
   std::vector<std::string> points;
-  for (const std::smatch& match : matches(svg, ("<polyline class=\"" + kind + "\" points=\"([^\"]*)\"").c_str())) points.push_back(match[1]);
+  for (const std::smatch& match : matches(svg, ("<polyline class=\"" + kind + "\" points=\"([^\"]*)\"").c_str()))
+    points.push_back(match[1]);
   return points;
 }
 
