@@ -50,7 +50,7 @@ struct Options {
   bool inner_gains = false;      ///< the same for o_proj and down_proj, folded into the rows of v_proj and up_proj
 
   std::optional<Grid> compare_grid;  ///< also report the loss on this grid, in every compare_every-th layer (GPTQ only)
-  std::size_t compare_every = 6;
+  std::size_t compare_every = 15;
 
   bool awq_clip = true;            ///< AWQ: also search a clipping of each group's range
   bool awq_duo = false;            ///< AWQ: divide the scales by the weights' own size

@@ -321,7 +321,7 @@ def make_weights():
     def fewer_tokens(entries):
         entries["model.embed_tokens.weight"] = ("F16", [200, 32], entries["model.embed_tokens.weight"][2][:200 * 64])
 
-    bad("tokenizer_too_large", fewer_tokens, "tokenizer", str(tiny.VOCAB - 1), "200", vocab_size=200, bos_token_id=199,
+    bad("tokenizer_too_large", fewer_tokens, "tokenizer", str(tiny.VOCAB), "200", vocab_size=200, bos_token_id=199,
         eos_token_id=199)
 
 
