@@ -23,6 +23,7 @@
 #include "lieq/model/fingerprint.h"
 #include "lieq/quantize/run.h"
 #include "lieq/save/gptq_folder.h"
+#include "lieq/save/quantization_config.h"
 #include "lieq/save/run_folder.h"
 #include "lieq/text/corpus.h"
 
@@ -306,9 +307,9 @@ Result<void> run(Options options, const Common& common) {
   Json provenance = provenance_of(options, job, std::move(reports), fingerprint);
   LIEQ_TRY(save(options, job, folder, provenance));
   folder.remove();
-  fmt::print("saved {} ({}{})\n", options.output, "GPTQ packing, checkpoint_format ",
-             options.quantize.grid == quantize::Grid::kHalf ? "lieq_half: half-integer zero points, only lieq reads it"
-             : options.quantize.grid == quantize::Grid::kSym ? "gptq" : "gptq_v2");
+  fmt::print("saved {} (GPTQ packing, checkpoint_format {}{})\n", options.output,
+             save::checkpoint_format(save::zero_format(options.quantize.grid)),
+             options.quantize.grid == quantize::Grid::kHalf ? ": half-integer zero points, only lieq reads it" : "");
 
   LIEQ_ASSIGN(const HeldOut held, held_out_of(options, job, console));
   LIEQ_ASSIGN(const Verdict verdict, evaluate(options, job, held, threads, console));
