@@ -1,12 +1,14 @@
 /// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage, 3 made but broken.
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lieq/cli/command.h"
+#include "lieq/kernels/isa.h"
 
 namespace {
 
@@ -41,6 +43,7 @@ int run(int argc, char** argv) {
   add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
   add("run", "Continue a prompt", cli::add_run);
+  add("bench", "Measure how fast packed linears are, beside dense ones", cli::add_bench);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
 
   try {
@@ -48,6 +51,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return report(std::string(error.what()) + " (see lieq --help)", 2);
+  }
+  if (const char* isa = std::getenv("LIEQ_ISA")) {
+    if (const auto chosen = kernels::use_isa(isa); !chosen) return report(chosen.error().message, status_of(chosen.error().code));
   }
   for (const auto& [verb, execute] : verbs) {
     if (!verb->parsed()) continue;
