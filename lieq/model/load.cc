@@ -21,8 +21,8 @@ enum class Format { kSafetensors, kGguf };
 class Loader {
  public:
   /// `quantization`: of a GPTQ folder, otherwise nothing.
-  Loader(Model& model, Format format, std::optional<QuantizationConfig> quantization)
-      : model_(model), format_(format), quantization_(std::move(quantization)) {
+  Loader(Model& model, Threads& threads, Format format, std::optional<QuantizationConfig> quantization)
+      : model_(model), threads_(threads), format_(format), quantization_(std::move(quantization)) {
     for (const Architecture& one : architectures())
       if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
   }
@@ -70,17 +70,17 @@ class Loader {
     return {};
   }
 
-  /// Reads the GPTQ tensors of `module` into packed rows.
+  /// Reads the GPTQ tensors of `module` into packed codes.
   Result<void> take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module,
                               const LinearQuantization& widths) {
-    LIEQ_ASSIGN(const pack::QuantizedMatrix matrix,
-                read_gptq(model_.files, module, spec.shape, widths, quantization_->zero_format(), model_.path.string()));
+    LIEQ_ASSIGN(pack::PackedMatrix matrix,
+                read_gptq(threads_, model_.files, module, spec.shape, widths, quantization_->zero_format(), model_.path.string()));
     for (const char* part : kGptqParts) used_.insert(module + part);
     pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
     weight.name = module;
-    weight.rows = matrix.rows;
-    weight.cols = matrix.cols;
-    weight.packed = std::make_shared<const pack::PackedMatrix>(matrix);
+    weight.rows = matrix.rows();
+    weight.cols = matrix.cols();
+    weight.packed = std::make_shared<const pack::PackedMatrix>(std::move(matrix));
     return {};
   }
 
@@ -133,6 +133,7 @@ class Loader {
   }
 
   Model& model_;
+  Threads& threads_;
   Format format_;
   std::optional<QuantizationConfig> quantization_;
   bool interleaved_ = false;
@@ -221,7 +222,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
     model.files = std::move(gguf.tensors);
   }
-  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
+  Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load());
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);
