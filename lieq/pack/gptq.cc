@@ -76,7 +76,7 @@ std::vector<std::int32_t> v1_to_v2(std::vector<std::int32_t> words, unsigned bit
   std::vector<std::int32_t> raised(words.size());
   const std::size_t row = out * bits / 32;
   for (std::size_t first = 0; first < words.size(); first += row) {
-    const FieldStream from(std::span(words), first, 1, bits), to(std::span(raised), first, 1, bits);
+    const FieldStream from(std::span{words}, first, 1, bits), to(std::span{raised}, first, 1, bits);
     for (std::size_t i = 0; i < out; ++i) to.put(i, (from.get(i) + 1) & 7);
   }
   return raised;
@@ -129,7 +129,7 @@ template <class Take>
 void for_each_group(const GptqTensors& t, ZeroFormat format, const Take& take) {
   const std::vector<std::int32_t> qzeros = format == ZeroFormat::kV1 ? v1_to_v2(t.qzeros, t.bits, t.out) : t.qzeros;
   for (std::size_t g = 0; g < t.groups; ++g) {
-    const FieldStream stream(std::span(qzeros), g * (t.out * t.bits / 32), 1, t.bits);
+    const FieldStream stream(std::span{qzeros}, g * (t.out * t.bits / 32), 1, t.bits);
     for (std::size_t i = 0; i < t.out; ++i) {
       const std::uint32_t field = stream.get(i);
       take(i, g, t.scales[g * t.out + i], static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field));
@@ -176,7 +176,7 @@ void repack_unit_of_3_bits(const GptqTensors& t, std::size_t block, std::size_t 
   const std::size_t first_row = block * kRows, first = g * packed.group_size() + u * kInputs;
   std::uint8_t codes[kRows * kInputs] = {};
   for (std::size_t r = 0; r < std::min(kRows, t.out - first_row); ++r) {
-    const FieldStream stream(std::span(t.qweight), first_row + r, t.out, 3);
+    const FieldStream stream(std::span{t.qweight}, first_row + r, t.out, 3);
     for (std::size_t k = 0; k < kInputs; ++k) codes[r * kInputs + k] = static_cast<std::uint8_t>(stream.get(first + k));
   }
   packed.set_unit(block, g, u, codes);
@@ -196,11 +196,11 @@ Result<GptqTensors> pack_gptq(const QuantizedMatrix& m, ZeroFormat format, const
   t.qzeros.resize(t.groups * (m.rows * m.bits / 32));
   t.scales.resize(t.groups * m.rows);
   for (std::size_t i = 0; i < m.rows; ++i) {
-    const FieldStream stream(std::span(t.qweight), i, m.rows, m.bits);
+    const FieldStream stream(std::span{t.qweight}, i, m.rows, m.bits);
     for (std::size_t j = 0; j < m.cols; ++j) stream.put(j, m.codes[i * m.cols + j]);
   }
   for (std::size_t g = 0; g < t.groups; ++g) {
-    const FieldStream stream(std::span(t.qzeros), g * (m.rows * m.bits / 32), 1, m.bits);
+    const FieldStream stream(std::span{t.qzeros}, g * (m.rows * m.bits / 32), 1, m.bits);
     for (std::size_t i = 0; i < m.rows; ++i) {
       const std::uint16_t double_zero = m.double_zeros[i * t.groups + g];
       const std::int64_t field = zero_field(double_zero, format, m.bits);
@@ -228,7 +228,7 @@ Result<QuantizedMatrix> unpack_gptq(const GptqTensors& t, ZeroFormat format, con
   m.scales.resize(m.rows * t.groups);
   m.double_zeros.resize(m.rows * t.groups);
   for (std::size_t i = 0; i < m.rows; ++i) {
-    const FieldStream stream(std::span(t.qweight), i, m.rows, m.bits);
+    const FieldStream stream(std::span{t.qweight}, i, m.rows, m.bits);
     for (std::size_t j = 0; j < m.cols; ++j) m.codes[i * m.cols + j] = static_cast<std::uint8_t>(stream.get(j));
   }
   for_each_group(t, format, [&](std::size_t i, std::size_t g, std::uint16_t scale, std::uint16_t double_zero) {
