@@ -12,6 +12,8 @@ Run add_bench(CLI::App& app, const Common& common) {
   app.add_option("--tokens", options->tokens, "Numbers of tokens")->capture_default_str()->delimiter(',')->check(CLI::Range(1, 1 << 16));
   app.add_option("--group-size", options->group_size, "Weights that share a scale")->capture_default_str()->check(CLI::Range(1, 1 << 20));
   app.add_option("--seconds", options->seconds, "Time for each kernel at each number of tokens")->capture_default_str()->check(CLI::Range(0.0, 60.0));
+  app.add_option("--inputs", options->inputs, "How packed weights take inputs")->capture_default_str()->check(CLI::IsMember({"int8", "fp32", "both"}));
+  app.add_flag("!--no-dense", options->dense, "Leave dense weights out");
   app.add_option("--output,-o", options->output, "Write the records as JSON");
   return [options, &common]() -> Result<void> {
     Threads threads(common.threads);
