@@ -156,4 +156,9 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
   add_bias(threads, bias, y);
 }
 
+void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
+                 LinearScratch& scratch) {
+  for (const LinearTask& task : tasks) linear(threads, *task.weight, task.bias, x, compute, scratch, task.y);
+}
+
 }  // namespace lieq::kernels

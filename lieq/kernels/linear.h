@@ -14,9 +14,11 @@
 
 namespace lieq::kernels {
 
-/// Arithmetic of dense products. kBF16 rounds weights and activations to bfloat16 and sums in float32;
+/// Arithmetic of products. kBF16 rounds weights and activations to bfloat16 and sums in float32;
 /// on a CPU without a bfloat16 product the rounded values go through the float32 one.
-enum class Compute { kF32, kBF16 };
+/// kInt8 rounds the inputs of packed weights to 8 bits, one scale for each token and group of at most 64 inputs, and sums
+/// integers inside a group; weights that are not packed run as with kF32.
+enum class Compute { kF32, kBF16, kInt8 };
 
 /// Scratch of linear(), owned by the caller, reused between calls.
 struct LinearScratch {
@@ -33,6 +35,18 @@ struct LinearScratch {
 /// The result does not depend on the number of threads. Cost: one pass over the stored bytes.
 void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias,
             MatrixView<const float> x, Compute compute, LinearScratch& scratch, MatrixView<float> y);
+
+/// One of several products with the same input.
+struct LinearTask {
+  const pack::StoredMatrix* weight;  ///< [out, in]
+  std::span<const float> bias;       ///< [out] or empty
+  MatrixView<float> y;               ///< [tokens, out], written
+};
+
+/// linear() for each task, with the same results; packed weights share one rounding of the input and one parallel loop,
+/// which is what q, k, v or gate and up of a small model spend their time on when one token is decoded.
+void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
+                 LinearScratch& scratch);
 
 /// Row `i` of `weight` as float32. target: [in].
 void decode_row(const pack::StoredMatrix& weight, std::size_t i, float* target);
