@@ -15,7 +15,7 @@ namespace lieq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using D = hn::CappedTag<float, kPanel>;
-constexpr std::size_t kLanes = HWY_MAX_LANES_D(D);
+constexpr std::size_t kLanes = HWY_LANES(float) < kPanel ? HWY_LANES(float) : kPanel;
 constexpr std::size_t kVectors = kPanel / kLanes;  // of one row of a panel
 // Accumulators of a block fill the registers: 12 of 16 on AVX2, 24 of 32 on AVX-512 and NEON.
 constexpr std::size_t kBlockRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;

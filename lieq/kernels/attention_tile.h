@@ -1,5 +1,5 @@
 #pragma once
-/// The products inside attention. Inner part of attention.cc and key_values.cc; not installed interface.
+/// The products inside attention. Inner part of attention() and store_key_values().
 
 #include <cstddef>
 #include <cstdint>
