@@ -20,6 +20,8 @@ class Buffer {
     }
     return data_.get();
   }
+  /// What was reserved last; null before.
+  [[nodiscard]] T* data() const { return data_.get(); }
   MatrixView<T> matrix(std::size_t rows, std::size_t cols) { return {reserve(rows * cols), rows, cols}; }
 
  private:

@@ -15,6 +15,8 @@ constexpr std::size_t kTokenTile = 512;   // tokens x rows of one product: input
 constexpr std::size_t kRowTile = 256;
 constexpr std::size_t kFewTokens = 4;     // below this a product is bound by reading weights: decode and dot at once
 
+constexpr std::size_t kInt8TokenTile = 384;    // sums of a tile's rows for these stay in the L2 cache
+
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 void round_row(float* row, std::size_t count) {
@@ -101,6 +103,25 @@ void few_tokens(Threads& threads, const pack::StoredMatrix& w, MatrixView<const 
   });
 }
 
+/// Products of packed weights that read the same rounded inputs, in one loop.
+void int8_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Int8Inputs& inputs) {
+  round_to_int8(threads, *tasks.front().weight->packed, x, inputs);
+  const std::size_t tokens = x.rows();
+  const bool stream = tokens <= kInt8StreamTokens;
+  const std::size_t token_tile = stream ? tokens : kInt8TokenTile;
+  std::vector<Int8Product> products;
+  for (const LinearTask& task : tasks) {
+    const pack::PackedMatrix& weight = *task.weight->packed;
+    // Streams are long, so that they run at the memory's speed, but several for each thread, so that none waits for long.
+    const std::size_t blocks = stream ? std::max<std::size_t>(1, weight.blocks() / (8 * threads.count())) : kInt8ItemBlocks;
+    for (std::size_t t = 0; t < tokens; t += token_tile)
+      for (std::size_t b = 0; b < weight.blocks(); b += blocks)
+        products.push_back({&weight, &inputs, task.bias, task.y, b, std::min(blocks, weight.blocks() - b), t,
+                            std::min(token_tile, tokens - t)});
+  }
+  threads.for_each(products.size(), [&](std::size_t item, std::size_t) { multiply_int8(products[item]); });
+}
+
 }  // namespace
 
 void decode_row(const pack::StoredMatrix& weight, std::size_t i, float* target) {
@@ -120,6 +141,10 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
             MatrixView<const float> x, Compute compute, LinearScratch& scratch, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == weight.cols && y.rows() == x.rows() && y.cols() == weight.rows);
   LIEQ_CHECK(bias.empty() || bias.size() == weight.rows);
+  if (compute == Compute::kInt8 && weight.packed) {
+    const LinearTask task{&weight, bias, y};
+    return int8_products(threads, {&task, 1}, x, scratch.int8_inputs);
+  }
   const bool round = compute == Compute::kBF16;
   const bool few = x.rows() < kFewTokens;
   const bool bf16 = round && !few && has_bf16_gemm();
@@ -158,7 +183,19 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
 
 void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
                  LinearScratch& scratch) {
-  for (const LinearTask& task : tasks) linear(threads, *task.weight, task.bias, x, compute, scratch, task.y);
+  const auto packed = [&](const LinearTask& task) { return compute == Compute::kInt8 && task.weight->packed; };
+  for (std::size_t first = 0; first < tasks.size();) {
+    const LinearTask& task = tasks[first];
+    if (!packed(task)) {
+      linear(threads, *task.weight, task.bias, x, compute, scratch, task.y);
+      ++first;
+      continue;
+    }
+    std::size_t end = first + 1;
+    while (end < tasks.size() && packed(tasks[end]) && same_pieces(*task.weight->packed, *tasks[end].weight->packed)) ++end;
+    int8_products(threads, tasks.subspan(first, end - first), x, scratch.int8_inputs);
+    first = end;
+  }
 }
 
 }  // namespace lieq::kernels

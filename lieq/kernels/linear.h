@@ -10,6 +10,7 @@
 #include "lieq/base/threads.h"
 #include "lieq/base/view.h"
 #include "lieq/kernels/buffer.h"
+#include "lieq/kernels/packed_int8.h"
 #include "lieq/pack/stored_matrix.h"
 
 namespace lieq::kernels {
@@ -26,6 +27,7 @@ struct LinearScratch {
   Buffer<std::uint16_t> bf16_weights;    // one slab, [slab rows, in]
   Buffer<float> inputs;                  // [tokens, in], rounded
   Buffer<std::uint16_t> bf16_inputs;     // [tokens, in]
+  Int8Inputs int8_inputs;
 };
 
 /// Rows of one slab for `cols` inputs: about 16 MiB of float32, a multiple of 64.

@@ -80,7 +80,7 @@ class Loader {
     weight.name = module;
     weight.rows = matrix.rows;
     weight.cols = matrix.cols;
-    weight.packed = std::make_shared<const pack::PackedRows>(matrix);
+    weight.packed = std::make_shared<const pack::PackedMatrix>(matrix);
     return {};
   }
 

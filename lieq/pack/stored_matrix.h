@@ -7,7 +7,7 @@
 
 #include "lieq/base/dtype.h"
 #include "lieq/base/view.h"
-#include "lieq/pack/packed_rows.h"
+#include "lieq/pack/packed_matrix.h"
 
 namespace lieq::pack {
 
@@ -21,7 +21,7 @@ struct StoredMatrix {
   /// side by side (GGUF files of architecture llama): logical rows j and j + head_dim / 2 are stored 2j and 2j + 1.
   std::size_t interleaved_head_dim = 0;
   /// Set: the weights are these codes; `type` and `data` mean nothing.
-  std::shared_ptr<const PackedRows> packed = nullptr;
+  std::shared_ptr<const PackedMatrix> packed = nullptr;
 
   /// Bytes of one stored row; not for packed codes.
   [[nodiscard]] std::size_t row_bytes() const { return cols / block_elements(type) * block_bytes(type); }

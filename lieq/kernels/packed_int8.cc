@@ -1,0 +1,80 @@
+#include "lieq/kernels/packed_int8.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "lieq/kernels/isa.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "lieq/kernels/packed_int8.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+#include <hwy/highway.h>
+#include <hwy/cache_control.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace lieq::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET != HWY_SCALAR
+namespace plain {
+#define LIEQ_DOT 0
+#include "lieq/kernels/packed_int8-inl.h"
+#undef LIEQ_DOT
+}  // namespace plain
+#endif
+
+}  // namespace lieq::kernels::HWY_NAMESPACE
+
+// The same with instructions that Highway has no target for.
+#if HWY_TARGET == HWY_AVX3
+#define LIEQ_DOT 1
+#pragma GCC push_options
+#pragma GCC target("avx512vnni")
+#elif HWY_TARGET == HWY_AVX2
+#define LIEQ_DOT 2
+#pragma GCC push_options
+#pragma GCC target("avxvnni")
+#elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
+#define LIEQ_DOT 3
+#pragma GCC push_options
+#pragma GCC target("arch=armv8.2-a+dotprod")
+#endif
+#ifdef LIEQ_DOT
+namespace lieq::kernels::HWY_NAMESPACE::dot {
+#include "lieq/kernels/packed_int8-inl.h"
+}  // namespace lieq::kernels::HWY_NAMESPACE::dot
+#pragma GCC pop_options
+#endif
+
+namespace lieq::kernels::HWY_NAMESPACE {
+
+void MultiplyInt8(const Int8Product& product, float* scratch) {
+#ifdef LIEQ_DOT
+#undef LIEQ_DOT
+  if (has_dot_product(HWY_TARGET)) return dot::Multiply(product, scratch);
+#endif
+#if HWY_TARGET == HWY_SCALAR
+  (void)scratch;
+  multiply_int8_reference(product);
+#else
+  plain::Multiply(product, scratch);
+#endif
+}
+
+}  // namespace lieq::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lieq::kernels {
+
+HWY_EXPORT(MultiplyInt8);
+
+void multiply_int8(const Int8Product& product) {
+  static thread_local Buffer<float> sums;
+  HWY_DYNAMIC_DISPATCH(MultiplyInt8)(product, sums.reserve(product.tokens * kInt8ItemBlocks * pack::PackedMatrix::kBlockRows));
+}
+
+}  // namespace lieq::kernels
+#endif

@@ -1,0 +1,232 @@
+#include "lieq/kernels/packed_int8.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "lieq/base/dtype.h"
+#include "lieq/kernels/isa.h"
+#include "lieq/kernels/linear.h"
+
+namespace lieq::kernels {
+namespace {
+
+pack::QuantizedMatrix random_matrix(std::size_t out, std::size_t in, unsigned bits, std::size_t group_size, unsigned seed) {
+  std::mt19937 random(seed);
+  pack::QuantizedMatrix m{out, in, bits, group_size, {}, {}, {}, {}};
+  m.codes.resize(out * in);
+  for (auto& code : m.codes) code = static_cast<std::uint8_t>(random() % (1U << bits));
+  std::normal_distribution<float> normal(0, 0.02F);
+  m.scales.resize(out * m.groups());
+  for (auto& scale : m.scales) scale = float_to_f16(normal(random));
+  m.double_zeros.resize(out * m.groups());
+  for (auto& zero : m.double_zeros) zero = static_cast<std::uint16_t>(random() % ((2U << bits) - 1));
+  return m;
+}
+
+struct Problem {
+  pack::QuantizedMatrix m;
+  pack::StoredMatrix weight;
+  std::vector<float> x, bias;
+  std::size_t tokens;
+
+  Problem(std::size_t t, pack::QuantizedMatrix matrix) : m(std::move(matrix)), x(t * m.cols), bias(m.rows), tokens(t) {
+    std::mt19937 random(static_cast<unsigned>(t));
+    std::normal_distribution<float> normal;
+    for (auto* values : {&x, &bias})
+      for (float& v : *values) v = normal(random);
+    rebuild();
+  }
+  void rebuild() {
+    weight.rows = m.rows;
+    weight.cols = m.cols;
+    weight.packed = std::make_shared<const pack::PackedMatrix>(m);
+  }
+  [[nodiscard]] MatrixView<const float> inputs() const { return {x.data(), tokens, m.cols}; }
+
+  [[nodiscard]] std::vector<float> run(std::size_t threads, Compute compute = Compute::kInt8) const {
+    Threads team(threads);
+    LinearScratch scratch;
+    std::vector<float> y(tokens * m.rows, std::numeric_limits<float>::signaling_NaN());
+    linear(team, weight, bias, inputs(), compute, scratch, {y.data(), tokens, m.rows});
+    return y;
+  }
+
+  /// The reference on the same rounded inputs, and how far a float32 sum in another order may be from it.
+  void expect_near_reference(const std::vector<float>& y) const {
+    Threads team(1);
+    Int8Inputs rounded;
+    round_to_int8(team, *weight.packed, inputs(), rounded);
+    std::vector<float> expected(tokens * m.rows);
+    multiply_int8_reference({weight.packed.get(), &rounded, bias, {expected.data(), tokens, m.rows}, 0,
+                             weight.packed->blocks(), 0, tokens});
+    for (std::size_t t = 0; t < tokens; ++t) {
+      const double most = largest(t);
+      for (std::size_t i = 0; i < m.rows; ++i)
+        ASSERT_NEAR(y[t * m.rows + i], expected[t * m.rows + i], bound(i, most)) << "token " << t << ", row " << i;
+    }
+  }
+
+  /// Each of the pieces + 1 additions, and about four roundings within a piece, are off by at most half an epsilon of the
+  /// magnitudes that are added: Σ |scale| (code + zero) |x|, |x| at most the token's largest. 8-bit codes may be taken
+  /// less 128, and zeros with them.
+  [[nodiscard]] double bound(std::size_t i, double largest) const {
+    const double offset = m.bits == 8 ? 256 : 0;
+    double magnitude = std::abs(static_cast<double>(bias[i]));
+    for (std::size_t j = 0; j < m.cols; ++j) {
+      const std::size_t g = i * m.groups() + m.group_of(j);
+      magnitude += std::abs(static_cast<double>(f16_to_float(m.scales[g]))) *
+                   (m.codes[i * m.cols + j] + 0.5 * m.double_zeros[g] + offset) * largest;
+    }
+    const std::size_t pieces = m.groups() * ((m.group_size + 63) / 64);
+    return static_cast<double>(pieces + 9) * 0x1p-24 * magnitude;
+  }
+  [[nodiscard]] double largest(std::size_t t) const {
+    double max = 0;
+    for (std::size_t j = 0; j < m.cols; ++j) max = std::max(max, std::abs(static_cast<double>(x[t * m.cols + j])));
+    return max;
+  }
+};
+
+template <class Check>
+void on_every_isa(const Check& check) {
+  for (const std::string& name : isa_names()) {
+    SCOPED_TRACE(name);
+    ASSERT_TRUE(use_isa(name));
+    EXPECT_EQ(isa_name(), name);
+    check();
+  }
+  ASSERT_TRUE(use_isa("auto"));
+}
+
+constexpr unsigned kWidths[] = {2, 3, 4, 8};
+
+TEST(PackedInt8, EqualsTheReferenceForOddShapesOnEveryIsa) {
+  on_every_isa([] {
+    for (const unsigned bits : kWidths) {
+      for (const auto& [out, in, group] :
+           {std::tuple{1, 4, 4}, {16, 32, 32}, {17, 96, 48}, {33, 128, 128}, {63, 576, 64}, {40, 70, 35}, {96, 192, 192}, {5, 640, 16}}) {
+        for (const std::size_t tokens : {1U, 2U, 3U, 4U, 5U, 7U, 13U}) {
+          SCOPED_TRACE(testing::Message() << bits << " bits, " << out << " x " << in << " g" << group << ", " << tokens);
+          const Problem p(tokens, random_matrix(static_cast<std::size_t>(out), static_cast<std::size_t>(in), bits,
+                                                static_cast<std::size_t>(group), bits));
+          p.expect_near_reference(p.run(2));
+        }
+      }
+    }
+  });
+}
+
+TEST(PackedInt8, LargestCodesAndInputsDoNotOverflow) {
+  on_every_isa([] {
+    for (const unsigned bits : kWidths) {
+      for (const std::size_t tokens : {1U, 4U, 9U}) {
+        for (const int sign : {1, -1}) {
+          for (const unsigned code : {0U, (1U << bits) - 1}) {
+            Problem p(tokens, random_matrix(20, 256, bits, 128, 1));
+            std::ranges::fill(p.m.codes, static_cast<std::uint8_t>(code));
+            p.m.scales[0] = float_to_f16(65504);
+            p.m.scales[1] = 1;  // the smallest subnormal
+            p.m.scales[2] = float_to_f16(-65504);
+            std::ranges::fill(p.x, static_cast<float>(sign) * 3.5F);
+            p.rebuild();
+            p.expect_near_reference(p.run(1));
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST(PackedInt8, IsTheSameForAnyThreadsAndAnyCompany) {
+  on_every_isa([] {
+    for (const unsigned bits : kWidths) {
+      const Problem many(11, random_matrix(200, 192, bits, 64, 3));
+      const auto y = many.run(1);
+      EXPECT_EQ(many.run(2), y);
+      EXPECT_EQ(many.run(5), y);
+      // A token alone gets what it got among others: integer sums are exact, and floats are added in the same order.
+      for (std::size_t t = 0; t < many.tokens; ++t) {
+        Problem one(1, many.m);
+        one.bias = many.bias;
+        one.x.assign(many.x.begin() + static_cast<std::ptrdiff_t>(t * 192), many.x.begin() + static_cast<std::ptrdiff_t>((t + 1) * 192));
+        EXPECT_EQ(one.run(1), std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(t * 200), y.begin() + static_cast<std::ptrdiff_t>((t + 1) * 200)));
+      }
+    }
+  });
+}
+
+TEST(PackedInt8, RoundingErrorOfInputsIsAtMostHalfAStep) {
+  on_every_isa([] {
+    const Problem p(5, random_matrix(16, 200, 4, 100, 1));
+    Threads team(1);
+    Int8Inputs rounded;
+    round_to_int8(team, *p.weight.packed, p.inputs(), rounded);
+    ASSERT_EQ(rounded.pieces, 4U);
+    for (std::size_t t = 0; t < p.tokens; ++t) {
+      for (std::size_t j = 0; j < 200; ++j) {
+        const std::size_t in_group = j % 100, piece = j / 100 * 2 + in_group / 64;
+        const float scale = rounded.scales.data()[t * 4 + piece];
+        const int q = rounded.codes.data()[t * rounded.stride + j / 100 * 128 + in_group];
+        ASSERT_NEAR(scale * static_cast<float>(q), p.x[t * 200 + j], 0.5001 * scale);
+      }
+      for (std::size_t pad = 100; pad < 128; ++pad) ASSERT_EQ(rounded.codes.data()[t * rounded.stride + pad], 0);
+    }
+  });
+}
+
+TEST(PackedInt8, ZerosStayZeroTinyInputsVanishAndBadOnesShow) {
+  on_every_isa([] {
+    for (const std::size_t tokens : {1U, 6U}) {
+      Problem p(tokens, random_matrix(16, 64, 2, 64, 1));
+      std::ranges::fill(p.bias, 0.0F);
+      for (const float value : {0.0F, -0.0F, std::numeric_limits<float>::denorm_min(), 1e-38F}) {
+        std::ranges::fill(p.x, value);
+        for (const float y : p.run(1)) ASSERT_EQ(y, 0);
+      }
+      for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        std::ranges::fill(p.x, 1.0F);
+        p.x[17] = value;
+        const auto y = p.run(1);
+        for (std::size_t i = 0; i < 16; ++i) ASSERT_TRUE(std::isnan(y[i]));
+      }
+    }
+  });
+}
+
+TEST(PackedInt8, ActOrderGathersTheInputs) {
+  on_every_isa([] {
+    for (const unsigned bits : kWidths) {
+      Problem p(6, random_matrix(48, 128, bits, 32, 2));
+      std::mt19937 random(5);
+      for (std::size_t j = 0; j < 128; ++j) p.m.g_idx.push_back(static_cast<std::int32_t>(j / 32));
+      std::shuffle(p.m.g_idx.begin(), p.m.g_idx.end(), random);
+      p.rebuild();
+      p.expect_near_reference(p.run(2));
+      // Integer weights and inputs that 8 bits hold exactly: the answer is known.
+      std::ranges::fill(p.m.scales, float_to_f16(1));
+      for (float& x : p.x) x = static_cast<float>(static_cast<int>(random() % 255) - 127);
+      for (std::size_t g = 0; g < 4; ++g) {  // each group holds a 127, so its scale is 1
+        const auto j = std::ranges::find(p.m.g_idx, static_cast<std::int32_t>(g)) - p.m.g_idx.begin();
+        for (std::size_t t = 0; t < 6; ++t) p.x[t * 128 + static_cast<std::size_t>(j)] = 127;
+      }
+      p.rebuild();
+      const auto y = p.run(2);
+      for (std::size_t t = 0; t < 6; ++t) {
+        for (std::size_t i = 0; i < 48; ++i) {
+          double exact = static_cast<double>(p.bias[i]);
+          for (std::size_t j = 0; j < 128; ++j)
+            exact += (p.m.codes[i * 128 + j] - 0.5 * p.m.double_zeros[i * 4 + p.m.group_of(j)]) * static_cast<double>(p.x[t * 128 + j]);
+          ASSERT_NEAR(y[t * 48 + i], exact, p.bound(i, 127));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace lieq::kernels
