@@ -8,6 +8,7 @@
 #include "lieq/io/safetensors.h"
 #include "lieq/model/gptq_tensors.h"
 #include "lieq/model/model.h"
+#include "lieq/model/pack_embedding.h"
 #include "lieq/model/quantization_config.h"
 #include "lieq/pack/decode.h"
 #include "lieq/pack/finite.h"
@@ -21,8 +22,8 @@ enum class Format { kSafetensors, kGguf };
 class Loader {
  public:
   /// `quantization`: of a GPTQ folder, otherwise nothing.
-  Loader(Model& model, Format format, std::optional<QuantizationConfig> quantization)
-      : model_(model), format_(format), quantization_(std::move(quantization)) {
+  Loader(Model& model, Format format, std::optional<QuantizationConfig> quantization, Threads& threads)
+      : model_(model), format_(format), quantization_(std::move(quantization)), threads_(threads) {
     for (const Architecture& one : architectures())
       if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
   }
@@ -32,6 +33,7 @@ class Loader {
     for (const TensorSpec& spec : tensor_table(model_.config)) {
       for (std::size_t l = 0; l < (spec.per_layer ? model_.layers.size() : 1); ++l) LIEQ_TRY(take(spec, l));
     }
+    LIEQ_TRY(read_packed());
     if (model_.config.tie_word_embeddings) model_.lm_head = model_.embed_tokens;
     return {};
   }
@@ -43,7 +45,10 @@ class Loader {
     const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
     if (spec.role == Role::kLinear && quantization_) {
       const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (const auto widths = quantization_->find(module)) return take_quantized(spec, l, module, *widths);
+      if (const auto widths = quantization_->find(module)) {
+        take_quantized(spec, l, module, *widths);
+        return {};
+      }
     }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
@@ -70,17 +75,34 @@ class Loader {
     return {};
   }
 
-  /// Reads the GPTQ tensors of `module` into packed rows.
-  Result<void> take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module,
-                              const LinearQuantization& widths) {
-    LIEQ_ASSIGN(const pack::QuantizedMatrix matrix,
-                read_gptq(model_.files, module, spec.shape, widths, quantization_->zero_format(), model_.path.string()));
+  /// A linear whose GPTQ tensors are to be read.
+  struct PackedLinear {
+    pack::StoredMatrix* weight;
+    std::string module;
+    std::vector<std::size_t> shape;
+    LinearQuantization widths;
+  };
+
+  void take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module, const LinearQuantization& widths) {
     for (const char* part : kGptqParts) used_.insert(module + part);
-    pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
-    weight.name = module;
-    weight.rows = matrix.rows;
-    weight.cols = matrix.cols;
-    weight.packed = std::make_shared<const pack::PackedMatrix>(matrix);
+    packed_.push_back({&model_.layers[l].linear(spec.linear).weight, module, spec.shape, widths});
+  }
+
+  /// Reads and packs the linears that take_quantized() found. The first bad one is reported, whatever the thread.
+  Result<void> read_packed() {
+    std::vector<Result<void>> results(packed_.size());
+    threads_.for_each(packed_.size(), [&](std::size_t i, std::size_t) { results[i] = read_packed(packed_[i]); });
+    for (Result<void>& result : results) LIEQ_TRY(std::move(result));
+    return {};
+  }
+
+  Result<void> read_packed(const PackedLinear& linear) {
+    LIEQ_ASSIGN(const pack::QuantizedMatrix matrix, read_gptq(model_.files, linear.module, linear.shape, linear.widths,
+                                                              quantization_->zero_format(), model_.path.string()));
+    linear.weight->name = linear.module;
+    linear.weight->rows = matrix.rows;
+    linear.weight->cols = matrix.cols;
+    linear.weight->packed = std::make_shared<const pack::PackedMatrix>(matrix);
     return {};
   }
 
@@ -135,6 +157,8 @@ class Loader {
   Model& model_;
   Format format_;
   std::optional<QuantizationConfig> quantization_;
+  Threads& threads_;
+  std::vector<PackedLinear> packed_;
   bool interleaved_ = false;
   std::set<std::string> used_;
 };
@@ -194,9 +218,39 @@ Result<void> read_generation_config(const std::filesystem::path& folder, ModelCo
   return {};
 }
 
+/// The recommendation of lieq.json, which quantising writes, unless the caller wants something else.
+Result<unsigned> choose_embed_bits(const std::filesystem::path& path, const LoadOptions& options) {
+  constexpr unsigned kAsStored = 16;
+  unsigned bits = options.embed_bits.value_or(kAsStored);
+  std::string place = "embed_bits";
+  const std::filesystem::path file = path / "lieq.json";
+  if (!options.embed_bits && std::filesystem::exists(file)) {
+    LIEQ_ASSIGN(const Json json, read_json(file));
+    place = file.string() + ": field 'embed_bits'";
+    LIEQ_ASSIGN(const auto recommended, Fields(json, file.string()).count("embed_bits"));
+    if (recommended) bits = static_cast<unsigned>(std::min<std::uint64_t>(*recommended, kAsStored + 1));
+  }
+  if (bits != 4 && bits != 8 && bits != kAsStored)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected 4, 8 or 16", place, bits));
+  return bits;
+}
+
+void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
+  if (bits == 16) return;
+  const auto repack = [&](pack::StoredMatrix& matrix) {
+    if (matrix.code_bits() > bits) matrix.packed = pack_rows(threads, matrix, bits);
+  };
+  repack(model.embed_tokens);
+  if (model.config.tie_word_embeddings) {
+    model.lm_head = model.embed_tokens;
+  } else {
+    repack(model.lm_head);
+  }
+}
+
 }  // namespace
 
-Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, Sink& sink) {
+Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, Sink& sink, const LoadOptions& options) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
     return fail(ErrorCode::kNotFound, path.string() + ": no such file or folder, expected a model folder or a .gguf file");
@@ -221,10 +275,13 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
     model.files = std::move(gguf.tensors);
   }
-  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
+  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization), threads);
   LIEQ_TRY(loader.load());
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);
+  LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
+  pack_embeddings(model, embed_bits, threads);
+  model.files.release_pages();
   return model;
 }
 
