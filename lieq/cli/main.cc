@@ -1,12 +1,14 @@
 /// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage, 3 made but broken.
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lieq/cli/command.h"
+#include "lieq/kernels/isa.h"
 
 namespace {
 
@@ -40,7 +42,7 @@ int run(int argc, char** argv) {
   add("allocate", "Give each layer its bits, within a budget", cli::add_allocate);
   add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
-  add("bench", "Measure how fast models run here", cli::add_bench);
+  add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
   add("run", "Continue a prompt", cli::add_run);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
 
@@ -49,6 +51,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return report(std::string(error.what()) + " (see lieq --help)", 2);
+  }
+  if (const char* isa = std::getenv("LIEQ_ISA")) {
+    if (const auto chosen = kernels::use_isa(isa); !chosen) return report(chosen.error().message, status_of(chosen.error().code));
   }
   for (const auto& [verb, execute] : verbs) {
     if (!verb->parsed()) continue;

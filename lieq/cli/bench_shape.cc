@@ -1,0 +1,226 @@
+#include "lieq/cli/bench_shape.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "lieq/base/json.h"
+#include "lieq/cli/table.h"
+#include "lieq/io/atomic_file.h"
+#include "lieq/kernels/isa.h"
+#include "lieq/kernels/linear.h"
+
+namespace lieq::cli {
+namespace {
+
+struct Shape {
+  std::size_t in = 0, out = 0;
+};
+
+Result<Shape> parse_shape(const std::string& text, std::size_t group_size) {
+  Shape shape;
+  const char* end = text.data() + text.size();
+  const auto in = std::from_chars(text.data(), end, shape.in);
+  if (in.ec == std::errc() && in.ptr != end && *in.ptr == 'x') {
+    const auto out = std::from_chars(in.ptr + 1, end, shape.out);
+    if (out.ec != std::errc() || out.ptr != end) shape.out = 0;
+  }
+  constexpr std::size_t kLargest = 1 << 20;
+  if (shape.in == 0 || shape.out == 0 || shape.in > kLargest || shape.out > kLargest)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--shape: found '{}', expected INxOUT, for example 3072x8192", text));
+  if (shape.in % group_size != 0)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--group-size: found {}, expected a divisor of the {} inputs of --shape {}", group_size, shape.in, text));
+  return shape;
+}
+
+// Weights in rotation are together larger than any cache.
+constexpr std::size_t kRotationBytes = std::size_t{256} << 20;
+
+/// Copies of one matrix, used in turn.
+struct Rotation {
+  std::vector<pack::StoredMatrix> copies;
+  std::vector<std::vector<std::uint16_t>> dense;  // what copies point into
+  std::size_t next = 0;
+
+  const pack::StoredMatrix& take() { return copies[next++ % copies.size()]; }
+};
+
+std::size_t copies_for(std::size_t bytes) { return std::max<std::size_t>(2, (kRotationBytes + bytes - 1) / bytes); }
+
+Rotation packed_rotation(Shape shape, unsigned bits, std::size_t group_size) {
+  Rotation rotation;
+  std::mt19937_64 random(bits);
+  std::size_t copies = 1;
+  for (std::size_t c = 0; c < copies; ++c) {
+    auto packed = std::make_shared<pack::PackedMatrix>(shape.out, shape.in, bits, group_size);
+    const std::size_t per_block = packed->groups() * packed->units_per_group() * packed->unit_bytes();
+    for (std::size_t b = 0; b < packed->blocks(); ++b) std::generate_n(packed->codes(b, 0), per_block, [&] { return static_cast<std::uint8_t>(random()); });
+    for (std::size_t i = 0; i < shape.out; ++i)
+      for (std::size_t g = 0; g < packed->groups(); ++g) packed->set_group(i, g, float_to_f16(0.01F), static_cast<std::uint16_t>((1U << bits) - 1));
+    copies = copies_for(packed->memory());
+    rotation.copies.push_back({"", DType::kF32, shape.out, shape.in, nullptr, 0, std::move(packed)});
+  }
+  return rotation;
+}
+
+Rotation dense_rotation(Shape shape, DType type) {
+  Rotation rotation;
+  std::mt19937 random(1);
+  const std::size_t halves = shape.in * shape.out * block_bytes(type) / 2;
+  for (std::size_t c = 0; c < copies_for(2 * halves); ++c) {
+    auto& data = rotation.dense.emplace_back(halves);
+    // Upper halves of floats between 0.5 and 2; as the lower half of a float32 they only add digits.
+    for (auto& value : data) value = static_cast<std::uint16_t>(0x3F00 + random() % 256);
+    rotation.copies.push_back({"", type, shape.out, shape.in, reinterpret_cast<const std::byte*>(data.data()), 0, nullptr});
+  }
+  return rotation;
+}
+
+struct Kernel {
+  std::string name;
+  unsigned bits;
+  std::function<void(std::size_t tokens)> run;
+  std::size_t bytes;  // of weights, each read at least once
+  double best = 0;    // seconds
+};
+
+using Clock = std::chrono::steady_clock;
+
+/// Runs all kernels in turn until each had its time; keeps the best.
+void race(std::vector<Kernel>& kernels, std::size_t tokens, double seconds) {
+  for (Kernel& kernel : kernels) {
+    kernel.run(tokens);  // warms up: primitives, scratch, pages
+    kernel.best = 1e9;
+  }
+  const auto start = Clock::now();
+  const double all = seconds * static_cast<double>(kernels.size());
+  do {
+    for (Kernel& kernel : kernels) {
+      const auto before = Clock::now();
+      kernel.run(tokens);
+      kernel.best = std::min(kernel.best, std::chrono::duration<double>(Clock::now() - before).count());
+    }
+  } while (std::chrono::duration<double>(Clock::now() - start).count() < all);
+}
+
+/// Reads the codes of a packed matrix and does nothing else with them than add them up.
+std::uint64_t read_all(Threads& threads, const pack::PackedMatrix& packed) {
+  constexpr std::size_t kPart = std::size_t{256} << 10;
+  const std::size_t words = packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes() / 8;
+  const auto* data = reinterpret_cast<const std::uint64_t*>(packed.codes(0, 0));
+  std::vector<std::uint64_t> sums((words * 8 + kPart - 1) / kPart);
+  threads.for_each(sums.size(), [&](std::size_t item, std::size_t) {
+    std::uint64_t lanes[8] = {};
+    const std::size_t first = item * kPart / 8, end = std::min(words, first + kPart / 8);
+    for (std::size_t k = first; k + 8 <= end; k += 8)
+      for (std::size_t l = 0; l < 8; ++l) lanes[l] += data[k + l];
+    for (const std::uint64_t lane : lanes) sums[item] += lane;
+  });
+  std::uint64_t sum = 0;
+  for (const std::uint64_t part : sums) sum += part;
+  return sum;
+}
+
+/// Everything one shape is measured with.
+class ShapeBench {
+ public:
+  ShapeBench(Shape shape, const BenchShapeOptions& options, Threads& threads) : shape_(shape), options_(options), threads_(threads) {
+    const std::size_t most = *std::ranges::max_element(options.tokens);
+    x_.resize(most * shape.in);
+    y_.resize(most * shape.out);
+    std::mt19937 random(2);
+    std::normal_distribution<float> normal;
+    for (float& value : x_) value = normal(random);
+    add("dense fp32", 0, dense_rotation(shape, DType::kF32), kernels::Compute::kF32);
+    add("dense bf16", 0, dense_rotation(shape, DType::kBF16), kernels::Compute::kBF16);
+    for (const unsigned bits : options.bits) {
+      Rotation& rotation = add(fmt::format("{}-bit g{}", bits, options.group_size), bits,
+                               packed_rotation(shape, bits, options.group_size), kernels::Compute::kInt8);
+      add_kernel(fmt::format("{}-bit g{}, fp32 inputs", bits, options.group_size), bits, rotation, kernels::Compute::kF32);
+    }
+    Rotation& first = *rotations_[2];
+    kernels_.push_back({"read", 0, [this, &first](std::size_t) { checksum_ += read_all(threads_, *first.take().packed); },
+                        first.copies[0].packed->memory() - 0, 0});
+    kernels_.back().bytes = code_bytes(*first.copies[0].packed);
+  }
+
+  void run(std::vector<std::vector<std::string>>& rows, Json& records) {
+    for (const std::size_t tokens : options_.tokens) {
+      race(kernels_, tokens, options_.seconds);
+      const Kernel& read = kernels_.back();
+      const double bandwidth = static_cast<double>(read.bytes) / read.best;
+      for (const Kernel& kernel : kernels_) record(kernel, tokens, bandwidth, rows, records);
+    }
+  }
+
+ private:
+  static std::size_t code_bytes(const pack::PackedMatrix& packed) {
+    return packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes();
+  }
+
+  Rotation& add(std::string name, unsigned bits, Rotation rotation, kernels::Compute compute) {
+    rotations_.push_back(std::make_unique<Rotation>(std::move(rotation)));
+    add_kernel(std::move(name), bits, *rotations_.back(), compute);
+    return *rotations_.back();
+  }
+  void add_kernel(std::string name, unsigned bits, Rotation& rotation, kernels::Compute compute) {
+    const pack::StoredMatrix& one = rotation.copies[0];
+    kernels_.push_back({std::move(name), bits, [this, &rotation, compute](std::size_t tokens) {
+                          kernels::linear(threads_, rotation.take(), {}, {x_.data(), tokens, shape_.in}, compute, scratch_,
+                                          {y_.data(), tokens, shape_.out});
+                        }, one.packed ? one.packed->memory() : one.bytes(), 0});
+  }
+
+  void record(const Kernel& kernel, std::size_t tokens, double bandwidth, std::vector<std::vector<std::string>>& rows, Json& records) {
+    const double gbs = static_cast<double>(kernel.bytes) / kernel.best * 1e-9, share = gbs * 1e9 / bandwidth;
+    const double flops = 2e-9 * static_cast<double>(tokens * shape_.in * shape_.out) / kernel.best;
+    const bool is_read = kernel.name == "read";
+    const double over_fp32 = kernels_[0].best / kernel.best, over_bf16 = kernels_[1].best / kernel.best;
+    const auto text = [&](const char* format, double value) { return is_read ? "-" : fmt::format(fmt::runtime(format), value); };
+    rows.push_back({fmt::format("{}x{}", shape_.in, shape_.out), std::to_string(tokens), kernel.name,
+                    text("{:.3f}", 1e3 * kernel.best), text("{:.1f}", flops), fmt::format("{:.2f}", gbs), text("{:.0f} %", 100 * share),
+                    text("{:.2f}", over_fp32), text("{:.2f}", over_bf16)});
+    Json one = {{"in", shape_.in}, {"out", shape_.out}, {"tokens", tokens}, {"kernel", kernel.name}, {"weight_bytes", kernel.bytes},
+                {"seconds", kernel.best}, {"gb_per_s", gbs}};
+    if (!is_read) one.update({{"gflop_per_s", flops}, {"share_of_bandwidth", share}, {"speedup_over_fp32", over_fp32}, {"speedup_over_bf16", over_bf16}});
+    if (kernel.bits != 0) one["bits"] = kernel.bits;
+    records.push_back(std::move(one));
+  }
+
+  Shape shape_;
+  const BenchShapeOptions& options_;
+  Threads& threads_;
+  std::vector<float> x_, y_;
+  kernels::LinearScratch scratch_;
+  std::vector<std::unique_ptr<Rotation>> rotations_;
+  std::vector<Kernel> kernels_;  // dense float32, dense bfloat16, packed ..., read
+  std::uint64_t checksum_ = 0;   // so that reading is not left out
+};
+
+}  // namespace
+
+Result<void> bench_shapes(const BenchShapeOptions& options, Threads& threads) {
+  std::vector<Shape> shapes;
+  for (const std::string& text : options.shapes) {
+    LIEQ_ASSIGN(const Shape shape, parse_shape(text, options.group_size));
+    shapes.push_back(shape);
+  }
+  std::vector<std::vector<std::string>> rows;
+  Json records = Json::array();
+  for (const Shape& shape : shapes) ShapeBench(shape, options, threads).run(rows, records);
+  fmt::print("{}\n{} threads, {}; weights in rotation over {} MB, the best run of each within {:.2f} s\n",
+             table({"shape", "tokens", "weights", "ms", "GFLOP/s", "GB/s", "of read", "x fp32", "x bf16"}, rows), threads.count(),
+             kernels::isa_name(), kRotationBytes >> 20, options.seconds);
+  if (options.output.empty()) return {};
+  const Json json = {{"isa", kernels::isa_name()}, {"threads", threads.count()}, {"group_size", options.group_size}, {"records", records}};
+  return io::write_file(options.output, json.dump(2) + "\n");
+}
+
+}  // namespace lieq::cli
