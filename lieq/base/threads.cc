@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
+#include <cstdint>
 #include <fstream>
-#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -32,75 +32,125 @@ std::size_t physical_cores() {
   return std::max<std::size_t>(1, cores.size());
 }
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void pause_cpu() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Waits for ready() without sleeping: first in place, then giving the core to whoever wants it. False: it took too long.
+template <class Ready>
+bool spin_until(const Ready& ready) {
+  constexpr int kInPlace = 2000;  // some ten microseconds: longer than the serial steps between two loops
+  constexpr auto kYielding = std::chrono::microseconds(200);
+  for (int i = 0; i < kInPlace; ++i) {
+    if (ready()) return true;
+    pause_cpu();
+  }
+  for (const auto end = Clock::now() + kYielding; Clock::now() < end;) {
+    if (ready()) return true;
+    std::this_thread::yield();
+  }
+  return ready();
+}
+
+}  // namespace
+
+/// Loops are numbered. `open` holds the number of the current loop and how many of its items nobody has taken yet;
+/// a thread takes items by one compare-and-swap on it. Success proves that the loop is still running (its caller
+/// waits for `done` to count every item), hence that the fields read before belong to it: a thread that wakes late
+/// finds no items and touches nothing.
 struct Threads::Team {
-  using Body = std::function<void(std::size_t, std::size_t)>;
+  static constexpr std::uint64_t kItems = 0xFFFFFFFF;  // the half of `open` that counts items; the rest numbers loops
 
-  std::mutex mutex;
-  std::condition_variable start, done;
-  std::size_t generation = 0;  // counts loops, so that a worker takes part in each once
-  std::size_t running = 0;     // workers still inside the current loop
-  bool stopping = false;
+  // Own cache lines: `open` and `done` are written by different threads all the time.
+  alignas(64) std::atomic<std::uint64_t> open{0};
+  alignas(64) std::atomic<std::uint32_t> done{0};
+  alignas(64) std::atomic<std::uint32_t> signal{0};  // changes with each loop: what sleeping workers watch
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> running{false};
 
-  const Body* body = nullptr;
-  std::size_t items = 0;
-  std::atomic<std::size_t> next{0};
+  std::atomic<const void*> body{nullptr};
+  std::atomic<Call> call{nullptr};
+  std::atomic<std::uint32_t> items{0};
 
+  const std::size_t count;
   std::vector<std::thread> workers;
 
+  explicit Team(std::size_t threads) : count(threads) {}
+
   void take_items(std::size_t thread) {
-    for (std::size_t i = next.fetch_add(1); i < items; i = next.fetch_add(1)) (*body)(i, thread);
+    const std::uint64_t shares = 4 * count;  // a share of what is left is so small that no thread ends much later
+    std::uint64_t seen = open.load(std::memory_order_acquire);
+    while (const std::uint64_t left = seen & kItems) {
+      const void* const loop_body = body.load(std::memory_order_relaxed);
+      const Call loop_call = call.load(std::memory_order_relaxed);
+      const std::uint64_t total = items.load(std::memory_order_relaxed);
+      const std::uint64_t taken = std::max<std::uint64_t>(1, left / shares);
+      if (!open.compare_exchange_weak(seen, seen - taken, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      loop_call(loop_body, total - left, total - left + taken, thread);
+      const auto finished = done.fetch_add(static_cast<std::uint32_t>(taken), std::memory_order_acq_rel) + taken;
+      if (finished == total) done.notify_one();
+      seen = open.load(std::memory_order_acquire);
+    }
   }
 
   void work(std::size_t thread) {
-    std::size_t seen = 0;
-    std::unique_lock lock(mutex);
-    while (true) {
-      start.wait(lock, [&] { return stopping || generation != seen; });
-      if (stopping) return;
-      seen = generation;
-      lock.unlock();
+    while (!stopping.load(std::memory_order_acquire)) {
+      const std::uint32_t before = signal.load(std::memory_order_acquire);
       take_items(thread);
-      lock.lock();
-      if (--running == 0) done.notify_one();
+      const auto called = [&] { return signal.load(std::memory_order_acquire) != before; };
+      if (!spin_until(called)) signal.wait(before, std::memory_order_acquire);
     }
+  }
+
+  void call_workers() {
+    signal.fetch_add(1);
+    signal.notify_all();
   }
 };
 
-Threads::Threads(std::size_t count) : team_(std::make_unique<Team>()) {
+Threads::Threads(std::size_t count) : team_(std::make_unique<Team>(count)) {
   LIEQ_CHECK(count >= 1);
+  team_->workers.reserve(count - 1);
   for (std::size_t t = 1; t < count; ++t) team_->workers.emplace_back([this, t] { team_->work(t); });
 }
 
 Threads::~Threads() {
-  {
-    const std::lock_guard lock(team_->mutex);
-    team_->stopping = true;
-  }
-  team_->start.notify_all();
+  team_->stopping = true;
+  team_->call_workers();
   for (std::thread& worker : team_->workers) worker.join();
 }
 
-std::size_t Threads::count() const { return team_->workers.size() + 1; }
+std::size_t Threads::count() const { return team_->count; }
 
-void Threads::for_each(std::size_t items, const std::function<void(std::size_t, std::size_t)>& body) {
-  if (items == 0) return;
-  if (team_->workers.empty() || items == 1) {
-    for (std::size_t i = 0; i < items; ++i) body(i, 0);
+void Threads::run(std::size_t items, const void* body, Call call) {
+  Team& team = *team_;
+  LIEQ_CHECK(items <= Team::kItems);
+  if (team.count == 1 || items <= 1) {
+    call(body, 0, items, 0);
     return;
   }
-  {
-    const std::lock_guard lock(team_->mutex);
-    LIEQ_CHECK(team_->running == 0);  // loops do not nest
-    team_->body = &body;
-    team_->items = items;
-    team_->next = 0;
-    team_->running = team_->workers.size();
-    ++team_->generation;
+  LIEQ_CHECK(!team.running.exchange(true, std::memory_order_acquire));  // loops do not nest
+  team.body.store(body, std::memory_order_relaxed);
+  team.call.store(call, std::memory_order_relaxed);
+  team.items.store(static_cast<std::uint32_t>(items), std::memory_order_relaxed);
+  team.done.store(0, std::memory_order_relaxed);
+  const std::uint64_t last_loop = team.open.load(std::memory_order_relaxed) & ~Team::kItems;
+  team.open.store((last_loop + Team::kItems + 1) | items, std::memory_order_release);
+  team.call_workers();
+  team.take_items(0);
+  const auto finished = [&] { return team.done.load(std::memory_order_acquire) == items; };
+  if (!spin_until(finished)) {
+    for (std::uint32_t done = team.done; done != items; done = team.done) team.done.wait(done);
   }
-  team_->start.notify_all();
-  team_->take_items(0);
-  std::unique_lock lock(team_->mutex);
-  team_->done.wait(lock, [&] { return team_->running == 0; });
+  team.running.store(false, std::memory_order_release);
 }
 
 }  // namespace lieq

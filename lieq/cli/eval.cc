@@ -7,6 +7,7 @@
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/eval_table.h"
+#include "lieq/cli/run_options.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/perplexity.h"
 #include "lieq/io/atomic_file.h"
@@ -20,6 +21,8 @@ struct Options {
   std::string text, output, field = "text", compute = "fp32";
   std::size_t window = 0, chunks = 0;
   bool rows = false;
+  model::LoadOptions load;
+  std::string activations = "f32";
 };
 
 constexpr std::size_t kDefaultWindow = 2048;
@@ -70,7 +73,7 @@ EvalRecord describe(const eval::Bundle& bundle, const std::string& label, const 
   record.model = label;
   record.text = options.text;
   record.protocol = options.rows ? "gptq" : "windows";
-  record.compute = options.compute;
+  record.compute = options.activations == "int8" ? "int8" : options.compute;
   record.window = window;
   return record;
 }
@@ -99,12 +102,12 @@ std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
 Result<void> evaluate(const Options& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
-  const kernels::Compute compute = options.compute == "bf16" ? kernels::Compute::kBF16 : kernels::Compute::kF32;
+  const kernels::Compute compute = options.compute == "bf16" ? kernels::Compute::kBF16 : activations_of(options.activations);
   LIEQ_ASSIGN(const std::string text,
               text::read_text(options.text, options.rows ? text::Join::kRows : text::Join::kWhole, console, options.field));
   std::vector<eval::Bundle> bundles;
   for (const std::string& path : options.models) {
-    LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, console));
+    LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, console, options.load));
     bundles.push_back(std::move(bundle));
   }
   LIEQ_ASSIGN(const std::size_t window, choose_window(options, bundles));
@@ -150,8 +153,14 @@ Run add_eval(CLI::App& app, const Common& common) {
   app.add_option("--field", options->field, "The field of a .jsonl record that holds the text")->capture_default_str();
   app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+  add_embed_bits(app, options->load);
+  add_activations(app, options->activations);
   app.add_option("--output,-o", options->output, "Write the records as JSON");
-  return [options, &common] { return evaluate(*options, common); };
+  return [options, &common]() -> Result<void> {
+    if (options->compute == "bf16" && options->activations == "int8")
+      return fail(ErrorCode::kInvalidArgument, "--activations int8: found with --compute bf16, expected one of them");
+    return evaluate(*options, common);
+  };
 }
 
 }  // namespace lieq::cli

@@ -42,8 +42,8 @@ int run(int argc, char** argv) {
   add("allocate", "Give each layer its bits, within a budget", cli::add_allocate);
   add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
+  add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
   add("run", "Continue a prompt", cli::add_run);
-  add("bench", "Measure how fast packed linears are, beside dense ones", cli::add_bench);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
 
   try {

@@ -4,6 +4,7 @@
 
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
+#include "lieq/cli/run_options.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/generate.h"
 #include "lieq/text/utf8.h"
@@ -14,6 +15,8 @@ namespace {
 struct Options {
   std::string model, prompt;
   eval::GenerateOptions generate;
+  model::LoadOptions load;
+  std::string activations = "int8";
   bool ignore_eos = false;
 };
 
@@ -51,12 +54,12 @@ class Printer {
 Result<void> run(const Options& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options.model, threads, console));
+  LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options.model, threads, console, options.load));
   const text::RepairedText prompt = text::repair_utf8(options.prompt);
   if (prompt.replaced > 0)
     console.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", prompt.replaced));
   const std::vector<text::TokenId> ids = bundle.tokenizer.encode(prompt.text, text::SpecialTokens::kAdd);
-  model::RunState state(bundle.model, threads, kernels::Compute::kF32);
+  model::RunState state(bundle.model, threads, activations_of(options.activations));
   Printer printer(bundle.tokenizer, ids);
   fmt::print("{}", prompt.text);
   LIEQ_ASSIGN(const eval::Generation generation,
@@ -82,6 +85,8 @@ Run add_run(CLI::App& app, const Common& common) {
   app.add_option("--temp", options->generate.temperature, "Sampling temperature; 0: always the most likely token")
       ->capture_default_str()->check(CLI::Range(0.0, 100.0));
   app.add_option("-s,--seed", options->generate.seed, "Seed of the sampling")->capture_default_str();
+  add_embed_bits(app, options->load);
+  add_activations(app, options->activations);
   app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
   return [options, &common]() -> Result<void> {
     options->generate.stop_at_eos = !options->ignore_eos;

@@ -17,7 +17,8 @@ struct Bundle {
 
   /// Loads both and checks that every id of the tokenizer has a row in the embedding.
   /// Errors: those of Model::load and Tokenizer::load; kInvalidFormat on a vocabulary that does not fit.
-  [[nodiscard]] static Result<Bundle> load(const std::filesystem::path& path, Threads& threads, Sink& sink);
+  [[nodiscard]] static Result<Bundle> load(const std::filesystem::path& path, Threads& threads, Sink& sink,
+                                           const model::LoadOptions& options = {});
 };
 
 }  // namespace lieq::eval

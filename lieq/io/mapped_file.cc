@@ -76,6 +76,8 @@ std::span<const std::byte> MappedFile::bytes() const {
   return {static_cast<const std::byte*>(mapping_->address), mapping_->size};
 }
 
+void MappedFile::release_pages() const { ::madvise(mapping_->address, mapping_->size, MADV_DONTNEED); }
+
 const std::string& MappedFile::name() const { return mapping_->name; }
 
 }  // namespace lieq::io

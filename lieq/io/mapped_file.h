@@ -18,6 +18,9 @@ class MappedFile {
   [[nodiscard]] static Result<MappedFile> open(const std::filesystem::path& path);
 
   [[nodiscard]] std::span<const std::byte> bytes() const;
+  /// Gives the pages that were read back to the system; reading them again maps them again. For files whose contents
+  /// were copied elsewhere.
+  void release_pages() const;
   /// The path as given to open(), for error messages.
   [[nodiscard]] const std::string& name() const;
 

@@ -32,6 +32,10 @@ const Tensor* TensorSet::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
+void TensorSet::release_pages() const {
+  for (const MappedFile& file : files_) file.release_pages();
+}
+
 std::size_t TensorSet::file_bytes() const {
   std::size_t total = 0;
   for (const MappedFile& file : files_) total += file.bytes().size();

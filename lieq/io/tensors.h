@@ -38,6 +38,8 @@ class TensorSet {
   /// nullptr when there is none.
   [[nodiscard]] const Tensor* find(std::string_view name) const;
   [[nodiscard]] const std::map<std::string, Tensor, std::less<>>& all() const { return tensors_; }
+  /// MappedFile::release_pages() of all files.
+  void release_pages() const;
   /// Bytes of all mapped files together.
   [[nodiscard]] std::size_t file_bytes() const;
 

@@ -3,29 +3,46 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "lieq/base/threads.h"
 #include "lieq/base/view.h"
+#include "lieq/kernels/buffer.h"
+#include "lieq/kernels/key_values.h"
+#include "lieq/kernels/softmax.h"
 
 namespace lieq::kernels {
 
-/// One sequence of a batch. Its queries are rows [first_row, first_row + keys.rows() - past) of q and out;
-/// query t sees keys 0 ... past + t.
+/// One sequence of a batch. Its queries are rows [first_row, first_row + tokens) of q and out; query t sees keys
+/// 0 ... past + t of `cached`, which holds those of the new tokens as well.
 struct AttentionSequence {
-  std::size_t first_row = 0;
-  std::size_t past = 0;               ///< keys from earlier calls (the cache)
-  MatrixView<const float> keys;       ///< [past + new tokens, num_key_value_heads x head_dim]
-  MatrixView<const float> values;     ///< the same shape
+  std::size_t first_row = 0, tokens = 0;
+  std::size_t past = 0;  ///< keys from earlier calls
+  KeyValues cached;
 };
 
-struct AttentionShape {
-  std::size_t num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0;
+/// Scratch of attention(), owned by the caller, reused between calls.
+struct AttentionScratch {
+  /// Queries [first, first + count) of one sequence under one key-value head, over keys [first_key, end_key).
+  struct Tile {
+    std::size_t sequence, kv_head, first, count, first_key, end_key;
+    std::size_t partial;  ///< rows before this tile's in `sums`; only of tiles that see a part of the keys
+  };
+  struct PerThread {
+    Buffer<float> queries, scores, sums, keys, values;
+    std::vector<RunningSoftmax> state;
+  };
+  std::vector<Tile> tiles;
+  std::vector<PerThread> threads;
+  Buffer<float> sums;                  ///< results of tiles over parts of the keys, [rows, head_dim padded]
+  std::vector<RunningSoftmax> states;  ///< [rows]
 };
 
-/// q, out: [tokens, num_attention_heads x head_dim]; query head h reads key head h / (heads / kv heads).
-/// Scores are scaled by 1 / sqrt(head_dim). Scratch: about 64 x group x 256 scores per thread, whatever the length.
-/// The result does not depend on the number of threads.
-void attention(Threads& threads, const AttentionShape& shape, std::span<const AttentionSequence> sequences,
-               MatrixView<const float> q, MatrixView<float> out);
+/// q, out: [tokens, num_attention_heads x head_dim]; query head h reads key head h / (heads / kv heads). All sequences
+/// have the same kv heads and head_dim. Scores are scaled by 1 / sqrt(head_dim), sums are float32 also where keys and
+/// values are half precision. Single queries over many keys are split over the keys, so that all threads share a long
+/// context. The result does not depend on the number of threads. Scratch per thread: some 100 KiB, whatever the length.
+void attention(Threads& threads, std::size_t num_attention_heads, std::span<const AttentionSequence> sequences,
+               MatrixView<const float> q, AttentionScratch& scratch, MatrixView<float> out);
 
 }  // namespace lieq::kernels

@@ -9,8 +9,6 @@ namespace lieq::kernels {
 void RopeTable::extend(std::size_t positions) {
   const std::size_t half = inverse_frequencies_.size();
   if (half == 0) return;
-  cos_.reserve(positions * half);
-  sin_.reserve(positions * half);
   for (std::size_t position = cos_.size() / half; position < positions; ++position) {
     for (const float frequency : inverse_frequencies_) {
       // The reference multiplies in float32; a more exact angle would differ from it at long positions.

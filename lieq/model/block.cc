@@ -1,9 +1,8 @@
 #include "lieq/model/block.h"
 
 #include <algorithm>
-#include <vector>
+#include <array>
 
-#include "lieq/kernels/attention.h"
 #include "lieq/kernels/elementwise.h"
 
 namespace lieq::model {
@@ -11,51 +10,15 @@ namespace {
 
 using kernels::AttentionSequence;
 
-/// The position of each row of the batch in its sequence.
-std::vector<std::size_t> positions_of(std::span<const SequenceSpan> sequences) {
-  std::vector<std::size_t> positions;
-  for (const SequenceSpan& sequence : sequences) {
-    const std::size_t past = sequence.cache ? sequence.cache->length() : 0;
-    for (std::size_t t = 0; t < sequence.tokens; ++t) positions.push_back(past + t);
+/// Runs body(row) for every row. A few rows cost less than waking the other threads.
+template <class Body>
+void for_rows(Threads& threads, std::size_t rows, const Body& body) {
+  constexpr std::size_t kFewRows = 4;
+  if (rows <= kFewRows) {
+    for (std::size_t t = 0; t < rows; ++t) body(t);
+  } else {
+    threads.for_each(rows, [&](std::size_t t, std::size_t) { body(t); });
   }
-  return positions;
-}
-
-/// Normalises (Qwen3) and rotates every head of every row.
-void prepare_heads(Threads& threads, const ModelConfig& config, std::span<const float> norm,
-                   std::span<const std::size_t> positions, const kernels::RopeTable& rope, MatrixView<float> x) {
-  threads.for_each(x.rows(), [&](std::size_t t, std::size_t) {
-    for (std::size_t first = 0; first < x.cols(); first += config.head_dim) {
-      const std::span<float> head = x.row(t).subspan(first, config.head_dim);
-      if (!norm.empty()) kernels::rms_norm(head, norm, static_cast<float>(config.rms_norm_eps), head);
-      rope.rotate(head, positions[t]);
-    }
-  });
-}
-
-/// Views of each sequence's keys and values; with a cache, the new rows are copied behind its old ones first.
-std::vector<AttentionSequence> gather_sequences(std::span<const SequenceSpan> sequences, std::size_t layer,
-                                                MatrixView<const float> k, MatrixView<const float> v) {
-  std::vector<AttentionSequence> gathered;
-  std::size_t first = 0;
-  for (const SequenceSpan& sequence : sequences) {
-    MatrixView<const float> keys = k.rows(first, sequence.tokens), values = v.rows(first, sequence.tokens);
-    std::size_t past = 0;
-    if (KvCache* cache = sequence.cache) {
-      past = cache->length();
-      const MatrixView<float> all_keys = cache->keys(layer, past + sequence.tokens);
-      const MatrixView<float> all_values = cache->values(layer, past + sequence.tokens);
-      for (std::size_t t = 0; t < sequence.tokens; ++t) {
-        std::ranges::copy(keys.row(t), all_keys.row(past + t).begin());
-        std::ranges::copy(values.row(t), all_values.row(past + t).begin());
-      }
-      keys = all_keys;
-      values = all_values;
-    }
-    gathered.push_back({first, past, keys, values});
-    first += sequence.tokens;
-  }
-  return gathered;
 }
 
 }  // namespace
@@ -67,40 +30,87 @@ void BlockState::apply(const Linear& linear, MatrixView<const float> x, MatrixVi
   kernels::linear(*threads_, linear.weight, linear.bias, x, compute_, linear_, y);
 }
 
+/// Makes room for the keys and values of sequences without a cache, in float32, and lists where each has its own.
+void BlockState::place_sequences(std::size_t layer_index, std::span<const SequenceSpan> sequences) {
+  const kernels::KeyValues shape{DType::kF32, config_->num_key_value_heads, config_->head_dim, 0, nullptr, nullptr};
+  std::size_t first = 0, elements = 0;
+  sequences_.clear();
+  rows_.clear();
+  for (const SequenceSpan& sequence : sequences) {
+    AttentionSequence placed{first, sequence.tokens, 0, shape};
+    if (sequence.cache) {
+      placed.past = sequence.cache->length();
+      LIEQ_CHECK(sequence.tokens <= sequence.cache->capacity() - placed.past);
+      placed.cached = sequence.cache->layer(layer_index);
+    } else {
+      placed.cached.capacity = kernels::round_up_to_panel(sequence.tokens);
+      elements += placed.cached.elements();
+    }
+    for (std::size_t t = 0; t < sequence.tokens; ++t) rows_.push_back({sequences_.size(), placed.past + t});
+    sequences_.push_back(placed);
+    first += sequence.tokens;
+  }
+  float* keys = keys_.reserve(elements);
+  float* values = values_.reserve(elements);
+  for (AttentionSequence& placed : sequences_) {
+    if (placed.cached.keys) continue;
+    placed.cached.keys = keys;
+    placed.cached.values = values;
+    keys += placed.cached.elements();
+    values += placed.cached.elements();
+  }
+}
+
+/// Normalises (Qwen3) and rotates every head of a row.
+void BlockState::prepare_heads(std::span<const float> norm, std::size_t position, std::span<float> row) const {
+  for (std::size_t first = 0; first < row.size(); first += config_->head_dim) {
+    const std::span<float> head = row.subspan(first, config_->head_dim);
+    if (!norm.empty()) kernels::rms_norm(head, norm, static_cast<float>(config_->rms_norm_eps), head);
+    rope_.rotate(head, position);
+  }
+}
+
 void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<const SequenceSpan> sequences,
                         MatrixView<const float> normed, MatrixView<float> attended) {
   const std::size_t tokens = normed.rows();
-  const std::vector<std::size_t> positions = positions_of(sequences);
-  LIEQ_CHECK(positions.size() == tokens && attended.rows() == tokens);
-  rope_.extend(1 + *std::ranges::max_element(positions));
+  place_sequences(layer_index, sequences);
+  LIEQ_CHECK(rows_.size() == tokens && attended.rows() == tokens);
+  rope_.extend(1 + std::ranges::max_element(rows_, {}, &Row::position)->position);
   const MatrixView<float> q = q_.matrix(tokens, config_->q_size());
   const MatrixView<float> k = k_.matrix(tokens, config_->kv_size());
   const MatrixView<float> v = v_.matrix(tokens, config_->kv_size());
-  apply(layer.linear(LinearKind::kQ), normed, q);
-  apply(layer.linear(LinearKind::kK), normed, k);
-  apply(layer.linear(LinearKind::kV), normed, v);
-  prepare_heads(*threads_, *config_, layer.q_norm, positions, rope_, q);
-  prepare_heads(*threads_, *config_, layer.k_norm, positions, rope_, k);
-  kernels::attention(*threads_, {config_->num_attention_heads, config_->num_key_value_heads, config_->head_dim},
-                     gather_sequences(sequences, layer_index, k, v), q, attended);
+  const auto task = [&](LinearKind kind, MatrixView<float> y) {
+    return kernels::LinearTask{&layer.linear(kind).weight, layer.linear(kind).bias, y};
+  };
+  kernels::linear_many(*threads_, std::array{task(LinearKind::kQ, q), task(LinearKind::kK, k), task(LinearKind::kV, v)},
+                       normed, compute_, linear_);
+  for_rows(*threads_, tokens, [&](std::size_t t) {
+    prepare_heads(layer.q_norm, rows_[t].position, q.row(t));
+    prepare_heads(layer.k_norm, rows_[t].position, k.row(t));
+    kernels::store_key_values(sequences_[rows_[t].sequence].cached, rows_[t].position, k.rows(t, 1), v.rows(t, 1));
+  });
+  kernels::attention(*threads_, config_->num_attention_heads, sequences_, q, attention_, attended);
 }
 
 void BlockState::mlp_gate(const Layer& layer, MatrixView<const float> normed, MatrixView<float> gated) {
   const MatrixView<float> up = up_.matrix(normed.rows(), config_->intermediate_size);
-  apply(layer.linear(LinearKind::kGate), normed, gated);
-  apply(layer.linear(LinearKind::kUp), normed, up);
-  threads_->for_each(normed.rows(), [&](std::size_t t, std::size_t) { kernels::silu_multiply(gated.row(t), up.row(t)); });
+  const Linear &gate_linear = layer.linear(LinearKind::kGate), &up_linear = layer.linear(LinearKind::kUp);
+  kernels::linear_many(*threads_,
+                       std::array{kernels::LinearTask{&gate_linear.weight, gate_linear.bias, gated},
+                                  kernels::LinearTask{&up_linear.weight, up_linear.bias, up}},
+                       normed, compute_, linear_);
+  for_rows(*threads_, normed.rows(), [&](std::size_t t) { kernels::silu_multiply(gated.row(t), up.row(t)); });
 }
 
 void BlockState::add_linear(const Linear& linear, MatrixView<const float> input, MatrixView<float> x) {
   const MatrixView<float> delta = delta_.matrix(input.rows(), linear.weight.rows);
   apply(linear, input, delta);
-  threads_->for_each(x.rows(), [&](std::size_t t, std::size_t) { kernels::add(x.row(t), delta.row(t)); });
+  for_rows(*threads_, x.rows(), [&](std::size_t t) { kernels::add(x.row(t), delta.row(t)); });
 }
 
 void norm_rows(const ModelConfig& config, Threads& threads, MatrixView<const float> x, std::span<const float> weight,
                MatrixView<float> y) {
-  threads.for_each(x.rows(), [&](std::size_t t, std::size_t) {
+  for_rows(threads, x.rows(), [&](std::size_t t) {
     kernels::rms_norm(x.row(t), weight, static_cast<float>(config.rms_norm_eps), y.row(t));
   });
 }

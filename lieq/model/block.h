@@ -11,9 +11,11 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "lieq/base/threads.h"
 #include "lieq/base/view.h"
+#include "lieq/kernels/attention.h"
 #include "lieq/kernels/buffer.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/kernels/rope.h"
@@ -53,12 +55,24 @@ class BlockState {
   void add_linear(const Linear& linear, MatrixView<const float> input, MatrixView<float> x);
 
  private:
+  /// Which sequence a row of the batch belongs to, and its position there.
+  struct Row {
+    std::size_t sequence, position;
+  };
+
+  void place_sequences(std::size_t layer_index, std::span<const SequenceSpan> sequences);
+  void prepare_heads(std::span<const float> norm, std::size_t position, std::span<float> row) const;
+
   const ModelConfig* config_;
   Threads* threads_;
   kernels::Compute compute_;
   kernels::RopeTable rope_;
   kernels::LinearScratch linear_;
+  kernels::AttentionScratch attention_;
+  std::vector<kernels::AttentionSequence> sequences_;
+  std::vector<Row> rows_;
   kernels::Buffer<float> q_, k_, v_, up_, delta_;
+  kernels::Buffer<float> keys_, values_;  // of sequences without a cache
 };
 
 /// y[t] = RMSNorm of x[t] with `weight` and the model's epsilon. x, y: [tokens, hidden_size]; y may be x.

@@ -6,6 +6,7 @@
 
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
+#include "lieq/kernels/pack_rows.h"
 #include "lieq/model/gptq_tensors.h"
 #include "lieq/model/model.h"
 #include "lieq/model/quantization_config.h"
@@ -43,7 +44,9 @@ class Loader {
     const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
     if (spec.role == Role::kLinear && quantization_) {
       const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (const auto widths = quantization_->find(module)) return take_quantized(spec, l, module, *widths);
+      if (const auto widths = quantization_->find(module)) {
+        return take_quantized(spec, l, module, *widths);
+      }
     }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
@@ -195,9 +198,41 @@ Result<void> read_generation_config(const std::filesystem::path& folder, ModelCo
   return {};
 }
 
+/// The recommendation of lieq.json, which quantising writes, unless the caller wants something else.
+Result<unsigned> choose_embed_bits(const std::filesystem::path& path, const LoadOptions& options) {
+  constexpr unsigned kAsStored = 16;
+  unsigned bits = options.embed_bits.value_or(kAsStored);
+  std::string place = "embed_bits";
+  const std::filesystem::path file = path / "lieq.json";
+  if (!options.embed_bits && std::filesystem::exists(file)) {
+    LIEQ_ASSIGN(const Json json, read_json(file));
+    place = file.string() + ": field 'embed_bits'";
+    LIEQ_ASSIGN(const auto recommended, Fields(json, file.string()).count("embed_bits"));
+    if (recommended) bits = static_cast<unsigned>(std::min<std::uint64_t>(*recommended, kAsStored + 1));
+  }
+  if (bits != 4 && bits != 8 && bits != kAsStored)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected 4, 8 or 16", place, bits));
+  return bits;
+}
+
+void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
+  constexpr std::size_t kEmbeddingGroup = 64;
+  if (bits == 16) return;
+  const auto repack = [&](pack::StoredMatrix& matrix) {
+    if (matrix.code_bits() <= bits) return;
+    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kEmbeddingGroup));
+  };
+  repack(model.embed_tokens);
+  if (model.config.tie_word_embeddings) {
+    model.lm_head = model.embed_tokens;
+  } else {
+    repack(model.lm_head);
+  }
+}
+
 }  // namespace
 
-Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, Sink& sink) {
+Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, Sink& sink, const LoadOptions& options) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
     return fail(ErrorCode::kNotFound, path.string() + ": no such file or folder, expected a model folder or a .gguf file");
@@ -226,6 +261,9 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   LIEQ_TRY(loader.load());
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);
+  LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
+  pack_embeddings(model, embed_bits, threads);
+  model.files.release_pages();
   return model;
 }
 

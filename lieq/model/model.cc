@@ -5,12 +5,14 @@ namespace lieq::model {
 void Footprint::add(const pack::StoredMatrix& matrix) {
   parameters += matrix.rows * matrix.cols;
   bytes += matrix.bytes();
+  memory += matrix.packed ? matrix.packed->memory() : matrix.bytes();
   code_bits += matrix.code_bits() * static_cast<double>(matrix.rows * matrix.cols);
 }
 
 void Footprint::add(const Footprint& other) {
   parameters += other.parameters;
   bytes += other.bytes;
+  memory += other.memory;
   code_bits += other.code_bits;
 }
 
@@ -28,6 +30,13 @@ Footprint footprint(const Layer& layer) {
 Footprint linears_footprint(const Model& model) {
   Footprint sum;
   for (const Layer& layer : model.layers) sum.add(footprint(layer));
+  return sum;
+}
+
+Footprint embeddings_footprint(const Model& model) {
+  Footprint sum;
+  sum.add(model.embed_tokens);
+  if (!model.config.tie_word_embeddings) sum.add(model.lm_head);
   return sum;
 }
 

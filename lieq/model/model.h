@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,13 @@ struct Layer {
   [[nodiscard]] Linear& linear(LinearKind kind) { return linears[static_cast<std::size_t>(kind)]; }
 };
 
+/// How a model is put into memory.
+struct LoadOptions {
+  /// Bits of the embedding and the head: 4 or 8 rounds them (pack_rows), 16 leaves them as stored.
+  /// Nothing: what the folder's lieq.json recommends, else as stored.
+  std::optional<unsigned> embed_bits;
+};
+
 struct Model {
   std::filesystem::path path;
   std::string format;  ///< "safetensors", "GPTQ" (safetensors with packed linears) or "GGUF"
@@ -45,13 +53,15 @@ struct Model {
   /// Opens a Hugging Face folder or a GGUF file and proves it complete: every tensor of tensor_table() present with its
   /// shape and a weight type, none that the configuration excludes, all weights finite (one read of all bytes).
   /// Unknown further tensors are warned about. Errors: kNotFound, kIo, kInvalidFormat, kUnsupported, kNumerical.
-  [[nodiscard]] static Result<Model> load(const std::filesystem::path& path, Threads& threads, Sink& sink);
+  [[nodiscard]] static Result<Model> load(const std::filesystem::path& path, Threads& threads, Sink& sink,
+                                          const LoadOptions& options = {});
 };
 
 /// Sizes of a part of the model, in weights, bytes, and bits of codes alone.
 struct Footprint {
   std::size_t parameters = 0, bytes = 0;
-  double code_bits = 0;  ///< sum over weights, not a mean
+  double code_bits = 0;     ///< sum over weights, not a mean
+  std::size_t memory = 0;   ///< bytes in memory: packed ones with their padding, or those of the mapped file
 
   void add(const pack::StoredMatrix& matrix);
   void add(const Footprint& other);
@@ -62,6 +72,8 @@ struct Footprint {
 
 /// The linears of one layer.
 [[nodiscard]] Footprint footprint(const Layer& layer);
+/// The embedding and the head, once when tied.
+[[nodiscard]] Footprint embeddings_footprint(const Model& model);
 /// The transformer linears of all layers: what code bits and true bits are reported over.
 [[nodiscard]] Footprint linears_footprint(const Model& model);
 /// All parameters, those of a tied head once.

@@ -1,7 +1,10 @@
 #include "lieq/base/threads.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -47,6 +50,43 @@ TEST_P(ThreadsOf, GivesEachThreadItsOwnNumber) {
   std::uint64_t total = 0;
   for (const std::uint64_t c : counts) total += c;
   EXPECT_EQ(total, 100000U);
+}
+
+TEST_P(ThreadsOf, WakesSleepingThreads) {
+  Threads threads(GetParam());
+  for (std::size_t loop = 0; loop < 5; ++loop) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // longer than anyone spins
+    std::atomic<std::size_t> inside = 0, most = 0;
+    threads.for_each(threads.count(), [&](std::size_t, std::size_t) {
+      // Each item waits for the others, so every thread of the team has to come.
+      most = std::max<std::size_t>(most, ++inside);
+      while (inside < threads.count()) std::this_thread::yield();
+    });
+    EXPECT_EQ(most, threads.count());
+  }
+}
+
+TEST_P(ThreadsOf, WaitsForSlowItems) {
+  Threads threads(GetParam());
+  std::vector<int> finished(threads.count());  // not atomic: for_each() must order these writes before its return
+  threads.for_each(finished.size(), [&](std::size_t item, std::size_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(item == 0 ? 1 : 20));  // the caller has to sleep as well
+    finished[item] = 1;
+  });
+  EXPECT_EQ(std::ranges::count(finished, 1), static_cast<std::ptrdiff_t>(threads.count()));
+}
+
+TEST_P(ThreadsOf, KeepsLoopsApart) {
+  // Loops of different bodies and lengths in quick succession: a thread that comes late must not run an old body.
+  Threads threads(GetParam());
+  std::vector<std::size_t> cells(9);
+  for (std::size_t loop = 1; loop < 20000; ++loop) {
+    const std::size_t items = 2 + loop % 8;
+    const std::size_t value = loop;
+    threads.for_each(items, [&cells, value](std::size_t i, std::size_t) { cells[i] = value + i; });
+    for (std::size_t i = 0; i < items; ++i) ASSERT_EQ(cells[i], loop + i);
+    std::ranges::fill(cells, 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Counts, ThreadsOf, ::testing::Values(1, 2, 3, 8));

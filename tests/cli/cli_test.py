@@ -182,6 +182,43 @@ class Generate(Case):
         self.assertIn("prompt", done.stderr)
 
 
+class Bench(InTemporaryFolder):
+    def test_table_and_record_agree(self):
+        out = self.folder / "bench.json"
+        text = self.succeed("bench", TINY, "-p", 33, "-n", 4, "-r", 3, "-t", 2, "-o", out)
+        record = json.loads(out.read_text())[0]
+        for part in ("tiny-llama", "pp33", "tg4", "t/s", "resident"):
+            self.assertIn(part, text)
+        for test, tokens in (("prompt", 33), ("decode", 4)):
+            rates = record[f"{test}_tokens_per_second"]
+            self.assertEqual(rates["tokens"], tokens)
+            self.assertEqual(len(rates["samples"]), 3)
+            self.assertAlmostEqual(rates["mean"], sum(rates["samples"]) / 3)
+            self.assertIn(f"{rates['mean']:.2f} ± {rates['stddev']:.2f}", text)
+            self.assertGreater(min(rates["samples"]), 0)
+        self.assertGreater(record["read_bandwidth"], 0)
+        # The cache of 33 positions: keys and values of one layer and head, 16 wide, half precision, in panels of 16.
+        self.assertEqual(record["memory"]["cache"], 2 * 48 * 16 * 2)
+
+    def test_embed_bits_shrink_the_embedding(self):
+        def embeddings(*options):
+            return json.loads(self.succeed("bench", TINY, "-p", 0, "-n", 1, "-r", 1, "--json", *options))[0]["memory"]["embeddings"]
+
+        stored = embeddings()
+        self.assertEqual(stored, 272 * 32 * 2)
+        self.assertEqual(embeddings("--embed-bits", 16), stored)
+        # 32 codes, one half-precision scale and one zero point of 16 bits (8-bit codes) or 8 bits a row.
+        self.assertEqual(embeddings("--embed-bits", 8), 272 * (32 + 2 + 2))
+        self.assertEqual(embeddings("--embed-bits", 4), 272 * (16 + 2 + 1))
+
+    def test_refusals(self):
+        self.assertIn("max_position_embeddings = 256", self.refuse(2, "bench", TINY, "-p", 257))
+        self.assertIn("expected a MODEL or --shape", self.refuse(2, "bench"))
+        self.refuse(2, "bench", TINY, "--embed-bits", 5)
+        self.refuse(2, "bench", TINY, "--activations", "int4")
+        self.refuse(1, "bench", self.folder / "nothing")
+
+
 class Tokenize(Case):
     TEXTS = ["In the beginning God created the heaven and the earth.", "", "  two  blanks ", "naïve 12345 — ünïcödé 😀", "a\tb"]
 

@@ -1,0 +1,19 @@
+#include "lieq/cli/run_options.h"
+
+namespace lieq::cli {
+
+void add_embed_bits(CLI::App& app, model::LoadOptions& load) {
+  app.add_option("--embed-bits", load.embed_bits, "Bits of embedding and head in memory; 16: as stored (default: what lieq.json recommends)")
+      ->check(CLI::IsMember({4U, 8U, 16U}));
+}
+
+void add_activations(CLI::App& app, std::string& activations) {
+  app.add_option("--activations", activations, "What packed weights are multiplied by: inputs rounded to int8, or f32")
+      ->check(CLI::IsMember({"int8", "f32"}))->capture_default_str();
+}
+
+kernels::Compute activations_of(const std::string& activations) {
+  return activations == "int8" ? kernels::Compute::kInt8 : kernels::Compute::kF32;
+}
+
+}  // namespace lieq::cli
