@@ -35,6 +35,11 @@ class KvCache {
     LIEQ_CHECK(tokens <= capacity_ - length_);
     length_ += tokens;
   }
+  /// Forgets all but the first `tokens` rows.
+  void truncate(std::size_t tokens) {
+    LIEQ_CHECK(tokens <= length_);
+    length_ = tokens;
+  }
 
  private:
   struct LayerCache {
