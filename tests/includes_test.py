@@ -18,7 +18,7 @@ for room in rooms:
     if room not in table:
         errors.append(f"lieq/{room}: not in the table")
         continue
-    for source in sorted((root / "lieq" / room).glob("*.[ch]*")):
+    for source in sorted((root / "lieq" / room).rglob("*.[ch]*")):
         for included in re.findall(r'^#include "lieq/(\w+)/', source.read_text(), re.M):
             if included != room and included not in table[room]:
                 errors.append(f"{source.relative_to(root)}: includes {included}/, which {room} may not")

@@ -15,6 +15,8 @@
 namespace lieq {
 
 using Json = nlohmann::json;
+/// Objects keep the order of their keys.
+using OrderedJson = nlohmann::ordered_json;
 
 enum class DuplicateKeys { kLastWins, kRefuse };
 

@@ -62,8 +62,16 @@ Result<void> run(const Options& options, const Common& common) {
   model::RunState state(bundle.model, threads, activations_of(options.activations));
   Printer printer(bundle.tokenizer, ids);
   fmt::print("{}", prompt.text);
+  const std::size_t limit = bundle.model.config.max_position_embeddings;
+  if (ids.size() + options.generate.max_new_tokens > limit)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("prompt and new tokens: found {} + {}, expected at most max_position_embeddings = {} of {}",
+                            ids.size(), options.generate.max_new_tokens, limit, bundle.model.path.string()));
+  eval::GenerateOptions generate = options.generate;
+  if (!options.ignore_eos) generate.stop_tokens.assign(bundle.model.config.eos_token_id.begin(), bundle.model.config.eos_token_id.end());
+  eval::Sequence sequence(bundle.model.config, ids.size() + generate.max_new_tokens);
   LIEQ_ASSIGN(const eval::Generation generation,
-              eval::generate(bundle.model, ids, options.generate, state, [&](text::TokenId id) {
+              eval::generate(bundle.model, ids, generate, state, sequence, [&](text::TokenId id) {
                 printer.add(id);
                 return true;
               }));
@@ -82,16 +90,13 @@ Run add_run(CLI::App& app, const Common& common) {
   app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
   app.add_option("-p,--prompt", options->prompt, "Text to continue")->required();
   app.add_option("-n,--n-predict", options->generate.max_new_tokens, "New tokens at most")->capture_default_str()->check(CLI::Range(1, 1 << 20));
-  app.add_option("--temp", options->generate.temperature, "Sampling temperature; 0: always the most likely token")
+  app.add_option("--temp", options->generate.sampling.temperature, "Sampling temperature; 0: always the most likely token")
       ->capture_default_str()->check(CLI::Range(0.0, 100.0));
-  app.add_option("-s,--seed", options->generate.seed, "Seed of the sampling")->capture_default_str();
+  app.add_option("-s,--seed", options->generate.sampling.seed, "Seed of the sampling")->capture_default_str();
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
   app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
-  return [options, &common]() -> Result<void> {
-    options->generate.stop_at_eos = !options->ignore_eos;
-    return run(*options, common);
-  };
+  return [options, &common]() -> Result<void> { return run(*options, common); };
 }
 
 }  // namespace lieq::cli

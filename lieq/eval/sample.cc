@@ -1,19 +1,108 @@
 #include "lieq/eval/sample.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
+#include <unordered_set>
+
+#include <fmt/format.h>
 
 #include "lieq/kernels/softmax.h"
 
 namespace lieq::eval {
+namespace {
 
-std::size_t pick_token(std::span<float> logits, double temperature, std::mt19937_64& random) {
+using model::TokenId;
+
+void penalise(std::span<float> logits, std::span<const TokenId> seen, const SamplingOptions& options) {
+  const std::span<const TokenId> recent = seen.last(std::min(seen.size(), options.repeat_last_n));
+  const auto penalty = static_cast<float>(options.repeat_penalty);
+  for (const TokenId token : std::unordered_set<TokenId>(recent.begin(), recent.end())) {
+    float& logit = logits[static_cast<std::size_t>(token)];
+    logit = logit > 0 ? logit / penalty : logit * penalty;
+  }
+}
+
+/// Ids of the `count` largest logits and no others, the largest first.
+std::vector<TokenId> largest(std::span<const float> logits, std::size_t count) {
+  std::vector<TokenId> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  const auto before = [&](TokenId a, TokenId b) {
+    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+    return x != y ? x > y : a < b;
+  };
+  const auto end = ids.begin() + static_cast<std::ptrdiff_t>(std::min(count, ids.size()));
+  std::nth_element(ids.begin(), end == ids.end() ? end - 1 : end, ids.end(), before);
+  ids.erase(end, ids.end());
+  std::sort(ids.begin(), ids.end(), before);
+  return ids;
+}
+
+/// Probabilities under `temperature`; `all` is sorted, so the first is the largest.
+void softmax(std::span<const float> logits, double temperature, std::vector<Candidate>& all) {
+  const auto logit = [&](const Candidate& one) { return static_cast<double>(logits[static_cast<std::size_t>(one.token)]); };
+  double sum = 0;
+  const double top = logit(all.front());
+  for (Candidate& one : all) sum += one.probability = std::exp((logit(one) - top) / temperature);
+  for (Candidate& one : all) one.probability /= sum;
+}
+
+/// How many candidates top_p and min_p leave.
+std::size_t nucleus(const std::vector<Candidate>& all, const SamplingOptions& options) {
+  std::size_t kept = all.size();
+  if (options.top_p < 1) {
+    double sum = 0;
+    for (kept = 0; kept < all.size() && sum < options.top_p; ++kept) sum += all[kept].probability;
+  }
+  while (kept > 1 && all[kept - 1].probability < options.min_p * all.front().probability) --kept;
+  return kept;
+}
+
+/// Whether a value lies in a range; NaN does not.
+Result<void> within(const char* name, double value, double least, double most, const char* expected) {
+  if (value >= least && value <= most) return {};
+  return fail(ErrorCode::kInvalidArgument, fmt::format("{}: found {}, expected {}", name, value, expected));
+}
+
+}  // namespace
+
+Result<void> check(const SamplingOptions& options) {
+  constexpr double kMost = 1e6, kLeast = std::numeric_limits<double>::min();
+  LIEQ_TRY(within("temperature", options.temperature, 0, kMost, "at least 0"));
+  LIEQ_TRY(within("top_p", options.top_p, kLeast, 1, "more than 0 and at most 1"));
+  LIEQ_TRY(within("min_p", options.min_p, 0, 1, "0 to 1"));
+  return within("repeat_penalty", options.repeat_penalty, kLeast, kMost, "more than 0");
+}
+
+std::vector<Candidate> candidates(std::span<const float> logits, const SamplingOptions& options) {
+  std::vector<Candidate> all;
+  for (const TokenId id : largest(logits, options.top_k == 0 ? logits.size() : options.top_k)) all.push_back({id, 0});
+  softmax(logits, 1, all);
+  all.resize(nucleus(all, options));
+  softmax(logits, options.temperature, all);
+  return all;
+}
+
+TokenId Sampler::pick(std::span<float> logits, std::span<const TokenId> seen) {
+  if (options_.repeat_penalty != 1) penalise(logits, seen, options_);
+  if (options_.temperature <= 0) return static_cast<TokenId>(kernels::arg_max(logits));
+  double left = random_.uniform();
+  if (options_.top_k == 0 && options_.top_p >= 1 && options_.min_p <= 0)  // nothing to sort
+    return static_cast<TokenId>(pick_token(logits, options_.temperature, left));
+  const std::vector<Candidate> all = candidates(logits, options_);
+  for (const Candidate& one : all)
+    if ((left -= one.probability) < 0) return one.token;
+  return all.front().token;  // rounding left a sliver
+}
+
+std::size_t pick_token(std::span<float> logits, double temperature, double uniform) {
   if (temperature <= 0) return kernels::arg_max(logits);
   for (float& value : logits) value = static_cast<float>(static_cast<double>(value) / temperature);
   const double log_sum = kernels::log_sum_exp(logits);
-  double left = static_cast<double>(random() >> 11) * 0x1p-53;  // 53 random bits as a fraction
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    left -= std::exp(static_cast<double>(logits[i]) - log_sum);
-    if (left < 0) return i;
+    uniform -= std::exp(static_cast<double>(logits[i]) - log_sum);
+    if (uniform < 0) return i;
   }
   return kernels::arg_max(logits);  // rounding left a sliver
 }

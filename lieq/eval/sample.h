@@ -2,13 +2,55 @@
 /// Drawing a token from logits.
 
 #include <cstddef>
-#include <random>
+#include <cstdint>
 #include <span>
+#include <vector>
+
+#include "lieq/base/random.h"
+#include "lieq/base/result.h"
+#include "lieq/model/forward.h"
 
 namespace lieq::eval {
 
-/// The arg-max when `temperature` is 0, else a draw from softmax(logits / temperature). Scales `logits` in place.
-/// Portable: depends on the bits of std::mt19937_64 only, not on a library's distributions.
-[[nodiscard]] std::size_t pick_token(std::span<float> logits, double temperature, std::mt19937_64& random);
+/// The steps are taken in llama.cpp's order: repeat penalty, top-k, top-p, min-p, temperature. top_p and min_p therefore
+/// judge the model's own probabilities, whatever the temperature.
+struct SamplingOptions {
+  double temperature = 0;       ///< 0: the most likely token; otherwise softmax(logits / temperature) is sampled
+  std::size_t top_k = 0;        ///< keep the k most likely tokens; 0: all
+  double top_p = 1;             ///< keep the fewest most likely tokens whose probabilities sum to at least this; 1: all
+  double min_p = 0;             ///< keep tokens at least this times as likely as the most likely one; 0: all
+  double repeat_penalty = 1;    ///< logits of tokens seen lately: positive ones divided by it, others multiplied
+  std::size_t repeat_last_n = 64;  ///< how many tokens back `repeat_penalty` looks
+  std::uint64_t seed = 42;      ///< same seed, same tokens
+};
+
+/// Errors: kInvalidArgument naming the option: temperature and min_p below 0 (min_p above 1), top_p outside (0, 1],
+/// repeat_penalty not positive; NaN anywhere.
+[[nodiscard]] Result<void> check(const SamplingOptions& options);
+
+struct Candidate {
+  model::TokenId token;
+  double probability;
+};
+
+/// What would be drawn from: the tokens that remain, most likely first (of equal ones the smaller id), with their
+/// probabilities after the temperature. `options` are checked and their temperature is not 0. O(V + k log k) for k candidates.
+[[nodiscard]] std::vector<Candidate> candidates(std::span<const float> logits, const SamplingOptions& options);
+
+/// Draws tokens one after the other: run state of one text.
+class Sampler {
+ public:
+  explicit Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) {}
+  /// `seen`: the text so far, for the repeat penalty, which changes `logits` in place. Logits are finite.
+  [[nodiscard]] model::TokenId pick(std::span<float> logits, std::span<const model::TokenId> seen);
+
+ private:
+  SamplingOptions options_;
+  Random random_;
+};
+
+/// The arg-max when `temperature` is 0, else the token of softmax(logits / temperature), in the order of ids, whose
+/// share of [0, 1) holds `uniform`. Scales `logits` in place.
+[[nodiscard]] std::size_t pick_token(std::span<float> logits, double temperature, double uniform);
 
 }  // namespace lieq::eval

@@ -54,7 +54,8 @@ Result<std::vector<TokenId>> sample_self_text(const model::Model& model, const S
     std::vector<char> finite(count);
     threads.for_each(count, [&](std::size_t s, std::size_t) {
       finite[s] = std::isfinite(kernels::log_sum_exp(logits.row(s)));
-      if (finite[s]) current[s] = static_cast<TokenId>(pick_token(logits.row(s), options.temperature, random[s]));
+      const double uniform = static_cast<double>(random[s]() >> 11) * 0x1p-53;  // 53 random bits as a fraction
+      if (finite[s]) current[s] = static_cast<TokenId>(pick_token(logits.row(s), options.temperature, uniform));
     });
     for (const char good : finite)
       if (!good)
