@@ -13,10 +13,15 @@ using kernels::AttentionSequence;
 
 /// The position of each row of the batch in its sequence.
 std::vector<std::size_t> positions_of(std::span<const SequenceSpan> sequences) {
-  std::vector<std::size_t> positions;
-  for (const SequenceSpan& sequence : sequences) {
-    const std::size_t past = sequence.cache ? sequence.cache->length() : 0;
-    for (std::size_t t = 0; t < sequence.tokens; ++t) positions.push_back(past + t);
+  std::vector<std::size_t> positions, ends(sequences.size());
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const SequenceSpan& sequence = sequences[s];
+    LIEQ_CHECK(sequence.parent == kNoParent || (sequence.parent < s && !sequence.cache && !sequences[sequence.parent].cache));
+    const std::size_t past = sequence.cache                 ? sequence.cache->length()
+                             : sequence.parent != kNoParent ? ends[sequence.parent]
+                                                            : 0;
+    ends[s] = past + sequence.tokens;
+    for (std::size_t t = past; t < ends[s]; ++t) positions.push_back(t);
   }
   return positions;
 }
@@ -58,6 +63,40 @@ std::vector<AttentionSequence> gather_sequences(std::span<const SequenceSpan> se
   return gathered;
 }
 
+/// Puts the keys and values of each sequence with a parent behind copies of those of its ancestors: attention reads one
+/// piece of memory. The copies cost far less than running the ancestors' tokens again.
+void join_ancestors(Threads& threads, std::span<const SequenceSpan> sequences, kernels::Buffer<float>& keys,
+                    kernels::Buffer<float>& values, std::vector<AttentionSequence>& gathered) {
+  std::vector<std::size_t> lengths(sequences.size()), offsets(sequences.size());
+  std::size_t total = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    lengths[s] = gathered[s].keys.rows();
+    if (sequences[s].parent == kNoParent) continue;
+    lengths[s] += lengths[sequences[s].parent];
+    offsets[s] = total;
+    total += lengths[s];
+  }
+  if (total == 0) return;
+  const std::size_t width = gathered[0].keys.cols();
+  const MatrixView<float> all_keys = keys.matrix(total, width), all_values = values.matrix(total, width);
+  const auto copy_chain = [&](std::size_t s, std::size_t) {
+    if (sequences[s].parent == kNoParent) return;
+    for (std::size_t ancestor = s; ancestor != kNoParent; ancestor = sequences[ancestor].parent) {
+      const AttentionSequence& part = gathered[ancestor];
+      const std::size_t first = offsets[s] + lengths[ancestor] - part.keys.rows();
+      std::copy_n(part.keys.data(), part.keys.rows() * width, all_keys.rows(first, part.keys.rows()).data());
+      std::copy_n(part.values.data(), part.keys.rows() * width, all_values.rows(first, part.keys.rows()).data());
+    }
+  };
+  threads.for_each(sequences.size(), copy_chain);
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    if (sequences[s].parent == kNoParent) continue;
+    gathered[s].past = lengths[sequences[s].parent];
+    gathered[s].keys = all_keys.rows(offsets[s], lengths[s]);
+    gathered[s].values = all_values.rows(offsets[s], lengths[s]);
+  }
+}
+
 }  // namespace
 
 BlockState::BlockState(const ModelConfig& config, Threads& threads, kernels::Compute compute)
@@ -81,8 +120,10 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
   apply(layer.linear(LinearKind::kV), normed, v);
   prepare_heads(*threads_, *config_, layer.q_norm, positions, rope_, q);
   prepare_heads(*threads_, *config_, layer.k_norm, positions, rope_, k);
-  kernels::attention(*threads_, {config_->num_attention_heads, config_->num_key_value_heads, config_->head_dim},
-                     gather_sequences(sequences, layer_index, k, v), q, attended);
+  std::vector<AttentionSequence> gathered = gather_sequences(sequences, layer_index, k, v);
+  join_ancestors(*threads_, sequences, joined_keys_, joined_values_, gathered);
+  kernels::attention(*threads_, {config_->num_attention_heads, config_->num_key_value_heads, config_->head_dim}, gathered, q,
+                     attended);
 }
 
 void BlockState::mlp_gate(const Layer& layer, MatrixView<const float> normed, MatrixView<float> gated) {

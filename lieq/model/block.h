@@ -22,10 +22,15 @@
 
 namespace lieq::model {
 
-/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on, or from 0 without a cache.
+inline constexpr std::size_t kNoParent = static_cast<std::size_t>(-1);
+
+/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on; behind those of its parent; or from 0.
 struct SequenceSpan {
   std::size_t tokens = 0;
   KvCache* cache = nullptr;
+  /// Number of an earlier sequence of the same batch that this one continues: texts with a common beginning run it once.
+  /// Neither of the two has a cache. Parents may have parents, and several children.
+  std::size_t parent = kNoParent;
 };
 
 /// Scratch of the steps: run state, owned by the caller. Grows to the largest batch seen.
@@ -59,6 +64,7 @@ class BlockState {
   kernels::RopeTable rope_;
   kernels::LinearScratch linear_;
   kernels::Buffer<float> q_, k_, v_, up_, delta_;
+  kernels::Buffer<float> joined_keys_, joined_values_;  // of sequences with a parent
 };
 
 /// y[t] = RMSNorm of x[t] with `weight` and the model's epsilon. x, y: [tokens, hidden_size]; y may be x.
