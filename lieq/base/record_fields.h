@@ -1,5 +1,5 @@
 #pragma once
-/// Reading the required fields of a record (internal to base/).
+/// Reading the required fields of a record.
 
 #include <string>
 #include <string_view>

@@ -1,6 +1,24 @@
 #include "lieq/base/records.h"
 
 namespace lieq {
+namespace {
+
+/// The fields that not every protocol and every model has.
+constexpr std::pair<const char*, std::optional<double> EvalRecord::*> kOptional[] = {
+    {"kl", &EvalRecord::kl},
+    {"kl_stderr", &EvalRecord::kl_stderr},
+    {"kl_p99", &EvalRecord::kl_p99},
+    {"top1", &EvalRecord::top1},
+    {"top1_stderr", &EvalRecord::top1_stderr},
+    {"word_perplexity", &EvalRecord::word_perplexity},
+    {"byte_perplexity", &EvalRecord::byte_perplexity},
+    {"bits_per_byte", &EvalRecord::bits_per_byte},
+    {"word_perplexity_stderr", &EvalRecord::word_perplexity_stderr},
+    {"byte_perplexity_stderr", &EvalRecord::byte_perplexity_stderr},
+    {"bits_per_byte_stderr", &EvalRecord::bits_per_byte_stderr},
+};
+
+}  // namespace
 
 Json to_json(const EvalRecord& record) {
   Json json = {{"model", record.model},
@@ -16,8 +34,9 @@ Json to_json(const EvalRecord& record) {
                {"true_bits", record.true_bits},
                {"file_bytes", record.file_bytes},
                {"seconds", record.seconds}};
-  if (record.kl) json["kl"] = *record.kl;
-  if (record.top1) json["top1"] = *record.top1;
+  if (record.stride > 0) json["stride"] = record.stride;
+  for (const auto& [key, member] : kOptional)
+    if (record.*member) json[key] = *(record.*member);
   return json;
 }
 
@@ -42,8 +61,11 @@ Result<EvalRecord> eval_record_from_json(const Json& json, const std::string& pl
       return fail(ErrorCode::kInvalidFormat, place + ": field '" + key + "': missing, expected a number");
     *target = *value;
   }
-  LIEQ_ASSIGN(record.kl, fields.number("kl"));
-  LIEQ_ASSIGN(record.top1, fields.number("top1"));
+  LIEQ_ASSIGN(const auto stride, fields.count("stride"));
+  record.stride = stride.value_or(0);
+  for (const auto& [key, member] : kOptional) {
+    LIEQ_ASSIGN(record.*member, fields.number(key));
+  }
   return record;
 }
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "lieq/cli/cache_folder.h"
 #include "lieq/eval/self_text.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/io/safetensors_writer.h"
@@ -22,12 +23,6 @@ using text::TokenId;
 constexpr std::size_t kMostHeldOut = 4;
 
 std::size_t held_out_of(std::size_t windows) { return std::clamp<std::size_t>(windows / 8, 1, kMostHeldOut); }
-
-std::filesystem::path cache_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return std::filesystem::path(cache) / "lieq";
-  if (const char* home = std::getenv("HOME"); home && *home) return std::filesystem::path(home) / ".cache/lieq";
-  return {};
-}
 
 std::vector<TokenId> read_cached(const std::filesystem::path& file, std::size_t count) {
   std::error_code ignored;

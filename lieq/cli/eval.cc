@@ -1,87 +1,32 @@
-#include <chrono>
+#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
 
-#include "lieq/base/records.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
+#include "lieq/cli/eval_options.h"
 #include "lieq/cli/eval_table.h"
 #include "lieq/cli/run_options.h"
-#include "lieq/eval/bundle.h"
-#include "lieq/eval/perplexity.h"
 #include "lieq/io/atomic_file.h"
-#include "lieq/text/corpus.h"
 
 namespace lieq::cli {
 namespace {
 
-struct Options {
-  std::vector<std::string> models;
-  std::string text, output, field = "text", compute = "fp32";
-  std::size_t window = 0, chunks = 0;
-  bool rows = false;
-  model::LoadOptions load;
-  std::string activations = "f32";
-};
-
-constexpr std::size_t kDefaultWindow = 2048;
-
-/// The models whose ids for the text are the same: only their logits can be compared.
-struct Group {
-  std::vector<text::TokenId> ids;
-  std::vector<std::size_t> members;  ///< indices of models
-};
-
-Result<std::size_t> choose_window(const Options& options, const std::vector<eval::Bundle>& bundles) {
-  std::size_t window = options.window == 0 ? kDefaultWindow : options.window;
-  for (const eval::Bundle& bundle : bundles) {
-    const std::size_t limit = bundle.model.config.max_position_embeddings;
-    if (window <= limit) continue;
-    if (options.window > 0)
-      return fail(ErrorCode::kInvalidArgument, fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}",
-                                                           window, limit, bundle.model.path.string()));
-    window = limit;
-  }
-  return window;
-}
-
-std::vector<Group> group_by_ids(const std::vector<eval::Bundle>& bundles, const std::string& text, Sink& sink) {
-  std::vector<Group> groups;
-  for (std::size_t m = 0; m < bundles.size(); ++m) {
-    std::vector<text::TokenId> ids = bundles[m].tokenizer.encode(text, text::SpecialTokens::kAdd);
-    const auto fits = [&](const Group& group) {
-      return group.ids == ids && bundles[group.members[0]].model.config.vocab_size == bundles[m].model.config.vocab_size;
-    };
-    const auto found = std::ranges::find_if(groups, fits);
-    if (found != groups.end()) {
-      found->members.push_back(m);
-    } else {
-      if (m > 0)
-        sink.warn(fmt::format("{}: its tokens for this text differ from those of {}: no KL or top-1 agreement, and its "
-                              "perplexity per token does not compare",
-                              bundles[m].model.path.string(), bundles[0].model.path.string()));
-      groups.push_back({std::move(ids), {m}});
-    }
-  }
-  return groups;
-}
-
-EvalRecord describe(const eval::Bundle& bundle, const std::string& label, const Options& options, std::size_t window) {
-  EvalRecord record;
-  describe_model(bundle.model, record);
-  record.model = label;
-  record.text = options.text;
-  record.protocol = options.rows ? "gptq" : "windows";
-  record.compute = options.activations == "int8" ? "int8" : options.compute;
-  record.window = window;
-  return record;
-}
-
 void print(const std::vector<EvalRecord>& records) {
   const EvalRecord& first = records.front();
-  fmt::print("{}\n{}: {} tokens scored in windows of {}, {} arithmetic, {:.1f} s\n", eval_table(records), first.text,
-             first.num_tokens, first.window, first.compute, first.seconds);
+  fmt::print("{}\n", eval_table(records));
+  for (const EvalRecord& r : records) {
+    if (r.kl_p99)
+      fmt::print("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl, *r.kl_stderr,
+                 *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
+    if (r.word_perplexity)
+      fmt::print("{}: word_perplexity {:.4f} ± {:.4f}, byte_perplexity {:.4f} ± {:.4f}, bits_per_byte {:.4f} ± {:.4f}\n", r.model,
+                 *r.word_perplexity, *r.word_perplexity_stderr, *r.byte_perplexity, *r.byte_perplexity_stderr, *r.bits_per_byte,
+                 *r.bits_per_byte_stderr);
+  }
+  fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens, first.window,
+             first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute, first.seconds);
 }
 
 /// The last part of a path, without a trailing slash: what tables call a model.
@@ -99,40 +44,44 @@ std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
   return std::ranges::adjacent_find(sorted) == sorted.end() ? labels : paths;
 }
 
-Result<void> evaluate(const Options& options, const Common& common) {
+Result<EvalModels> load_models(const EvalOptions& options, Threads& threads, Sink& sink) {
+  EvalModels models;
+  models.labels = labels_of(options.models);
+  for (const std::string& path : options.models) {
+    LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, sink, options.load));
+    models.bundles.push_back(std::move(bundle));
+  }
+  return models;
+}
+
+Result<eval::TextOptions> text_options_of(const EvalOptions& options) {
+  eval::TextOptions text;
+  if (!options.protocol.empty()) {
+    LIEQ_ASSIGN(text.protocol, eval::protocol_of(options.protocol));
+  }
+  const bool named = !options.protocol.empty() && !options.text.ends_with(".jsonl");
+  text.kind = options.rows || named ? eval::TextKind::kWikitext : eval::TextKind::kPlain;
+  text.window = options.window;
+  text.stride = options.stride;
+  text.chunks = options.chunks;
+  text.limit = static_cast<std::size_t>(options.limit);
+  text.field = options.field;
+  return text;
+}
+
+Result<void> evaluate(const EvalOptions& options, const Common& common) {
+  if (options.tasks.empty() && options.text.empty())
+    return fail(ErrorCode::kInvalidArgument, "eval: found nothing to evaluate on, expected --text or --tasks");
+  if (options.stride > 0 && !options.protocol.empty() && options.protocol != "gptq")
+    return fail(ErrorCode::kInvalidArgument, "--stride: only for --ppl gptq");
+  if (options.chunks > 0 && options.protocol == "lm-eval")
+    return fail(ErrorCode::kInvalidArgument, "--chunks: not for --ppl lm-eval, which scores documents (--limit)");
   Threads threads(common.threads);
   Console console;
-  const kernels::Compute compute = options.compute == "bf16" ? kernels::Compute::kBF16 : activations_of(options.activations);
-  LIEQ_ASSIGN(const std::string text,
-              text::read_text(options.text, options.rows ? text::Join::kRows : text::Join::kWhole, console, options.field));
-  std::vector<eval::Bundle> bundles;
-  for (const std::string& path : options.models) {
-    LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, console, options.load));
-    bundles.push_back(std::move(bundle));
-  }
-  LIEQ_ASSIGN(const std::size_t window, choose_window(options, bundles));
-  const std::vector<std::string> labels = labels_of(options.models);
-  std::vector<EvalRecord> records(bundles.size());
-  for (const Group& group : group_by_ids(bundles, text, console)) {
-    std::span<const text::TokenId> ids = group.ids;
-    if (ids.size() < window)
-      return fail(ErrorCode::kInvalidArgument, fmt::format("{}: found {} tokens, expected at least one window of {} (--window)",
-                                                           options.text, ids.size(), window));
-    if (options.chunks > 0) ids = ids.first(std::min(ids.size(), options.chunks * window));
-    std::vector<const model::Model*> models;
-    for (const std::size_t m : group.members) models.push_back(&bundles[m].model);
-    const auto start = std::chrono::steady_clock::now();
-    LIEQ_ASSIGN(const auto scores, eval::score_windows(models, ids, window, threads, compute, console));
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      const std::size_t m = group.members[i];
-      records[m] = describe(bundles[m], labels[m], options, window);
-      records[m].seconds = seconds;
-      eval::summarise(scores[i], records[m]);
-      // Only the first model of all is a reference.
-      if (group.members[0] != 0) records[m].kl = records[m].top1 = std::nullopt;
-    }
-  }
+  LIEQ_ASSIGN(const eval::TextOptions text_options, text_options_of(options));
+  LIEQ_ASSIGN(const EvalModels models, load_models(options, threads, console));
+  if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
+  LIEQ_ASSIGN(const auto records, evaluate_text(options, options.text, text_options, models, threads, console));
   print(records);
   if (options.output.empty()) return {};
   Json json = Json::array();
@@ -140,22 +89,47 @@ Result<void> evaluate(const Options& options, const Common& common) {
   return io::write_file(options.output, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+void add_text_options(CLI::App& app, EvalOptions& options) {
+  app.add_option("--text", options.text, "A .txt file, or .jsonl with one document a line");
+  app.add_option("--ppl", options.protocol,
+                 "How perplexity is measured: gptq (windows of 2048 of WikiText's rows joined by two newlines, the paper's), llamacpp "
+                 "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte). Default: windows "
+                 "of the text as it is")
+      ->check(CLI::IsMember({"gptq", "llamacpp", "lm-eval"}));
+  app.add_option("--window,-c", options.window, "Tokens in a window (default: 2048, or the model's limit if that is less)")
+      ->check(CLI::Range(2, 1 << 24));
+  app.add_option("--stride", options.stride, "Tokens from one window to the next (default: the window); only new ones are scored")
+      ->check(CLI::Range(1, 1 << 24));
+  app.add_option("--chunks", options.chunks, "Score this many windows only (default: all)")->check(CLI::Range(1, 1 << 30));
+  app.add_flag("--rows", options.rows, "Join the lines as the GPTQ evaluation joins WikiText's rows, with two newlines");
+  app.add_option("--field", options.field, "The field of a .jsonl record that holds the text")->capture_default_str();
+}
+
+void add_task_options(CLI::App& app, EvalOptions& options) {
+  app.add_option("--tasks", options.tasks,
+                 "Zero-shot tasks, scored as lm-evaluation-harness does: piqa, arc_easy, arc_challenge, boolq, hellaswag, winogrande, "
+                 "mmlu (or mmlu_stem, mmlu_SUBJECT, ...); perplexity: wikitext2, ptb, c4, wikitext")
+      ->delimiter(',');
+  app.add_option("--tasks-dir", options.tasks_dir, "Folder with the data of the tasks")->capture_default_str();
+  app.add_option("--limit,-L", options.limit, "The first so many questions of each task, or, below 1, this share of them")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--num-fewshot,-f", options.num_fewshot, "Solved examples before each question of mmlu")->check(CLI::Range(0, 5));
+  app.add_option("--batch-size,-b", options.batch_size, "Questions that run together (default: auto)");
+  app.add_flag("--log-samples,-s", options.log_samples, "Write each question with its scores beside --output");
+}
+
 }  // namespace
 
 Run add_eval(CLI::App& app, const Common& common) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EvalOptions>();
   app.add_option("MODEL", options->models, "Hugging Face model folders or .gguf files; the first is the reference")->required();
-  app.add_option("--text", options->text, "A .txt file, or .jsonl with one document a line")->required();
-  app.add_option("--window,-c", options->window, "Tokens in a window (default: 2048, or the model's limit if that is less)")
-      ->check(CLI::Range(2, 1 << 24));
-  app.add_option("--chunks", options->chunks, "Score this many windows only (default: all)")->check(CLI::Range(1, 1 << 30));
-  app.add_flag("--rows", options->rows, "Join the lines as the GPTQ evaluation joins WikiText's rows, with two newlines");
-  app.add_option("--field", options->field, "The field of a .jsonl record that holds the text")->capture_default_str();
+  add_text_options(app, *options);
+  add_task_options(app, *options);
   app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
-  app.add_option("--output,-o", options->output, "Write the records as JSON");
+  app.add_option("--output,-o", options->output, "Write the results as JSON");
   return [options, &common]() -> Result<void> {
     if (options->compute == "bf16" && options->activations == "int8")
       return fail(ErrorCode::kInvalidArgument, "--activations int8: found with --compute bf16, expected one of them");

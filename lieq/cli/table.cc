@@ -5,14 +5,10 @@
 #include <fmt/format.h>
 
 namespace lieq::cli {
-namespace {
 
-/// Code points, close enough to columns for the names and numbers shown here.
 std::size_t width_of(const std::string& cell) {
   return static_cast<std::size_t>(std::ranges::count_if(cell, [](char c) { return (c & 0xC0) != 0x80; }));
 }
-
-}  // namespace
 
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;

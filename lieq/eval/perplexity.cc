@@ -29,7 +29,7 @@ struct Lane {
   Lane(const Model& m, Threads& threads, kernels::Compute compute) : model(&m), state(m, threads, compute) {}
 };
 
-/// Scores the rows [first, first + count) of a batch. targets[t] < 0: row t predicts nothing.
+/// Scores the rows [first, first + count) of a batch: row t predicts targets[t].
 void score_slice(std::vector<std::unique_ptr<Lane>>& lanes, std::size_t first, std::size_t count,
                  std::span<const TokenId> targets, std::size_t batch_tokens, Threads& threads) {
   std::vector<MatrixView<float>> logits;
@@ -38,12 +38,11 @@ void score_slice(std::vector<std::unique_ptr<Lane>>& lanes, std::size_t first, s
     logits.push_back(lane->logits.matrix(count, lane->model->config.vocab_size));
     model::logits(*lane->model, hidden.rows(first, count), lane->state, logits.back());
   }
-  // Rows write to their own places first; only then do the predicting ones move to the results, in order.
+  // Rows write to their own places first, and move to the results in order.
   std::vector<std::vector<float>> nll(lanes.size(), std::vector<float>(count)), kl = nll;
   std::vector<std::vector<char>> top1(lanes.size(), std::vector<char>(count));
   threads.for_each(count, [&](std::size_t t, std::size_t) {
     const TokenId target = targets[first + t];
-    if (target < 0) return;
     double reference_sum = 0;
     std::size_t reference_top = 0;
     for (std::size_t m = 0; m < lanes.size(); ++m) {
@@ -61,7 +60,6 @@ void score_slice(std::vector<std::unique_ptr<Lane>>& lanes, std::size_t first, s
     }
   });
   for (std::size_t t = 0; t < count; ++t) {
-    if (targets[first + t] < 0) continue;
     for (std::size_t m = 0; m < lanes.size(); ++m) {
       lanes[m]->scores.nll.push_back(nll[m][t]);
       if (m == 0) continue;
@@ -71,21 +69,25 @@ void score_slice(std::vector<std::unique_ptr<Lane>>& lanes, std::size_t first, s
   }
 }
 
-Result<void> check_arguments(std::span<const Model* const> models, std::span<const TokenId> ids, std::size_t window) {
-  const auto invalid = [](std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); };
+Unexpected invalid(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
+
+Result<void> check_arguments(std::span<const Model* const> models, const WindowPlan& plan) {
   LIEQ_CHECK(!models.empty());
-  if (window < 2) return invalid(fmt::format("window: found {}, expected at least 2 tokens", window));
-  if (ids.size() < window)
-    return invalid(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
+  if (plan.windows.empty()) return invalid("text: found no token to score, expected some");
+  std::size_t longest = 0;
+  for (const Window& window : plan.windows) {
+    LIEQ_CHECK(window.first_scored >= 1 && window.first_scored < window.size && window.begin + window.size <= plan.ids.size());
+    longest = std::max(longest, window.size - 1);
+  }
   for (const Model* model : models) {
     const std::size_t vocab = model->config.vocab_size;
     if (vocab != models.front()->config.vocab_size)
       return invalid(fmt::format("{}: field 'vocab_size': found {}, expected {} as in {}", model->path.string(), vocab,
                                  models.front()->config.vocab_size, models.front()->path.string()));
-    if (window > model->config.max_position_embeddings)
-      return invalid(fmt::format("window: found {}, expected at most max_position_embeddings = {} of {}", window,
+    if (longest > model->config.max_position_embeddings)
+      return invalid(fmt::format("window: found {}, expected at most max_position_embeddings = {} of {}", longest,
                                  model->config.max_position_embeddings, model->path.string()));
-    for (const TokenId id : ids) {
+    for (const TokenId id : plan.ids) {
       if (id < 0 || static_cast<std::size_t>(id) >= vocab)
         return invalid(fmt::format("{}: token id {}, expected below vocab_size = {}", model->path.string(), id, vocab));
     }
@@ -93,41 +95,69 @@ Result<void> check_arguments(std::span<const Model* const> models, std::span<con
   return {};
 }
 
+/// Windows that run together: their tokens, one after the other, and which rows predict what.
+struct Batch {
+  std::vector<TokenId> tokens, targets;
+  std::vector<SequenceSpan> sequences;
+  std::vector<std::size_t> rows;  ///< rows[i] of the batch predicts targets[i]
+};
+
+/// Takes windows from `next` on. The last token of a window is predicted only, so it is not run.
+Batch take_batch(const WindowPlan& plan, std::size_t& next) {
+  Batch batch;
+  do {
+    const Window& window = plan.windows[next++];
+    const auto first = plan.ids.begin() + static_cast<std::ptrdiff_t>(window.begin);
+    const std::size_t before = batch.tokens.size();
+    batch.tokens.insert(batch.tokens.end(), first, first + static_cast<std::ptrdiff_t>(window.size - 1));
+    batch.sequences.push_back({window.size - 1, nullptr});
+    for (std::size_t t = window.first_scored; t < window.size; ++t) {
+      batch.rows.push_back(before + t - 1);
+      batch.targets.push_back(plan.ids[window.begin + t]);
+    }
+  } while (next < plan.windows.size() && batch.tokens.size() + plan.windows[next].size <= kBatchTokens + 1);
+  return batch;
+}
+
 }  // namespace
 
-Result<std::vector<TokenScores>> score_windows(std::span<const Model* const> models, std::span<const TokenId> ids,
-                                               std::size_t window, Threads& threads, kernels::Compute compute, Sink& sink) {
-  LIEQ_TRY(check_arguments(models, ids, window));
+Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models, const WindowPlan& plan, Threads& threads,
+                                            kernels::Compute compute, Sink& sink) {
+  LIEQ_TRY(check_arguments(models, plan));
   std::vector<std::unique_ptr<Lane>> lanes;
   for (const Model* model : models) lanes.push_back(std::make_unique<Lane>(*model, threads, compute));
 
-  const std::size_t num_windows = ids.size() / window;
-  const std::size_t per_batch = std::max<std::size_t>(1, kBatchTokens / window);
   const std::size_t slice = model::logit_slice_rows(models.front()->config);
-  for (std::size_t first = 0; first < num_windows; first += per_batch) {
-    const std::size_t count = std::min(per_batch, num_windows - first);
-    const std::span<const TokenId> batch = ids.subspan(first * window, count * window);
-    const std::vector<SequenceSpan> sequences(count, {window, nullptr});
-    std::vector<TokenId> targets(batch.begin() + 1, batch.end());
-    targets.push_back(-1);
-    for (std::size_t w = 1; w < count; ++w) targets[w * window - 1] = -1;
-
+  for (std::size_t next = 0; next < plan.windows.size();) {
+    const std::size_t first = next;
+    const Batch batch = take_batch(plan, next);
     for (const auto& lane : lanes) {
-      const MatrixView<float> hidden = lane->hidden.matrix(batch.size(), lane->model->config.hidden_size);
-      model::forward(*lane->model, batch, sequences, lane->state, hidden);
+      const MatrixView<float> hidden = lane->hidden.matrix(batch.tokens.size(), lane->model->config.hidden_size);
+      model::forward(*lane->model, batch.tokens, batch.sequences, lane->state, hidden);
+      // Rows that predict nothing make room for those that do: the head reads only these.
+      for (std::size_t i = 0; i < batch.rows.size(); ++i)
+        if (batch.rows[i] != i) std::ranges::copy(hidden.row(batch.rows[i]), hidden.row(i).begin());
     }
-    for (std::size_t row = 0; row < batch.size(); row += slice)
-      score_slice(lanes, row, std::min(slice, batch.size() - row), targets, batch.size(), threads);
+    for (std::size_t row = 0; row < batch.rows.size(); row += slice)
+      score_slice(lanes, row, std::min(slice, batch.rows.size() - row), batch.targets, batch.tokens.size(), threads);
     for (const auto& lane : lanes) {
       if (!std::isfinite(std::accumulate(lane->scores.nll.begin(), lane->scores.nll.end(), 0.0)))
         return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity in windows {} to {}, expected finite values",
-                                                       lane->model->path.string(), first, first + count - 1));
+                                                       lane->model->path.string(), first, next - 1));
     }
-    sink.progress("perplexity", first + count, num_windows);
+    sink.progress("perplexity", next, plan.windows.size());
   }
   std::vector<TokenScores> scores;
   for (const auto& lane : lanes) scores.push_back(std::move(lane->scores));
   return scores;
+}
+
+Result<std::vector<TokenScores>> score_windows(std::span<const Model* const> models, std::span<const TokenId> ids,
+                                               std::size_t window, Threads& threads, kernels::Compute compute, Sink& sink) {
+  if (window < 2) return invalid(fmt::format("window: found {}, expected at least 2 tokens", window));
+  if (ids.size() < window)
+    return invalid(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
+  return score_plan(models, gptq_windows({ids.begin(), ids.end()}, window, window), threads, compute, sink);
 }
 
 namespace {
@@ -141,17 +171,39 @@ double mean(const std::vector<T>& values) {
 
 }  // namespace
 
+namespace {
+
+/// Standard error of the mean of independent values.
+template <class T>
+double standard_error(const std::vector<T>& values, double mean_value) {
+  const auto n = static_cast<double>(values.size());
+  double squares = 0;
+  for (const T value : values) squares += (static_cast<double>(value) - mean_value) * (static_cast<double>(value) - mean_value);
+  return n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+}
+
+/// The smallest value that at least `share` of them do not exceed.
+double percentile(std::vector<float> values, double share) {
+  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
+  const auto nth = values.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(rank, 1) - 1);
+  std::ranges::nth_element(values, nth);
+  return static_cast<double>(*nth);
+}
+
+}  // namespace
+
 void summarise(const TokenScores& scores, EvalRecord& record) {
-  const auto n = static_cast<double>(scores.nll.size());
   LIEQ_CHECK(!scores.nll.empty());
   record.num_tokens = scores.nll.size();
   record.nll = mean(scores.nll);
-  double squares = 0;
-  for (const float value : scores.nll) squares += (static_cast<double>(value) - record.nll) * (static_cast<double>(value) - record.nll);
   record.perplexity = std::exp(record.nll);
-  record.perplexity_stderr = n > 1 ? record.perplexity * std::sqrt(squares / (n - 1) / n) : 0;
-  if (!scores.kl.empty()) record.kl = mean(scores.kl);
-  if (!scores.top1.empty()) record.top1 = mean(scores.top1);
+  record.perplexity_stderr = record.perplexity * standard_error(scores.nll, record.nll);
+  if (scores.kl.empty()) return;
+  record.kl = mean(scores.kl);
+  record.kl_stderr = standard_error(scores.kl, *record.kl);
+  record.kl_p99 = percentile(scores.kl, 0.99);
+  record.top1 = mean(scores.top1);
+  record.top1_stderr = standard_error(scores.top1, *record.top1);
 }
 
 }  // namespace lieq::eval

@@ -1,5 +1,5 @@
 #pragma once
-/// Perplexity over windows of a text, and the distance of several models to the first of them.
+/// Perplexity over windows of a text, and the distance of several models to the first of them. windows.h has the protocols.
 
 #include <cstddef>
 #include <span>
@@ -9,6 +9,7 @@
 #include "lieq/base/result.h"
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
+#include "lieq/eval/windows.h"
 #include "lieq/model/forward.h"
 
 namespace lieq::eval {
@@ -20,17 +21,20 @@ struct TokenScores {
   std::vector<char> top1;  ///< 1 where the arg-max equals the first model's; empty for the first model
 };
 
-/// Scores `ids` in windows of `window` tokens that do not overlap; each starts at position 0, its first token is not
-/// scored, and a last partial window is left out (PAPER section 5; the GPTQ convention). Several windows run as one batch
-/// of about 2048 tokens. All models must share the vocabulary: same vocab_size, same ids.
+/// Scores the windows of a plan; several run as one batch of about 2048 tokens. All models must share the vocabulary: same
+/// vocab_size, same ids. Scores stand in the order of the windows.
 /// Cost: one forward pass per model and window; memory: hidden states and 64 MiB of logits per model.
-/// Errors: kInvalidArgument (window < 2, ids shorter than a window, an id or a vocab_size that does not fit);
-/// kNumerical when a model's logits are not finite. Deterministic for any thread count.
+/// Errors: kInvalidArgument (no windows, a window longer than max_position_embeddings, an id or a vocab_size that does not
+/// fit); kNumerical when a model's logits are not finite. Deterministic for any thread count.
+[[nodiscard]] Result<std::vector<TokenScores>> score_plan(std::span<const model::Model* const> models, const WindowPlan& plan,
+                                                          Threads& threads, kernels::Compute compute, Sink& sink);
+
+/// score_plan() of gptq_windows(ids, window). Errors: also kInvalidArgument for a window < 2 or ids shorter than one.
 [[nodiscard]] Result<std::vector<TokenScores>> score_windows(std::span<const model::Model* const> models,
                                                              std::span<const model::TokenId> ids, std::size_t window,
                                                              Threads& threads, kernels::Compute compute, Sink& sink);
 
-/// Means and standard errors: fills num_tokens, nll, perplexity, perplexity_stderr, kl and top1 of `record`.
+/// Means and standard errors: fills num_tokens, nll, perplexity, kl, top1 and their kin of `record`.
 /// The standard error treats tokens as independent: exp(nll) x s / sqrt(n), s the sample deviation of the NLLs.
 void summarise(const TokenScores& scores, EvalRecord& record);
 

@@ -37,13 +37,16 @@ void BlockState::place_sequences(std::size_t layer_index, std::span<const Sequen
   sequences_.clear();
   rows_.clear();
   for (const SequenceSpan& sequence : sequences) {
+    const std::size_t parent = sequence.parent;
+    LIEQ_CHECK(parent == kNoParent || (parent < sequences_.size() && !sequence.cache && !sequences[parent].cache));
     AttentionSequence placed{first, sequence.tokens, 0, shape};
     if (sequence.cache) {
       placed.past = sequence.cache->length();
       LIEQ_CHECK(sequence.tokens <= sequence.cache->capacity() - placed.past);
       placed.cached = sequence.cache->layer(layer_index);
     } else {
-      placed.cached.capacity = kernels::round_up_to_panel(sequence.tokens);
+      if (parent != kNoParent) placed.past = sequences_[parent].past + sequences_[parent].tokens;
+      placed.cached.capacity = kernels::round_up_to_panel(placed.past + sequence.tokens);
       elements += placed.cached.elements();
     }
     for (std::size_t t = 0; t < sequence.tokens; ++t) rows_.push_back({sequences_.size(), placed.past + t});
@@ -59,6 +62,19 @@ void BlockState::place_sequences(std::size_t layer_index, std::span<const Sequen
     keys += placed.cached.elements();
     values += placed.cached.elements();
   }
+}
+
+/// Copies the keys and values of a sequence's ancestors in front of its own: attention reads one piece of memory, and the
+/// copies cost far less than running the ancestors' tokens again.
+void BlockState::store_ancestors(std::span<const SequenceSpan> sequences, MatrixView<const float> k, MatrixView<const float> v) {
+  if (std::ranges::all_of(sequences, [](const SequenceSpan& sequence) { return sequence.parent == kNoParent; })) return;
+  threads_->for_each(sequences.size(), [&](std::size_t s, std::size_t) {
+    for (std::size_t a = sequences[s].parent; a != kNoParent; a = sequences[a].parent) {
+      const AttentionSequence& part = sequences_[a];
+      kernels::store_key_values(sequences_[s].cached, part.past, k.rows(part.first_row, part.tokens),
+                                v.rows(part.first_row, part.tokens));
+    }
+  });
 }
 
 /// Normalises (Qwen3) and rotates every head of a row.
@@ -89,6 +105,7 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
     prepare_heads(layer.k_norm, rows_[t].position, k.row(t));
     kernels::store_key_values(sequences_[rows_[t].sequence].cached, rows_[t].position, k.rows(t, 1), v.rows(t, 1));
   });
+  store_ancestors(sequences, k, v);
   kernels::attention(*threads_, config_->num_attention_heads, sequences_, q, attention_, attended);
 }
 

@@ -24,10 +24,15 @@
 
 namespace lieq::model {
 
-/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on, or from 0 without a cache.
+inline constexpr std::size_t kNoParent = static_cast<std::size_t>(-1);
+
+/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on; behind those of its parent; or from 0.
 struct SequenceSpan {
   std::size_t tokens = 0;
   KvCache* cache = nullptr;
+  /// Number of an earlier sequence of the same batch that this one continues: texts with a common beginning run it once.
+  /// Neither of the two has a cache. Parents may have parents, and several children.
+  std::size_t parent = kNoParent;
 };
 
 /// Scratch of the steps: run state, owned by the caller. Grows to the largest batch seen.
@@ -61,6 +66,7 @@ class BlockState {
   };
 
   void place_sequences(std::size_t layer_index, std::span<const SequenceSpan> sequences);
+  void store_ancestors(std::span<const SequenceSpan> sequences, MatrixView<const float> k, MatrixView<const float> v);
   void prepare_heads(std::span<const float> norm, std::size_t position, std::span<float> row) const;
 
   const ModelConfig* config_;

@@ -74,12 +74,14 @@ class InTemporaryFolder(Case):
         self.folder = Path(folder.name)
 
 
-class Evaluate(InTemporaryFolder):
+class WithRecords(InTemporaryFolder):
     def evaluate(self, *args) -> list[dict]:
         output = self.folder / "r.json"
         self.table = self.succeed("eval", *args, "--output", output)
         return json.loads(output.read_text())
 
+
+class Evaluate(WithRecords):
     def test_demo_perplexity_equals_transformers(self):
         golden = json.loads((DEMO / "golden.json").read_text())
         (record,) = self.evaluate(DEMO, "--text", DEMO / "heldout.txt", "--window", golden["window"])
@@ -152,6 +154,159 @@ class Evaluate(InTemporaryFolder):
         done = lieq("eval", DEMO, "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 1, "--output", self.folder / "no/r.json")
         self.assertEqual(done.returncode, 1)
         self.assertIn("no/r.json", done.stderr.splitlines()[-1])
+
+
+def write_tasks(folder: Path) -> None:
+    """Small files of each task, in the hub's fields."""
+    verses = ["the heaven", "the earth", "the waters", "the light"]
+    docs = {
+        "piqa": [{"goal": f"Verse {i}: in the beginning God created", "sol1": verses[i % 4], "sol2": "a computer", "label": i % 2}
+                 for i in range(6)],
+        "winogrande": [{"sentence": f"And God said to Adam and Eve {i} that _ shall rule.", "option1": "Adam", "option2": "Eve",
+                        "answer": "12"[i % 2]} for i in range(4)],
+        "mmlu": [{"question": f" What was made on day {i}? ", "subject": subject, "choices": verses, "answer": i % 4}
+                 for subject in ("world_religions", "anatomy") for i in range(5)],
+        "mmlu_dev": [{"question": f"Which came {i}?", "subject": subject, "choices": verses, "answer": i % 4}
+                     for subject in ("world_religions", "anatomy") for i in range(2)],
+    }
+    for task, records in docs.items():
+        (folder / f"{task}.jsonl").write_text("".join(json.dumps({"task": task, "doc": doc}) + "\n" for doc in records))
+
+
+class Tasks(InTemporaryFolder):
+    def setUp(self):
+        super().setUp()
+        write_tasks(self.folder)
+        os.environ["XDG_CACHE_HOME"] = str(self.folder / "cache")
+        self.addCleanup(os.environ.pop, "XDG_CACHE_HOME")
+        self.output = self.folder / "results.json"
+
+    def run_tasks(self, *args):
+        self.table = self.succeed("eval", *args, "--tasks-dir", self.folder, "--output", self.output)
+        return json.loads(self.output.read_text())
+
+    def test_one_model_gives_the_harnesss_table_and_json(self):
+        results = self.run_tasks(DEMO, "--tasks", "winogrande,piqa", "--limit", 4)
+        piqa = results["results"]["piqa"]
+        self.assertEqual(piqa["alias"], "piqa")
+        acc = piqa["acc,none"]
+        self.assertAlmostEqual(piqa["acc_stderr,none"], math.sqrt(acc * (1 - acc) / 3), delta=1e-12)
+        self.assertEqual(results["n-samples"], {"piqa": {"original": 6, "effective": 4}, "winogrande": {"original": 4, "effective": 4}})
+        self.assertEqual(results["n-shot"], {"piqa": 0, "winogrande": 0})
+        self.assertEqual(results["versions"], {"piqa": 1, "winogrande": 1})
+        self.assertEqual(results["higher_is_better"]["piqa"], {"acc": True, "acc_norm": True})
+        self.assertEqual(results["group_subtasks"], {})
+        self.assertEqual(results["config"]["limit"], 4)
+        lines = self.table.splitlines()
+        self.assertTrue(lines[0].startswith("lieq (pretrained="))
+        self.assertRegex(lines[1], r"^\|  Tasks   \|Version\|Filter\|n-shot\| Metric \|   \| *Value *\|   \|Stderr\|$")
+        self.assertTrue(lines[3].startswith("|piqa      |      1|none  |     0|acc     |↑  |"), lines[3])
+        self.assertTrue(lines[4].startswith("|          |       |none  |     0|acc_norm|↑  |"), lines[4])
+        self.assertEqual(len({len(line) for line in lines[1:]}), 1)
+
+    def test_mmlu_groups_and_shots(self):
+        (self.folder / "mmlu.jsonl").write_text((self.folder / "mmlu.jsonl").read_text() * 2)
+        results = self.run_tasks(DEMO, "--tasks", "mmlu_world_religions,mmlu_anatomy", "--num-fewshot", 2, "--log-samples")
+        self.assertEqual(results["n-shot"], {"mmlu_anatomy": 2, "mmlu_world_religions": 2})
+        sample = json.loads((self.folder / "samples_mmlu_anatomy.jsonl").read_text().splitlines()[0])
+        prompt = sample["arguments"]["gen_args_0"]["arg_0"]
+        self.assertTrue(prompt.startswith("The following are multiple choice questions (with answers) about anatomy.\n\nWhich came 0?\nA. "))
+        self.assertIn("\nAnswer: B\n\nWhat was made on day 0?\nA. ", prompt)
+        self.assertTrue(prompt.endswith("\nAnswer:"))
+        self.assertEqual(sample["arguments"]["gen_args_3"]["arg_1"], " D")
+        self.assertEqual([len(sample[key]) for key in ("resps", "filtered_resps")], [4, 4])
+        line = self.refuse(1, "eval", DEMO, "--tasks", "mmlu_anatomy", "--num-fewshot", 1, "--tasks-dir", self.without("mmlu_dev.jsonl"))
+        self.assertIn("mmlu_dev.jsonl", line)
+        line = self.refuse(2, "eval", DEMO, "--tasks", "mmlu_anatomy", "--num-fewshot", 3, "--tasks-dir", self.folder)
+        self.assertIn("expected at most 2, the examples of mmlu_anatomy", line)
+
+    def without(self, name: str) -> Path:
+        copy = self.folder / "copy"
+        copy.mkdir()
+        for file in self.folder.glob("*.jsonl"):
+            if file.name != name and not file.name.startswith("samples"):
+                shutil.copy(file, copy)
+        return copy
+
+    def test_several_models_are_compared(self):
+        models = self.run_tasks(DEMO, str(DEMO) + "/", "--tasks", "piqa,winogrande")
+        self.assertEqual(models[0]["results"], models[1]["results"])
+        self.assertNotIn("reference", models[0]["lieq"])
+        self.assertEqual(models[1]["lieq"]["difference"]["mean"], {"acc": 0, "acc_stderr": 0, "p_value": 1})
+        for part in ("mean acc ↑", "100.00 %", "piqa acc_norm ↑", "+0.0000 ± 0.0000 (p 1.0000)"):
+            self.assertIn(part, self.table)
+
+    def test_perplexity_tasks(self):
+        results = self.run_tasks(DEMO, "--tasks", "ptb,piqa", "--text", DEMO / "heldout.txt", "--window", 256, "--chunks", 4)
+        self.assertGreater(results["results"]["ptb"]["perplexity,none"], 1)
+        self.assertEqual(results["higher_is_better"]["ptb"], {"perplexity": False})
+        self.assertEqual(results["lieq"]["perplexity"][0]["protocol"], "gptq")
+        self.assertRegex(self.table, r"\|ptb +\| +1\|none +\| +0\|perplexity\|↓")
+
+    def test_killed_and_run_again(self):
+        records = [{"goal": f"Verse {i}: " + "and God said " * (i % 40), "sol1": "let there be light", "sol2": "no", "label": 0}
+                   for i in range(400)]
+        (self.folder / "piqa.jsonl").write_text("".join(json.dumps(doc) + "\n" for doc in records))
+        args = ("eval", DEMO, "--tasks", "piqa", "--tasks-dir", self.folder, "--log-samples", "--output", self.output)
+        self.succeed(*args)
+        expected = (self.folder / "samples_piqa.jsonl").read_bytes()
+        running = subprocess.Popen([LIEQ, *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        journals = self.folder / "cache/lieq/eval"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and running.poll() is None:
+            if any(file.read_text().count("\n") > 2 for file in journals.glob("*.journal")):
+                break
+            time.sleep(0.01)
+        running.kill()
+        running.wait()
+        self.assertEqual(len(list(journals.glob("*.journal"))), 1)
+        (self.folder / "samples_piqa.jsonl").unlink()
+        self.succeed(*args)
+        self.assertEqual((self.folder / "samples_piqa.jsonl").read_bytes(), expected)
+        self.assertEqual(list(journals.iterdir()), [])
+
+    def test_refusals(self):
+        folder = ("--tasks-dir", self.folder)
+        line = self.refuse(2, "eval", DEMO, "--tasks", "piqua", *folder)
+        for part in ("'piqua'", "arc_challenge", "hellaswag", "wikitext2"):
+            self.assertIn(part, line)
+        line = self.refuse(1, "eval", DEMO, "--tasks", "boolq", *folder)
+        for part in ("boolq.jsonl", "BoolQ/val.jsonl", "--tasks-dir"):
+            self.assertIn(part, line)
+        with (self.folder / "piqa.jsonl").open("a") as file:
+            file.write('{"goal": 1}\n')
+        line = self.refuse(1, "eval", DEMO, "--tasks", "piqa", *folder)
+        self.assertIn("piqa.jsonl: line 7: field 'goal': found 1, expected a string", line)
+        self.assertIn("--output", self.refuse(2, "eval", DEMO, "--tasks", "winogrande", "--log-samples", *folder))
+        self.assertIn("--batch-size", self.refuse(2, "eval", DEMO, "--tasks", "winogrande", "--batch-size", "many", *folder))
+        self.assertIn("--num-fewshot", self.refuse(2, "eval", DEMO, "--tasks", "winogrande", "--num-fewshot", 1, *folder))
+        self.assertIn("--text or --tasks", self.refuse(2, "eval", DEMO))
+
+
+class Protocols(WithRecords):
+    def test_llamacpp_scores_second_halves(self):
+        text = ("--text", DEMO / "heldout.txt", "--chunks", 3)
+        (record,) = self.evaluate(DEMO, *text, "--ppl", "llamacpp", "--window", 64)
+        self.assertEqual(record["protocol"], "llamacpp")
+        self.assertEqual(record["num_tokens"], 3 * 31)
+
+    def test_gptq_joins_rows_and_strides(self):
+        text = ("--text", DEMO / "heldout.txt", "--window", 64)
+        (rows,) = self.evaluate(DEMO, *text, "--rows")
+        (gptq,) = self.evaluate(DEMO, *text, "--ppl", "gptq")
+        self.assertEqual(rows["nll"], gptq["nll"])
+        (overlapping,) = self.evaluate(DEMO, *text, "--ppl", "gptq", "--stride", 32, "--chunks", 9)
+        self.assertEqual(overlapping["num_tokens"], 63 + 8 * 32)
+        self.assertEqual(overlapping["stride"], 32)
+
+    def test_lm_eval_measures_words_and_bytes(self):
+        text = DEMO / "heldout.txt"
+        (record,) = self.evaluate(DEMO, "--text", text, "--ppl", "lm-eval")
+        nats = record["nll"] * record["num_tokens"]
+        contents = text.read_text()
+        self.assertAlmostEqual(record["bits_per_byte"], nats / math.log(2) / len(contents.encode()), delta=1e-6)
+        self.assertAlmostEqual(record["byte_perplexity"], math.exp(nats / len(contents.encode())), delta=1e-6)
+        self.assertIn("word_perplexity", self.table)
 
 
 class Generate(Case):

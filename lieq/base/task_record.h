@@ -1,0 +1,68 @@
+#pragma once
+/// Results of multiple-choice and document perplexity tasks, laid out as lm-evaluation-harness writes them.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lieq/base/json.h"
+#include "lieq/base/records.h"
+
+namespace lieq {
+
+struct MetricValue {
+  std::string name;                  ///< "acc", "acc_norm", "word_perplexity", ...
+  double value = 0;
+  std::optional<double> std_error;   ///< absent: shown as N/A
+  bool higher_is_better = true;
+};
+
+/// A task, or a group, which is a mean over tasks.
+struct TaskRecord {
+  std::string name, alias;
+  double version = 1;
+  std::string output_type = "multiple_choice"; ///< or "loglikelihood_rolling", "perplexity"
+  std::optional<std::uint64_t> num_fewshot;    ///< absent for a group of groups
+  std::uint64_t original = 0, effective = 0;   ///< records in the data, and those that were scored
+  std::vector<MetricValue> metrics;            ///< in order of name
+  std::vector<std::string> children;           ///< names of a group's members; empty for a task
+  bool shows_direction = true;                 ///< the harness leaves the arrow of a group of groups blank
+
+  [[nodiscard]] bool is_group() const { return !children.empty(); }
+  [[nodiscard]] const MetricValue* metric(const std::string& metric_name) const;
+};
+
+/// The difference of a model to the reference on the same questions.
+struct PairedDifference {
+  double difference = 0;  ///< this model minus the reference
+  double std_error = 0;
+  double p_value = 1;     ///< two-sided
+};
+
+/// All tasks of one model.
+struct TaskResults {
+  std::string model, path;     ///< as tables call it, as the user named it
+  std::string compute;         ///< "fp32" or "bf16"
+  std::string version;         ///< of this program
+  double code_bits = 0, true_bits = 0;
+  std::uint64_t parameters = 0, file_bytes = 0;
+  std::uint64_t max_length = 0;
+  std::uint64_t batch_size = 0;  ///< 0: chosen by the program
+  double limit = 0;            ///< 0: none
+  double date = 0;             ///< seconds since 1970
+  double seconds = 0;          ///< wall time of scoring
+  std::vector<TaskRecord> tasks;                         ///< groups included
+  std::vector<EvalRecord> perplexities;                  ///< of the texts among the tasks
+  std::string reference;                                 ///< empty: this is the reference, or alone
+  std::map<std::string, PairedDifference> differences;   ///< accuracy by task; "mean" for the plain mean
+
+  [[nodiscard]] const TaskRecord* find(const std::string& name) const;
+};
+
+/// The harness's keys (results, groups, group_subtasks, configs, versions, n-shot, higher_is_better, n-samples, config,
+/// date, ...); what only this program knows stands under "lieq".
+[[nodiscard]] Json to_json(const TaskResults& results);
+
+}  // namespace lieq

@@ -1,0 +1,106 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "lieq/cli/harness_table.h"
+#include "lieq/cli/table.h"
+
+namespace lieq::cli {
+namespace {
+
+/// Tasks and groups that belong to no group, in the order they were asked for.
+std::vector<const TaskRecord*> top_level(const TaskResults& results) {
+  std::set<std::string> children;
+  for (const TaskRecord& record : results.tasks) children.insert(record.children.begin(), record.children.end());
+  std::vector<const TaskRecord*> top;
+  for (const TaskRecord& record : results.tasks)
+    if (!children.contains(record.name)) top.push_back(&record);
+  return top;
+}
+
+std::string with_error(const MetricValue& metric, int decimals) {
+  return metric.std_error ? fmt::format("{:.{}f} ± {:.{}f}", metric.value, decimals, *metric.std_error, decimals)
+                          : fmt::format("{:.{}f}", metric.value, decimals);
+}
+
+/// Plain mean of the accuracies; its error is that of independent tasks.
+struct Mean {
+  double value = 0, std_error = 0;
+  std::size_t tasks = 0;
+};
+
+Mean mean_accuracy(const TaskResults& results) {
+  Mean mean;
+  double squares = 0;
+  for (const TaskRecord* record : top_level(results)) {
+    const MetricValue* acc = record->metric("acc");
+    if (!acc) continue;
+    ++mean.tasks;
+    mean.value += acc->value;
+    squares += std::pow(acc->std_error.value_or(0), 2);
+  }
+  if (mean.tasks == 0) return mean;
+  mean.value /= static_cast<double>(mean.tasks);
+  mean.std_error = std::sqrt(squares) / static_cast<double>(mean.tasks);
+  return mean;
+}
+
+std::vector<std::vector<std::string>> task_rows(const std::vector<TaskResults>& models) {
+  std::vector<std::vector<std::string>> rows;
+  for (const TaskRecord* record : top_level(models.front())) {
+    for (std::size_t i = 0; i < record->metrics.size(); ++i) {
+      const MetricValue& first = record->metrics[i];
+      std::vector<std::string> row = {fmt::format("{} {} {}", record->alias, first.name, first.higher_is_better ? "↑" : "↓")};
+      for (const TaskResults& model : models) row.push_back(with_error(model.find(record->name)->metrics[i], 4));
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+std::string difference_text(const TaskResults& model, const std::string& task) {
+  const auto found = model.differences.find(task);
+  if (found == model.differences.end()) return "-";
+  const PairedDifference& d = found->second;
+  return fmt::format("{:+.4f} ± {:.4f} (p {})", d.difference, d.std_error,
+                     d.p_value < 0.0001 ? std::string("< 0.0001") : fmt::format("{:.4f}", d.p_value));
+}
+
+std::string differences_table(const std::vector<TaskResults>& models) {
+  std::vector<std::string> head = {"acc, difference to " + models.front().model};
+  for (std::size_t m = 1; m < models.size(); ++m) head.push_back(models[m].model);
+  std::vector<std::vector<std::string>> rows;
+  const auto add_row = [&](const std::string& alias, const std::string& task) {
+    rows.push_back({alias});
+    for (std::size_t m = 1; m < models.size(); ++m) rows.back().push_back(difference_text(models[m], task));
+  };
+  for (const TaskRecord* record : top_level(models.front()))
+    if (record->metric("acc")) add_row(record->alias, record->name);
+  add_row("mean", "mean");
+  return table(head, rows);
+}
+
+}  // namespace
+
+std::string comparison_tables(const std::vector<TaskResults>& models) {
+  std::vector<std::string> head = {"task"}, bits = {"code bits"}, mean = {"mean acc ↑"}, kept = {"kept"};
+  const Mean reference = mean_accuracy(models.front());
+  for (const TaskResults& model : models) {
+    const Mean own = mean_accuracy(model);
+    head.push_back(model.model);
+    bits.push_back(fmt::format("{:.2f}", model.code_bits));
+    mean.push_back(fmt::format("{:.4f} ± {:.4f}", own.value, own.std_error));
+    kept.push_back(reference.value > 0 ? fmt::format("{:.2f} %", 100 * own.value / reference.value) : "-");
+  }
+  std::vector<std::vector<std::string>> rows = {bits};
+  for (auto& row : task_rows(models)) rows.push_back(std::move(row));
+  if (reference.tasks == 0) return table(head, rows);
+  rows.push_back(mean);
+  rows.push_back(kept);
+  return table(head, rows) + "\n" + differences_table(models);
+}
+
+}  // namespace lieq::cli
