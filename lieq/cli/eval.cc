@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include "lieq/base/records.h"
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/eval_table.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/perplexity.h"
+#include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/text/corpus.h"
 
@@ -100,11 +102,12 @@ Result<void> evaluate(const Options& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
   const kernels::Compute compute = options.compute == "bf16" ? kernels::Compute::kBF16 : kernels::Compute::kF32;
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
   LIEQ_ASSIGN(const std::string text,
-              text::read_text(options.text, options.rows ? text::Join::kRows : text::Join::kWhole, console, options.field));
+              text::read_text(file, options.rows ? text::Join::kRows : text::Join::kWhole, console, options.field));
   std::vector<eval::Bundle> bundles;
   for (const std::string& path : options.models) {
-    LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, console));
+    LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, console));
     bundles.push_back(std::move(bundle));
   }
   LIEQ_ASSIGN(const std::size_t window, choose_window(options, bundles));
@@ -141,8 +144,8 @@ Result<void> evaluate(const Options& options, const Common& common) {
 
 Run add_eval(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->models, "Hugging Face model folders or .gguf files; the first is the reference")->required();
-  app.add_option("--text", options->text, "A .txt file, or .jsonl with one document a line")->required();
+  app.add_option("MODEL", options->models, "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")->required();
+  app.add_option("--text", options->text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2")->required();
   app.add_option("--window,-c", options->window, "Tokens in a window (default: 2048, or the model's limit if that is less)")
       ->check(CLI::Range(2, 1 << 24));
   app.add_option("--chunks", options->chunks, "Score this many windows only (default: all)")->check(CLI::Range(1, 1 << 30));
