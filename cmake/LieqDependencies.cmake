@@ -10,6 +10,9 @@ find_dependency(PkgConfig)
 pkg_check_modules(LIEQ_PCRE2 REQUIRED IMPORTED_TARGET GLOBAL libpcre2-8)
 pkg_check_modules(LIEQ_XXHASH REQUIRED IMPORTED_TARGET GLOBAL libxxhash)
 pkg_check_modules(LIEQ_UTF8PROC REQUIRED IMPORTED_TARGET GLOBAL libutf8proc)
+pkg_check_modules(LIEQ_CURL REQUIRED IMPORTED_TARGET GLOBAL libcurl>=7.85)
+pkg_check_modules(LIEQ_CRYPTO REQUIRED IMPORTED_TARGET GLOBAL libcrypto)
+find_dependency(ZLIB)
 
 # Debian's dnnl-config.cmake asks for OpenCL's development files, which the CPU engine does not need.
 if(NOT TARGET lieq_dnnl)

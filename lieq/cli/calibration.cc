@@ -9,6 +9,7 @@
 
 #include "lieq/cli/cache_folder.h"
 #include "lieq/eval/self_text.h"
+#include "lieq/hub/data_sets.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/model/fingerprint.h"
@@ -68,7 +69,8 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
   Calibration made;
   made.source = options.source;
   made.window = options.window ? options.window : std::min<std::size_t>(1024, bundle.model.config.max_position_embeddings);
-  LIEQ_ASSIGN(const std::string text, text::read_text(options.source, text::Join::kWhole, sink, options.field));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.source));
+  LIEQ_ASSIGN(const std::string text, text::read_text(file, text::Join::kWhole, sink, options.field));
   const std::vector<TokenId> ids = bundle.tokenizer.encode(text, text::SpecialTokens::kAdd);
   const std::size_t available = ids.size() / made.window;
   if (available < 2)
@@ -96,7 +98,7 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
 }  // namespace
 
 void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
-  app.add_option("--calib", options.source, "Text to fit to: a .txt or .jsonl file, or self: text the model writes")->capture_default_str();
+  app.add_option("--calib", options.source, "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the model writes")->capture_default_str();
   app.add_option("--calib-field", options.field, "The field of a .jsonl record that holds the text")->capture_default_str();
   app.add_option("--calib-windows", options.windows, "Windows to fit to (default: 32 of a file, 64 of self)")->check(CLI::Range(1, 1 << 20));
   app.add_option("--calib-window", options.window, "Tokens in a window (default: 1024 of a file, 512 of self)")->check(CLI::Range(2, 1 << 24));

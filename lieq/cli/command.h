@@ -17,6 +17,7 @@ struct Common {
 
 /// A verb registers its options on `app` and returns what runs when it is chosen.
 using Run = std::function<Result<void>()>;
+[[nodiscard]] Run add_pull(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_inspect(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_tokenize(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_diagnose(CLI::App& app, const Common& common);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lieq/base/layer_scores.h"
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/calibration.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
@@ -12,6 +13,7 @@
 #include "lieq/diagnose/diagnose.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/eval/bundle.h"
+#include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/quantize/sensitivity.h"
 #include "lieq/report/depth_curves.h"
@@ -42,7 +44,8 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink&
   std::vector<diagnose::Corpus> corpora;
   for (std::size_t i = 0; i < options.texts.size(); ++i) {
     const std::string& field = options.fields[options.fields.size() == 1 ? 0 : i];
-    LIEQ_ASSIGN(diagnose::Corpus corpus, diagnose::read_corpus(options.texts[i], sink, field));
+    LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.texts[i]));
+    LIEQ_ASSIGN(diagnose::Corpus corpus, diagnose::read_corpus(file, sink, field));
     corpora.push_back(std::move(corpus));
   }
   return corpora;
@@ -99,7 +102,7 @@ Result<void> run(Options options, const Common& common) {
   Console console;
   LIEQ_TRY(diagnose::set_weights(options.diagnose.score, options.alpha, options.beta, options.gamma));
   LIEQ_ASSIGN(auto corpora, read_corpora(options, console));
-  LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options.model, threads, console));
+  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console));
   if (corpora.empty()) {
     LIEQ_ASSIGN(const Calibration calibration, make_calibration(bundle, options.calibration, threads, console));
     corpora.push_back(corpus_of(calibration, bundle.tokenizer));
@@ -125,7 +128,7 @@ Run add_diagnose(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   ScoreOptions& score = options->diagnose.score;
   const auto count = CLI::Range(1, 1 << 20);
-  app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
   app.add_option("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
   app.add_option("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
   app.add_option("--text", options->texts,

@@ -3,11 +3,13 @@
 
 #include <fmt/format.h>
 
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/eval_options.h"
 #include "lieq/cli/eval_table.h"
 #include "lieq/cli/run_options.h"
+#include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
 
 namespace lieq::cli {
@@ -48,7 +50,7 @@ Result<EvalModels> load_models(const EvalOptions& options, Threads& threads, Sin
   EvalModels models;
   models.labels = labels_of(options.models);
   for (const std::string& path : options.models) {
-    LIEQ_ASSIGN(eval::Bundle bundle, eval::Bundle::load(path, threads, sink, options.load));
+    LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
     models.bundles.push_back(std::move(bundle));
   }
   return models;
@@ -81,7 +83,8 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
   LIEQ_ASSIGN(const eval::TextOptions text_options, text_options_of(options));
   LIEQ_ASSIGN(const EvalModels models, load_models(options, threads, console));
   if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
-  LIEQ_ASSIGN(const auto records, evaluate_text(options, options.text, text_options, models, threads, console));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
+  LIEQ_ASSIGN(const auto records, evaluate_text(options, file.string(), text_options, models, threads, console));
   print(records);
   if (options.output.empty()) return {};
   Json json = Json::array();
@@ -90,7 +93,7 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
 }
 
 void add_text_options(CLI::App& app, EvalOptions& options) {
-  app.add_option("--text", options.text, "A .txt file, or .jsonl with one document a line");
+  app.add_option("--text", options.text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
   app.add_option("--ppl", options.protocol,
                  "How perplexity is measured: gptq (windows of 2048 of WikiText's rows joined by two newlines, the paper's), llamacpp "
                  "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte). Default: windows "
@@ -122,7 +125,7 @@ void add_task_options(CLI::App& app, EvalOptions& options) {
 
 Run add_eval(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<EvalOptions>();
-  app.add_option("MODEL", options->models, "Hugging Face model folders or .gguf files; the first is the reference")->required();
+  app.add_option("MODEL", options->models, "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")->required();
   add_text_options(app, *options);
   add_task_options(app, *options);
   app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/table.h"
@@ -90,12 +91,12 @@ void print(const eval::Bundle& bundle) {
 
 Run add_inspect(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
   app.add_flag("--json", options->json, "Print JSON instead of text");
   return [options, &common]() -> Result<void> {
     Threads threads(common.threads);
     Console console;
-    LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options->model, threads, console));
+    LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options->model, threads, console));
     if (options->json) {
       fmt::print("{}\n", to_json(bundle).dump(2, ' ', false, Json::error_handler_t::replace));
     } else {

@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
     CLI::App* verb = app.add_subcommand(name, what);
     verbs.emplace_back(verb, make(*verb, common));
   };
+  add("pull", "Fetch a model or a data set from the Hugging Face hub", cli::add_pull);
   add("inspect", "Show what a model is made of: sizes, widths, tokenizer", cli::add_inspect);
   add("diagnose", "Score how much each layer matters", cli::add_diagnose);
   add("allocate", "Give each layer its bits, within a budget", cli::add_allocate);

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "lieq/allocate/allocate.h"
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/budget.h"
 #include "lieq/cli/calibration.h"
 #include "lieq/cli/command.h"
@@ -19,6 +20,7 @@
 #include "lieq/diagnose/diagnose.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/eval/perplexity.h"
+#include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/quantize/run.h"
@@ -200,7 +202,8 @@ struct HeldOut {
 
 Result<HeldOut> held_out_of(const Options& options, const Job& job, Sink& sink) {
   if (options.text.empty()) return HeldOut{job.calibration.source + " (held out)", job.calibration.held_out, job.calibration.window};
-  LIEQ_ASSIGN(const std::string text, text::read_text(options.text, text::Join::kWhole, sink));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
+  LIEQ_ASSIGN(const std::string text, text::read_text(file, text::Join::kWhole, sink));
   HeldOut held{options.text, job.bundle->tokenizer.encode(text, text::SpecialTokens::kAdd), options.text_window};
   const std::size_t limit = job.bundle->model.config.max_position_embeddings;
   if (held.window == 0) held.window = std::min<std::size_t>(2048, limit);
@@ -281,7 +284,7 @@ Result<void> run(Options options, const Common& common) {
   }
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options.model, threads, console));
+  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console));
   Job job;
   job.bundle = &bundle;
   LIEQ_ASSIGN(job.calibration, make_calibration(bundle, options.calibration, threads, console));
@@ -331,7 +334,7 @@ Run add_quantize(CLI::App& app, const Common& common) {
   quantize::Options& q = options->quantize;
   std::vector<std::string> rankings;
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
-  app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
   app.add_option("-o,--output", options->output, "Folder to make")->required();
   add_budget_options(app, options->budget);
   app.add_option("--plan", options->plan, "plan.json of lieq allocate, perhaps edited by hand, instead of a budget");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/run_options.h"
@@ -54,7 +55,7 @@ class Printer {
 Result<void> run(const Options& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(options.model, threads, console, options.load));
+  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console, options.load));
   const text::RepairedText prompt = text::repair_utf8(options.prompt);
   if (prompt.replaced > 0)
     console.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", prompt.replaced));
@@ -87,7 +88,7 @@ Result<void> run(const Options& options, const Common& common) {
 
 Run add_run(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "A Hugging Face model folder or a .gguf file")->required();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
   app.add_option("-p,--prompt", options->prompt, "Text to continue")->required();
   app.add_option("-n,--n-predict", options->generate.max_new_tokens, "New tokens at most")->capture_default_str()->check(CLI::Range(1, 1 << 20));
   app.add_option("--temp", options->generate.sampling.temperature, "Sampling temperature; 0: always the most likely token")

@@ -6,6 +6,7 @@
 #include "lieq/base/json.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
+#include "lieq/hub/pull.h"
 #include "lieq/text/tokenizer.h"
 #include "lieq/text/utf8.h"
 
@@ -82,7 +83,9 @@ Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Line& li
 }
 
 Result<void> tokenize(const Options& options) {
-  LIEQ_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::load(options.model));
+  Console console;
+  LIEQ_ASSIGN(const std::filesystem::path model, hub::find_model(options.model, console));
+  LIEQ_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::load(model));
   std::ifstream file;
   const bool from_file = !options.input.empty() && options.input != "-";
   if (from_file) file.open(options.input, std::ios::binary);
@@ -100,7 +103,7 @@ Result<void> tokenize(const Options& options) {
   }
   if (in.bad()) return fail(ErrorCode::kIo, name + ": cannot be read");
   if (std::fflush(stdout) != 0) return fail(ErrorCode::kIo, "standard output: cannot be written");
-  if (replaced > 0) Console().warn(fmt::format("{}: {} invalid UTF-8 sequences replaced by U+FFFD", name, replaced));
+  if (replaced > 0) console.warn(fmt::format("{}: {} invalid UTF-8 sequences replaced by U+FFFD", name, replaced));
   return {};
 }
 
@@ -108,7 +111,7 @@ Result<void> tokenize(const Options& options) {
 
 Run add_tokenize(CLI::App& app, const Common&) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "A model folder, a .gguf file or a tokenizer.json")->required();
+  app.add_option("MODEL", options->model, "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")->required();
   app.add_option("FILE", options->input, "Lines to read (default: standard input)");
   app.add_flag("--jsonl", options->jsonl, "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
   app.add_flag("--no-special", options->no_special,
