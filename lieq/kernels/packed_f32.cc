@@ -9,6 +9,8 @@
 #include "lieq/base/dtype.h"
 #include "lieq/kernels/buffer.h"
 
+// Vectors here are kept in arrays, which those of unknown size cannot be.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lieq/kernels/packed_f32.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep

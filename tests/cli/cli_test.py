@@ -23,9 +23,9 @@ TINY = SOURCE / "tests/data/tiny-llama"
 TINY_GGUF = SOURCE / "tests/data/tiny-llama.gguf"
 
 
-def lieq(*args, stdin: str | bytes = "") -> subprocess.CompletedProcess:
+def lieq(*args, stdin: str | bytes = "", isa: str = "auto") -> subprocess.CompletedProcess:
     data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run([LIEQ, *map(str, args)], input=data, capture_output=True, timeout=300)
+    done = subprocess.run([LIEQ, *map(str, args)], input=data, capture_output=True, timeout=300, env=os.environ | {"LIEQ_ISA": isa})
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -622,6 +622,34 @@ class Resume(InTemporaryFolder):
             self.assertEqual(contents(self.folder / "q"), expected)
             self.assertEqual([f.name for f in self.folder.iterdir() if ".partial" in f.name], [])
         self.assertGreater(resumed, 3)
+
+
+class Bench(InTemporaryFolder):
+    def test_shapes_as_table_and_json(self):
+        output = self.folder / "bench.json"
+        text = self.succeed("bench", "--shape", "64x96", "--bits", "2,3", "--tokens", "1,5", "--group-size", 32, "--seconds", 0.01, "-o", output)
+        kernels = ["dense fp32", "dense bf16", "2-bit g32", "2-bit g32, fp32 inputs", "3-bit g32", "3-bit g32, fp32 inputs", "read"]
+        records = json.loads(output.read_text())["records"]
+        self.assertEqual([(r["tokens"], r["kernel"]) for r in records], [(t, k) for t in (1, 5) for k in kernels])
+        for record in records:
+            self.assertGreater(record["seconds"], 0)
+            self.assertIn(record["kernel"], text)
+        packed = records[2]
+        self.assertEqual(packed["weight_bytes"], 96 * (64 * 2 // 8 + 64 // 32 * 2) + 96 // 16 * 2 * 8)
+        self.assertAlmostEqual(packed["gb_per_s"] * packed["seconds"] * 1e9, packed["weight_bytes"], delta=1)
+
+    def test_bad_shapes(self):
+        self.assertIn("--shape: found '64', expected INxOUT", self.refuse(2, "bench", "--shape", "64"))
+        self.assertIn("'64x0'", self.refuse(2, "bench", "--shape", "64x0"))
+        self.assertIn("--group-size: found 48, expected a divisor of the 64 inputs", self.refuse(2, "bench", "--shape", "64x8", "--group-size", 48))
+
+    def test_isa_is_chosen_by_name(self):
+        done = lieq("bench", "--shape", "64x96", "--tokens", 1, "--seconds", 0, isa="scalar")
+        self.assertIn(", scalar;", done.stdout)
+        done = lieq("bench", "--shape", "64x96", isa="mmx")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("LIEQ_ISA: found 'mmx', expected auto or one of ", done.stderr)
+        self.assertIn("scalar", done.stderr)
 
 
 class Usage(Case):
