@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <random>
@@ -87,25 +88,33 @@ struct Kernel {
   std::string name;
   unsigned bits;
   std::function<void(std::size_t tokens)> run;
-  std::size_t bytes;  // of weights, each read at least once
-  double best = 0;    // seconds
+  std::size_t bytes;          // of weights, each read at least once
+  double best = 0, cpu = 0;   // seconds; of all threads together
 };
 
 using Clock = std::chrono::steady_clock;
+
+double cpu_seconds() {
+  timespec time = {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 /// Runs all kernels in turn until each had its time; keeps the best.
 void race(std::vector<Kernel>& kernels, std::size_t tokens, double seconds) {
   for (Kernel& kernel : kernels) {
     kernel.run(tokens);  // warms up: primitives, scratch, pages
-    kernel.best = 1e9;
+    kernel.best = kernel.cpu = 1e9;
   }
   const auto start = Clock::now();
   const double all = seconds * static_cast<double>(kernels.size());
   do {
     for (Kernel& kernel : kernels) {
+      const double cpu_before = cpu_seconds();
       const auto before = Clock::now();
       kernel.run(tokens);
       kernel.best = std::min(kernel.best, std::chrono::duration<double>(Clock::now() - before).count());
+      kernel.cpu = std::min(kernel.cpu, cpu_seconds() - cpu_before);
     }
   } while (std::chrono::duration<double>(Clock::now() - start).count() < all);
 }
@@ -119,8 +128,10 @@ std::uint64_t read_all(Threads& threads, const pack::PackedMatrix& packed) {
   threads.for_each(sums.size(), [&](std::size_t item, std::size_t) {
     std::uint64_t lanes[8] = {};
     const std::size_t first = item * kPart / 8, end = std::min(words, first + kPart / 8);
-    for (std::size_t k = first; k + 8 <= end; k += 8)
+    for (std::size_t k = first; k + 8 <= end; k += 8) {
+      __builtin_prefetch(data + k + 256);  // as far ahead as the kernels do
       for (std::size_t l = 0; l < 8; ++l) lanes[l] += data[k + l];
+    }
     for (const std::uint64_t lane : lanes) sums[item] += lane;
   });
   std::uint64_t sum = 0;
@@ -138,17 +149,19 @@ class ShapeBench {
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
     for (float& value : x_) value = normal(random);
-    add("dense fp32", 0, dense_rotation(shape, DType::kF32), kernels::Compute::kF32);
-    add("dense bf16", 0, dense_rotation(shape, DType::kBF16), kernels::Compute::kBF16);
-    for (const unsigned bits : options.bits) {
-      Rotation& rotation = add(fmt::format("{}-bit g{}", bits, options.group_size), bits,
-                               packed_rotation(shape, bits, options.group_size), kernels::Compute::kInt8);
-      add_kernel(fmt::format("{}-bit g{}, fp32 inputs", bits, options.group_size), bits, rotation, kernels::Compute::kF32);
+    if (options.dense) {
+      add_kernel("dense fp32", 0, keep(dense_rotation(shape, DType::kF32)), kernels::Compute::kF32);
+      add_kernel("dense bf16", 0, keep(dense_rotation(shape, DType::kBF16)), kernels::Compute::kBF16);
     }
-    Rotation& first = *rotations_[2];
+    for (const unsigned bits : options.bits) {
+      Rotation& rotation = keep(packed_rotation(shape, bits, options.group_size));
+      const std::string name = fmt::format("{}-bit g{}", bits, options.group_size);
+      if (options.inputs != "fp32") add_kernel(name, bits, rotation, kernels::Compute::kInt8);
+      if (options.inputs != "int8") add_kernel(name + ", fp32 inputs", bits, rotation, kernels::Compute::kF32);
+    }
+    Rotation& first = *rotations_.back();
     kernels_.push_back({"read", 0, [this, &first](std::size_t) { checksum_ += read_all(threads_, *first.take().packed); },
-                        first.copies[0].packed->memory() - 0, 0});
-    kernels_.back().bytes = code_bytes(*first.copies[0].packed);
+                        code_bytes(*first.copies[0].packed), 0});
   }
 
   void run(std::vector<std::vector<std::string>>& rows, Json& records) {
@@ -165,11 +178,7 @@ class ShapeBench {
     return packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes();
   }
 
-  Rotation& add(std::string name, unsigned bits, Rotation rotation, kernels::Compute compute) {
-    rotations_.push_back(std::make_unique<Rotation>(std::move(rotation)));
-    add_kernel(std::move(name), bits, *rotations_.back(), compute);
-    return *rotations_.back();
-  }
+  Rotation& keep(Rotation rotation) { return *rotations_.emplace_back(std::make_unique<Rotation>(std::move(rotation))); }
   void add_kernel(std::string name, unsigned bits, Rotation& rotation, kernels::Compute compute) {
     const pack::StoredMatrix& one = rotation.copies[0];
     kernels_.push_back({std::move(name), bits, [this, &rotation, compute](std::size_t tokens) {
@@ -179,18 +188,23 @@ class ShapeBench {
   }
 
   void record(const Kernel& kernel, std::size_t tokens, double bandwidth, std::vector<std::vector<std::string>>& rows, Json& records) {
-    const double gbs = static_cast<double>(kernel.bytes) / kernel.best * 1e-9, share = gbs * 1e9 / bandwidth;
-    const double flops = 2e-9 * static_cast<double>(tokens * shape_.in * shape_.out) / kernel.best;
+    const double rate = static_cast<double>(kernel.bytes) / kernel.best;
+    const double flops = 2 * static_cast<double>(tokens * shape_.in * shape_.out) / kernel.best;
     const bool is_read = kernel.name == "read";
-    const double over_fp32 = kernels_[0].best / kernel.best, over_bf16 = kernels_[1].best / kernel.best;
-    const auto text = [&](const char* format, double value) { return is_read ? "-" : fmt::format(fmt::runtime(format), value); };
-    rows.push_back({fmt::format("{}x{}", shape_.in, shape_.out), std::to_string(tokens), kernel.name,
-                    text("{:.3f}", 1e3 * kernel.best), text("{:.1f}", flops), fmt::format("{:.2f}", gbs), text("{:.0f} %", 100 * share),
-                    text("{:.2f}", over_fp32), text("{:.2f}", over_bf16)});
     Json one = {{"in", shape_.in}, {"out", shape_.out}, {"tokens", tokens}, {"kernel", kernel.name}, {"weight_bytes", kernel.bytes},
-                {"seconds", kernel.best}, {"gb_per_s", gbs}};
-    if (!is_read) one.update({{"gflop_per_s", flops}, {"share_of_bandwidth", share}, {"speedup_over_fp32", over_fp32}, {"speedup_over_bf16", over_bf16}});
+                {"seconds", kernel.best}, {"cpu_seconds", kernel.cpu}, {"gb_per_s", 1e-9 * rate}};
+    std::vector<std::string> row = {fmt::format("{}x{}", shape_.in, shape_.out), std::to_string(tokens), kernel.name,
+                                    fmt::format("{:.3f}", 1e3 * kernel.best), is_read ? "-" : fmt::format("{:.1f}", 1e-9 * flops),
+                                    fmt::format("{:.2f}", 1e-9 * rate), is_read ? "-" : fmt::format("{:.0f} %", 100 * rate / bandwidth)};
+    if (!is_read) one.update({{"gflop_per_s", 1e-9 * flops}, {"share_of_bandwidth", rate / bandwidth}});
+    for (std::size_t dense = 0; dense < 2; ++dense) {
+      const bool has = options_.dense && !is_read;
+      const double over = has ? kernels_[dense].best / kernel.best : 0;
+      row.push_back(has ? fmt::format("{:.2f}", over) : "-");
+      if (has) one[dense == 0 ? "speedup_over_fp32" : "speedup_over_bf16"] = over;
+    }
     if (kernel.bits != 0) one["bits"] = kernel.bits;
+    rows.push_back(std::move(row));
     records.push_back(std::move(one));
   }
 

@@ -16,6 +16,8 @@ struct BenchShapeOptions {
   std::vector<std::size_t> tokens = {1, 4, 16, 64, 256, 1024, 2048};
   std::size_t group_size = 64;
   double seconds = 0.5;             ///< for each kernel at each number of tokens
+  std::string inputs = "both";      ///< of packed weights: "int8", "fp32" or "both"
+  bool dense = true;                ///< measure dense weights too
   std::string output;               ///< JSON, or empty
 };
 

@@ -6,16 +6,18 @@
 #include "lieq/kernels/dequantize.h"
 #include "lieq/kernels/elementwise.h"
 #include "lieq/kernels/gemm.h"
+#include "lieq/kernels/packed_f32.h"
 
 namespace lieq::kernels {
 namespace {
 
-constexpr std::size_t kDecodeRows = 16;   // rows decoded per work item
+constexpr std::size_t kDecodeRows = pack::PackedMatrix::kBlockRows;  // rows decoded per work item; slabs hold whole blocks
 constexpr std::size_t kTokenTile = 512;   // tokens x rows of one product: inputs and results stay in the L2 cache
 constexpr std::size_t kRowTile = 256;
 constexpr std::size_t kFewTokens = 4;     // below this a product is bound by reading weights: decode and dot at once
 
-constexpr std::size_t kInt8TokenTile = 384;    // sums of a tile's rows for these stay in the L2 cache
+constexpr std::size_t kTokenTilePacked = 384;  // sums of a tile's rows for these stay in the L2 cache
+constexpr std::size_t kFloatBlocks = 4;
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -31,12 +33,18 @@ bool is_plain_bf16(const pack::StoredMatrix& w) {
   return !w.packed && w.type == DType::kBF16 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % 2 == 0;
 }
 
-/// Calls decode(row in slab, scratch index) for all rows of a slab.
-template <class Decode>
-void decode_slab(Threads& threads, std::size_t rows, const Decode& decode) {
+/// Decodes `rows` rows from `first` on, kDecodeRows of them at a time, and calls take(row in slab, values) for each.
+template <class Take>
+void decode_slab(Threads& threads, const pack::StoredMatrix& w, std::size_t first, std::size_t rows, const Take& take) {
   threads.for_each(ceil_div(rows, kDecodeRows), [&](std::size_t item, std::size_t) {
-    const std::size_t end = std::min(rows, (item + 1) * kDecodeRows);
-    for (std::size_t i = item * kDecodeRows; i < end; ++i) decode(i);
+    static thread_local Buffer<float> buffer;
+    const std::size_t begin = item * kDecodeRows, end = std::min(rows, begin + kDecodeRows);
+    const MatrixView<float> values = buffer.matrix(kDecodeRows, w.cols);
+    if (w.packed) decode_block(*w.packed, (first + begin) / kDecodeRows, values);
+    for (std::size_t i = begin; i < end; ++i) {
+      if (!w.packed) decode_row(w, first + i, values.row(i - begin).data());
+      take(i, values.row(i - begin).data());
+    }
   });
 }
 
@@ -45,9 +53,9 @@ MatrixView<const float> float_slab(Threads& threads, const pack::StoredMatrix& w
   if (is_plain_float(w) && !rounded)
     return {reinterpret_cast<const float*>(w.data) + first * w.cols, rows, w.cols};
   const MatrixView<float> slab = scratch.weights.matrix(rows, w.cols);
-  decode_slab(threads, rows, [&](std::size_t i) {
-    decode_row(w, first + i, slab.row(i).data());
-    if (rounded) round_row(slab.row(i).data(), w.cols);
+  decode_slab(threads, w, first, rows, [&](std::size_t i, float* values) {
+    if (rounded) round_row(values, w.cols);
+    std::copy_n(values, w.cols, slab.row(i).data());
   });
   return slab;
 }
@@ -56,11 +64,7 @@ MatrixView<const std::uint16_t> bf16_slab(Threads& threads, const pack::StoredMa
                                           std::size_t rows, LinearScratch& scratch) {
   if (is_plain_bf16(w)) return {reinterpret_cast<const std::uint16_t*>(w.data) + first * w.cols, rows, w.cols};
   const MatrixView<std::uint16_t> slab = scratch.bf16_weights.matrix(rows, w.cols);
-  decode_slab(threads, rows, [&](std::size_t i) {
-    static thread_local Buffer<float> row;
-    decode_row(w, first + i, row.reserve(w.cols));
-    round_to_bf16(row.reserve(w.cols), w.cols, slab.row(i).data());
-  });
+  decode_slab(threads, w, first, rows, [&](std::size_t i, const float* values) { round_to_bf16(values, w.cols, slab.row(i).data()); });
   return slab;
 }
 
@@ -103,23 +107,67 @@ void few_tokens(Threads& threads, const pack::StoredMatrix& w, MatrixView<const 
   });
 }
 
-/// Products of packed weights that read the same rounded inputs, in one loop.
-void int8_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Int8Inputs& inputs) {
-  round_to_int8(threads, *tasks.front().weight->packed, x, inputs);
-  const std::size_t tokens = x.rows();
-  const bool stream = tokens <= kInt8StreamTokens;
-  const std::size_t token_tile = stream ? tokens : kInt8TokenTile;
-  std::vector<Int8Product> products;
-  for (const LinearTask& task : tasks) {
-    const pack::PackedMatrix& weight = *task.weight->packed;
-    // Streams are long, so that they run at the memory's speed, but several for each thread, so that none waits for long.
-    const std::size_t blocks = stream ? std::max<std::size_t>(1, weight.blocks() / (8 * threads.count())) : kInt8ItemBlocks;
+struct PackedTile {
+  std::size_t task, first_block, blocks, first_token, tokens;
+};
+
+/// Tiles of all tasks, one token_tile of tokens and blocks_of(weight) blocks each.
+template <class BlocksOf>
+std::vector<PackedTile> packed_tiles(std::span<const LinearTask> tasks, std::size_t tokens, std::size_t token_tile, const BlocksOf& blocks_of) {
+  std::vector<PackedTile> tiles;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const std::size_t all = tasks[i].weight->packed->blocks(), blocks = blocks_of(*tasks[i].weight->packed);
     for (std::size_t t = 0; t < tokens; t += token_tile)
-      for (std::size_t b = 0; b < weight.blocks(); b += blocks)
-        products.push_back({&weight, &inputs, task.bias, task.y, b, std::min(blocks, weight.blocks() - b), t,
-                            std::min(token_tile, tokens - t)});
+      for (std::size_t b = 0; b < all; b += blocks)
+        tiles.push_back({i, b, std::min(blocks, all - b), t, std::min(token_tile, tokens - t)});
   }
-  threads.for_each(products.size(), [&](std::size_t item, std::size_t) { multiply_int8(products[item]); });
+  return tiles;
+}
+
+/// Packed weights that cut inputs alike, in one loop.
+void int8_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, LinearScratch& scratch) {
+  const Int8Inputs& inputs = scratch.int8_inputs;
+  round_to_int8(threads, *tasks.front().weight->packed, x, scratch.int8_inputs);
+  const bool stream = x.rows() <= kInt8StreamTokens;
+  // Streams are long, so that they run at the memory's speed, but several for each thread, so that none waits for long.
+  const auto tiles = packed_tiles(tasks, x.rows(), stream ? x.rows() : kTokenTilePacked, [&](const pack::PackedMatrix& weight) {
+    return stream ? std::max<std::size_t>(1, weight.blocks() / (8 * threads.count())) : kInt8ItemBlocks;
+  });
+  threads.for_each(tiles.size(), [&](std::size_t item, std::size_t) {
+    const PackedTile& tile = tiles[item];
+    const LinearTask& task = tasks[tile.task];
+    multiply_int8({task.weight->packed.get(), &inputs, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token, tile.tokens});
+  });
+}
+
+MatrixView<const float> in_order(Threads& threads, std::span<const std::int32_t> order, MatrixView<const float> x, LinearScratch& scratch) {
+  if (order.empty()) return x;
+  const MatrixView<float> gathered = scratch.inputs.matrix(x.rows(), x.cols());
+  threads.for_each(x.rows(), [&](std::size_t t, std::size_t) {
+    for (std::size_t k = 0; k < order.size(); ++k) gathered(t, k) = x(t, static_cast<std::size_t>(order[k]));
+  });
+  return gathered;
+}
+
+void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, LinearScratch& scratch) {
+  x = in_order(threads, tasks.front().weight->packed->order(), x, scratch);
+  const auto tiles = packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatBlocks; });
+  threads.for_each(tiles.size(), [&](std::size_t item, std::size_t) {
+    const PackedTile& tile = tiles[item];
+    const LinearTask& task = tasks[tile.task];
+    multiply_f32({task.weight->packed.get(), x, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token, tile.tokens});
+  });
+}
+
+/// True for the products that read packed codes.
+bool reads_codes(const pack::StoredMatrix& weight, Compute compute) { return weight.packed && compute != Compute::kBF16; }
+
+void packed_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute, LinearScratch& scratch) {
+  for (const LinearTask& task : tasks) {
+    LIEQ_CHECK(x.cols() == task.weight->cols && task.y.rows() == x.rows() && task.y.cols() == task.weight->rows);
+    LIEQ_CHECK(task.bias.empty() || task.bias.size() == task.weight->rows);
+  }
+  (compute == Compute::kInt8 ? int8_products : float_products)(threads, tasks, x, scratch);
 }
 
 }  // namespace
@@ -141,12 +189,12 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
             MatrixView<const float> x, Compute compute, LinearScratch& scratch, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == weight.cols && y.rows() == x.rows() && y.cols() == weight.rows);
   LIEQ_CHECK(bias.empty() || bias.size() == weight.rows);
-  if (compute == Compute::kInt8 && weight.packed) {
+  if (reads_codes(weight, compute)) {
     const LinearTask task{&weight, bias, y};
-    return int8_products(threads, {&task, 1}, x, scratch.int8_inputs);
+    return packed_products(threads, {&task, 1}, x, compute, scratch);
   }
   const bool round = compute == Compute::kBF16;
-  const bool few = x.rows() < kFewTokens;
+  const bool few = x.rows() < kFewTokens && !weight.packed;
   const bool bf16 = round && !few && has_bf16_gemm();
 
   MatrixView<const std::uint16_t> bf16_x;
@@ -183,17 +231,16 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
 
 void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
                  LinearScratch& scratch) {
-  const auto packed = [&](const LinearTask& task) { return compute == Compute::kInt8 && task.weight->packed; };
   for (std::size_t first = 0; first < tasks.size();) {
     const LinearTask& task = tasks[first];
-    if (!packed(task)) {
+    if (!reads_codes(*task.weight, compute)) {
       linear(threads, *task.weight, task.bias, x, compute, scratch, task.y);
       ++first;
       continue;
     }
     std::size_t end = first + 1;
-    while (end < tasks.size() && packed(tasks[end]) && same_pieces(*task.weight->packed, *tasks[end].weight->packed)) ++end;
-    int8_products(threads, tasks.subspan(first, end - first), x, scratch.int8_inputs);
+    while (end < tasks.size() && reads_codes(*tasks[end].weight, compute) && same_pieces(*task.weight->packed, *tasks[end].weight->packed)) ++end;
+    packed_products(threads, tasks.subspan(first, end - first), x, compute, scratch);
     first = end;
   }
 }

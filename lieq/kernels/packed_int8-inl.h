@@ -260,6 +260,11 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
   }
 }
 
+/// Unpacked codes of these widths are multiplied by the same code: how wide they are matters only to how many products
+/// fit an accumulator, and 2 and 3 bits fit alike.
+template <unsigned kBits>
+constexpr unsigned kTileBits = kBits == 2 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
+
 template <unsigned kBits, std::size_t kTokens>
 HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8_t* x, std::size_t stride, const float* scales,
                            const float* half_sums, std::size_t pieces, float* y) {
@@ -285,7 +290,7 @@ HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT s
       const float* scales = x.scales.data() + token * x.pieces + piece;
       const float* half_sums = x.half_sums.data() + token * x.pieces + piece;
       const auto run = [&](auto count) HWY_ATTR {
-        TileTokens<kBits, decltype(count)::value>(tile, product.blocks, codes, x.stride, scales, half_sums, x.pieces,
+        TileTokens<kTileBits<kBits>, decltype(count)::value>(tile, product.blocks, codes, x.stride, scales, half_sums, x.pieces,
                                                   sums + t * kItemRows);
         t += decltype(count)::value;
       };

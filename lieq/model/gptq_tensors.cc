@@ -26,7 +26,7 @@ Result<std::vector<T>> take(const io::TensorSet& files, const std::string& name,
 
 }  // namespace
 
-Result<pack::QuantizedMatrix> read_gptq(const io::TensorSet& files, const std::string& module,
+Result<pack::PackedMatrix> read_gptq(Threads& threads, const io::TensorSet& files, const std::string& module,
                                         const std::vector<std::size_t>& shape, const LinearQuantization& widths,
                                         pack::ZeroFormat zeros, const std::string& place) {
   pack::GptqTensors tensors;
@@ -44,7 +44,7 @@ Result<pack::QuantizedMatrix> read_gptq(const io::TensorSet& files, const std::s
   } else {
     for (std::size_t j = 0; j < tensors.in; ++j) tensors.g_idx.push_back(static_cast<std::int32_t>(j / group_size));
   }
-  return pack::unpack_gptq(tensors, zeros, fmt::format("{}: {}", place, module));
+  return pack::repack_gptq(threads, tensors, zeros, fmt::format("{}: {}", place, module));
 }
 
 }  // namespace lieq::model

@@ -6,9 +6,9 @@
 
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
+#include "lieq/kernels/pack_rows.h"
 #include "lieq/model/gptq_tensors.h"
 #include "lieq/model/model.h"
-#include "lieq/model/pack_embedding.h"
 #include "lieq/model/quantization_config.h"
 #include "lieq/pack/decode.h"
 #include "lieq/pack/finite.h"
@@ -22,8 +22,8 @@ enum class Format { kSafetensors, kGguf };
 class Loader {
  public:
   /// `quantization`: of a GPTQ folder, otherwise nothing.
-  Loader(Model& model, Format format, std::optional<QuantizationConfig> quantization, Threads& threads)
-      : model_(model), format_(format), quantization_(std::move(quantization)), threads_(threads) {
+  Loader(Model& model, Threads& threads, Format format, std::optional<QuantizationConfig> quantization)
+      : model_(model), threads_(threads), format_(format), quantization_(std::move(quantization)) {
     for (const Architecture& one : architectures())
       if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
   }
@@ -33,7 +33,6 @@ class Loader {
     for (const TensorSpec& spec : tensor_table(model_.config)) {
       for (std::size_t l = 0; l < (spec.per_layer ? model_.layers.size() : 1); ++l) LIEQ_TRY(take(spec, l));
     }
-    LIEQ_TRY(read_packed());
     if (model_.config.tie_word_embeddings) model_.lm_head = model_.embed_tokens;
     return {};
   }
@@ -45,10 +44,8 @@ class Loader {
     const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
     if (spec.role == Role::kLinear && quantization_) {
       const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (const auto widths = quantization_->find(module)) {
-        take_quantized(spec, l, module, *widths);
-        return {};
-      }
+      if (const auto widths = quantization_->find(module))
+        return take_quantized(spec, l, module, *widths);
     }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
@@ -75,34 +72,17 @@ class Loader {
     return {};
   }
 
-  /// A linear whose GPTQ tensors are to be read.
-  struct PackedLinear {
-    pack::StoredMatrix* weight;
-    std::string module;
-    std::vector<std::size_t> shape;
-    LinearQuantization widths;
-  };
-
-  void take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module, const LinearQuantization& widths) {
+  /// Reads the GPTQ tensors of `module` into packed codes.
+  Result<void> take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module,
+                              const LinearQuantization& widths) {
+    LIEQ_ASSIGN(pack::PackedMatrix matrix,
+                read_gptq(threads_, model_.files, module, spec.shape, widths, quantization_->zero_format(), model_.path.string()));
     for (const char* part : kGptqParts) used_.insert(module + part);
-    packed_.push_back({&model_.layers[l].linear(spec.linear).weight, module, spec.shape, widths});
-  }
-
-  /// Reads and packs the linears that take_quantized() found. The first bad one is reported, whatever the thread.
-  Result<void> read_packed() {
-    std::vector<Result<void>> results(packed_.size());
-    threads_.for_each(packed_.size(), [&](std::size_t i, std::size_t) { results[i] = read_packed(packed_[i]); });
-    for (Result<void>& result : results) LIEQ_TRY(std::move(result));
-    return {};
-  }
-
-  Result<void> read_packed(const PackedLinear& linear) {
-    LIEQ_ASSIGN(const pack::QuantizedMatrix matrix, read_gptq(model_.files, linear.module, linear.shape, linear.widths,
-                                                              quantization_->zero_format(), model_.path.string()));
-    linear.weight->name = linear.module;
-    linear.weight->rows = matrix.rows;
-    linear.weight->cols = matrix.cols;
-    linear.weight->packed = std::make_shared<const pack::PackedMatrix>(matrix);
+    pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
+    weight.name = module;
+    weight.rows = matrix.rows();
+    weight.cols = matrix.cols();
+    weight.packed = std::make_shared<const pack::PackedMatrix>(std::move(matrix));
     return {};
   }
 
@@ -155,10 +135,9 @@ class Loader {
   }
 
   Model& model_;
+  Threads& threads_;
   Format format_;
   std::optional<QuantizationConfig> quantization_;
-  Threads& threads_;
-  std::vector<PackedLinear> packed_;
   bool interleaved_ = false;
   std::set<std::string> used_;
 };
@@ -236,9 +215,12 @@ Result<unsigned> choose_embed_bits(const std::filesystem::path& path, const Load
 }
 
 void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
+  constexpr std::size_t kGroup = 64;
   if (bits == 16) return;
   const auto repack = [&](pack::StoredMatrix& matrix) {
-    if (matrix.code_bits() > bits) matrix.packed = pack_rows(threads, matrix, bits);
+    if (matrix.code_bits() <= bits) return;
+    const std::size_t group = kernels::pack_group_size(matrix.cols, kGroup);
+    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, group));
   };
   repack(model.embed_tokens);
   if (model.config.tie_word_embeddings) {
@@ -275,7 +257,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
     model.files = std::move(gguf.tensors);
   }
-  Loader loader(model, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization), threads);
+  Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load());
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <span>
 
 #include <fmt/format.h>
@@ -12,12 +13,13 @@ namespace lieq::pack {
 namespace {
 
 /// A dense stream of `bits`-bit fields in words that lie `stride` apart.
+template <class Word>
 class FieldStream {
  public:
-  FieldStream(std::span<std::int32_t> words, std::size_t first, std::size_t stride, unsigned bits)
+  FieldStream(std::span<Word> words, std::size_t first, std::size_t stride, unsigned bits)
       : words_(words), first_(first), stride_(stride), bits_(bits) {}
 
-  void put(std::size_t k, std::uint32_t value) {
+  void put(std::size_t k, std::uint32_t value) const {
     const std::size_t bit = k * bits_, shift = bit % 32;
     const std::uint64_t field = std::uint64_t{value} << shift;
     merge(bit / 32, static_cast<std::uint32_t>(field));
@@ -32,12 +34,12 @@ class FieldStream {
 
  private:
   [[nodiscard]] std::uint32_t word(std::size_t w) const { return static_cast<std::uint32_t>(words_[first_ + w * stride_]); }
-  void merge(std::size_t w, std::uint32_t value) {
+  void merge(std::size_t w, std::uint32_t value) const {
     std::int32_t& target = words_[first_ + w * stride_];
     target = static_cast<std::int32_t>(static_cast<std::uint32_t>(target) | value);
   }
 
-  std::span<std::int32_t> words_;
+  std::span<Word> words_;
   std::size_t first_, stride_;
   unsigned bits_;
 };
@@ -74,8 +76,7 @@ std::vector<std::int32_t> v1_to_v2(std::vector<std::int32_t> words, unsigned bit
   std::vector<std::int32_t> raised(words.size());
   const std::size_t row = out * bits / 32;
   for (std::size_t first = 0; first < words.size(); first += row) {
-    const FieldStream from(words, first, 1, bits);
-    FieldStream to(raised, first, 1, bits);
+    const FieldStream from(std::span{words}, first, 1, bits), to(std::span{raised}, first, 1, bits);
     for (std::size_t i = 0; i < out; ++i) to.put(i, (from.get(i) + 1) & 7);
   }
   return raised;
@@ -123,6 +124,64 @@ Result<void> check_tensors(const GptqTensors& t, const std::string& place) {
   return check_groups(t, place);
 }
 
+/// Calls take(row, group, scale, double_zero) for each group.
+template <class Take>
+void for_each_group(const GptqTensors& t, ZeroFormat format, const Take& take) {
+  const std::vector<std::int32_t> qzeros = format == ZeroFormat::kV1 ? v1_to_v2(t.qzeros, t.bits, t.out) : t.qzeros;
+  for (std::size_t g = 0; g < t.groups; ++g) {
+    const FieldStream stream(std::span{qzeros}, g * (t.out * t.bits / 32), 1, t.bits);
+    for (std::size_t i = 0; i < t.out; ++i) {
+      const std::uint32_t field = stream.get(i);
+      take(i, g, t.scales[g * t.out + i], static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field));
+    }
+  }
+}
+
+bool is_in_order(const GptqTensors& t) {
+  const std::size_t group_size = t.in / t.groups;
+  for (std::size_t j = 0; j < t.in; ++j)
+    if (static_cast<std::size_t>(t.g_idx[j]) != j / group_size) return false;
+  return true;
+}
+
+std::uint32_t swap_fields(std::uint32_t word, unsigned distance, std::uint32_t low_fields) {
+  const std::uint32_t change = (word ^ (word >> distance)) & low_fields;
+  return word ^ change ^ (change << distance);
+}
+
+/// A word of consecutive codes as a lane of PackedMatrix: code 4 s + b goes to byte b, field s.
+std::uint32_t lane_of(std::uint32_t word, unsigned bits) {
+  if (bits == 2) return swap_fields(swap_fields(word, 6, 0x00CC00CC), 12, 0x0000F0F0);
+  if (bits == 4) return swap_fields(swap_fields(word, 8, 0x0000FF00), 4, 0x00F000F0);
+  return word;
+}
+
+/// One unit of 2, 4 or 8 bits: a word of GPTQ holds the inputs of a lane.
+void repack_unit(const GptqTensors& t, std::size_t block, std::size_t g, std::size_t u, PackedMatrix& packed) {
+  constexpr std::size_t kRows = PackedMatrix::kBlockRows;
+  const std::size_t first_row = block * kRows, rows = std::min(kRows, t.out - first_row);
+  const std::size_t first_word = (g * packed.group_size() + u * PackedMatrix::kUnitInputs) * t.bits / 32;
+  std::uint8_t* target = packed.codes(block, g) + u * packed.unit_bytes();
+  for (std::size_t chunk = 0; chunk < t.bits; ++chunk) {
+    std::uint32_t lanes[kRows] = {};
+    const std::int32_t* words = t.qweight.data() + (first_word + chunk) * t.out + first_row;
+    for (std::size_t r = 0; r < rows; ++r) lanes[r] = lane_of(static_cast<std::uint32_t>(words[r]), t.bits);
+    std::memcpy(target + chunk * PackedMatrix::kChunkBytes, lanes, sizeof lanes);
+  }
+}
+
+/// One unit of 3 bits: three words.
+void repack_unit_of_3_bits(const GptqTensors& t, std::size_t block, std::size_t g, std::size_t u, PackedMatrix& packed) {
+  constexpr std::size_t kRows = PackedMatrix::kBlockRows, kInputs = PackedMatrix::kUnitInputs;
+  const std::size_t first_row = block * kRows, first = g * packed.group_size() + u * kInputs;
+  std::uint8_t codes[kRows * kInputs] = {};
+  for (std::size_t r = 0; r < std::min(kRows, t.out - first_row); ++r) {
+    const FieldStream stream(std::span{t.qweight}, first_row + r, t.out, 3);
+    for (std::size_t k = 0; k < kInputs; ++k) codes[r * kInputs + k] = static_cast<std::uint8_t>(stream.get(first + k));
+  }
+  packed.set_unit(block, g, u, codes);
+}
+
 }  // namespace
 
 Result<GptqTensors> pack_gptq(const QuantizedMatrix& m, ZeroFormat format, const std::string& place) {
@@ -137,11 +196,11 @@ Result<GptqTensors> pack_gptq(const QuantizedMatrix& m, ZeroFormat format, const
   t.qzeros.resize(t.groups * (m.rows * m.bits / 32));
   t.scales.resize(t.groups * m.rows);
   for (std::size_t i = 0; i < m.rows; ++i) {
-    FieldStream stream(t.qweight, i, m.rows, m.bits);
+    const FieldStream stream(std::span{t.qweight}, i, m.rows, m.bits);
     for (std::size_t j = 0; j < m.cols; ++j) stream.put(j, m.codes[i * m.cols + j]);
   }
   for (std::size_t g = 0; g < t.groups; ++g) {
-    FieldStream stream(t.qzeros, g * (m.rows * m.bits / 32), 1, m.bits);
+    const FieldStream stream(std::span{t.qzeros}, g * (m.rows * m.bits / 32), 1, m.bits);
     for (std::size_t i = 0; i < m.rows; ++i) {
       const std::uint16_t double_zero = m.double_zeros[i * t.groups + g];
       const std::int64_t field = zero_field(double_zero, format, m.bits);
@@ -168,24 +227,35 @@ Result<QuantizedMatrix> unpack_gptq(const GptqTensors& t, ZeroFormat format, con
   m.codes.resize(m.rows * m.cols);
   m.scales.resize(m.rows * t.groups);
   m.double_zeros.resize(m.rows * t.groups);
-  std::vector<std::int32_t> qweight = t.qweight;
   for (std::size_t i = 0; i < m.rows; ++i) {
-    const FieldStream stream(qweight, i, m.rows, m.bits);
+    const FieldStream stream(std::span{t.qweight}, i, m.rows, m.bits);
     for (std::size_t j = 0; j < m.cols; ++j) m.codes[i * m.cols + j] = static_cast<std::uint8_t>(stream.get(j));
   }
-  std::vector<std::int32_t> qzeros = format == ZeroFormat::kV1 ? v1_to_v2(t.qzeros, t.bits, t.out) : t.qzeros;
-  for (std::size_t g = 0; g < t.groups; ++g) {
-    const FieldStream stream(qzeros, g * (m.rows * m.bits / 32), 1, m.bits);
-    for (std::size_t i = 0; i < m.rows; ++i) {
-      const std::uint32_t field = stream.get(i);
-      m.double_zeros[i * t.groups + g] = static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field);
-      m.scales[i * t.groups + g] = t.scales[g * m.rows + i];
-    }
-  }
-  bool in_order = true;
-  for (std::size_t j = 0; j < t.in; ++j) in_order &= static_cast<std::size_t>(t.g_idx[j]) == j / m.group_size;
-  if (!in_order) m.g_idx = t.g_idx;
+  for_each_group(t, format, [&](std::size_t i, std::size_t g, std::uint16_t scale, std::uint16_t double_zero) {
+    m.double_zeros[i * t.groups + g] = double_zero;
+    m.scales[i * t.groups + g] = scale;
+  });
+  if (!is_in_order(t)) m.g_idx = t.g_idx;
   return m;
+}
+
+Result<PackedMatrix> repack_gptq(Threads& threads, const GptqTensors& t, ZeroFormat format, const std::string& place) {
+  LIEQ_TRY(check_tensors(t, place));
+  const std::size_t group_size = t.in / t.groups;
+  if (group_size % PackedMatrix::kUnitInputs != 0 || !is_in_order(t)) {
+    LIEQ_ASSIGN(const QuantizedMatrix matrix, unpack_gptq(t, format, place));
+    return PackedMatrix(matrix);
+  }
+  PackedMatrix packed(t.out, t.in, t.bits, group_size);
+  threads.for_each(packed.blocks(), [&](std::size_t block, std::size_t) {
+    for (std::size_t g = 0; g < t.groups; ++g)
+      for (std::size_t u = 0; u < packed.units_per_group(); ++u)
+        t.bits == 3 ? repack_unit_of_3_bits(t, block, g, u, packed) : repack_unit(t, block, g, u, packed);
+  });
+  for_each_group(t, format, [&](std::size_t i, std::size_t g, std::uint16_t scale, std::uint16_t double_zero) {
+    packed.set_group(i, g, scale, double_zero);
+  });
+  return packed;
 }
 
 }  // namespace lieq::pack

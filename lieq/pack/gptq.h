@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "lieq/base/result.h"
+#include "lieq/base/threads.h"
+#include "lieq/pack/packed_matrix.h"
 #include "lieq/pack/quantized_matrix.h"
 
 namespace lieq::pack {
@@ -44,5 +46,10 @@ struct GptqTensors {
 /// Errors, naming `place`: kInvalidFormat when array sizes contradict in, out, bits and groups, or g_idx is out of range
 /// or its groups differ in size; kUnsupported for other bits.
 [[nodiscard]] Result<QuantizedMatrix> unpack_gptq(const GptqTensors& tensors, ZeroFormat format, const std::string& place);
+
+/// PackedMatrix(unpack_gptq(...)), made in parallel from whole words where groups are consecutive and of whole units.
+/// Errors: as unpack_gptq().
+[[nodiscard]] Result<PackedMatrix> repack_gptq(Threads& threads, const GptqTensors& tensors, ZeroFormat format,
+                                               const std::string& place);
 
 }  // namespace lieq::pack

@@ -8,7 +8,6 @@
 
 #include "lieq/kernels/softmax.h"
 #include "lieq/model/forward.h"
-#include "lieq/model/pack_embedding.h"
 #include "tests/support/golden.h"
 
 namespace lieq::model {
@@ -107,45 +106,6 @@ TEST(KvCacheDeathTest, RefusesMoreThanItsCapacity) {
   const SequenceSpan sequence{8, &cache};
   EXPECT_DEATH(forward(model, tokens, {&sequence, 1}, state, {hidden.data(), 8, model.config.hidden_size}), "internal error");
 }
-
-class PackRows : public ::testing::TestWithParam<unsigned> {};
-
-/// Rounding to the nearest code is off by half a step; a step rounded to half precision adds 2^-11 of it for each code's
-/// distance from zero, at most `codes` of them, and may clamp the largest weights, which that bound covers as well.
-TEST_P(PackRows, IsOffByAtMostHalfAStep) {
-  const unsigned bits = GetParam();
-  Threads threads(2), one(1);
-  constexpr std::size_t kRows = 21, kCols = 192;
-  std::vector<float> weights(kRows * kCols);
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    weights[i] = std::sin(static_cast<float>(i * i % 1009)) * (i / kCols == 3 ? 0.0F : 0.02F * static_cast<float>(1 + i % 64));
-  const pack::StoredMatrix matrix{"w", DType::kF32, kRows, kCols, reinterpret_cast<const std::byte*>(weights.data()), 0, nullptr};
-  const auto packed = pack_rows(threads, matrix, bits), alone = pack_rows(one, matrix, bits);
-  std::vector<float> row(kCols), again(kCols);
-  double error = 0, energy = 0;
-  for (std::size_t i = 0; i < kRows; ++i) {
-    packed->decode_row(i, row.data());
-    alone->decode_row(i, again.data());
-    EXPECT_EQ(row, again);
-    for (std::size_t g = 0; g < kCols; g += 64) {
-      const auto group = std::span(weights).subspan(i * kCols + g, 64);
-      const float low = std::min(0.0F, std::ranges::min(group)), high = std::max(0.0F, std::ranges::max(group));
-      const float step = bits == 8 ? std::max(-low, high) / 127 : (high - low) / 15;
-      const float codes = bits == 8 ? 127 : 15;
-      for (std::size_t j = 0; j < 64; ++j) {
-        const float difference = std::abs(row[g + j] - group[j]);
-        // 4 bits: the zero point is rounded as well, which shifts the range by up to half a step.
-        EXPECT_LE(difference, step * (bits == 8 ? 0.5F : 1.0F) + step * codes * 0x1p-11F + 0x1p-24F * codes);
-        error += static_cast<double>(difference) * static_cast<double>(difference);
-        energy += static_cast<double>(group[j]) * static_cast<double>(group[j]);
-      }
-    }
-  }
-  EXPECT_LT(std::sqrt(error / energy), bits == 8 ? 0.01 : 0.15);
-  EXPECT_GT(error, 0.0);
-}
-
-INSTANTIATE_TEST_SUITE_P(Bits, PackRows, ::testing::Values(4U, 8U));
 
 /// A copy of the tiny model with a lieq.json beside it.
 class EmbedBits : public ::testing::Test {

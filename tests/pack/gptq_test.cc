@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,33 @@ TEST(Gptq, PacksEveryWidthInEveryZeroFormat) {
       EXPECT_EQ(back.scales, m.scales);
       EXPECT_EQ(back.double_zeros, m.double_zeros);
       EXPECT_TRUE(back.g_idx.empty());
+    }
+  }
+}
+
+TEST(Gptq, RepacksWholeWordsAsItPacksCodes) {
+  Threads threads(2);
+  for (const unsigned bits : {2U, 3U, 4U, 8U}) {
+    for (const std::size_t group_size : {16U, 32U, 96U}) {
+      for (const bool act_order : {false, true}) {
+        std::mt19937 random(bits);
+        QuantizedMatrix m{96, 192, bits, group_size, std::vector<std::uint8_t>(96 * 192), {}, {}, {}};
+        for (auto& code : m.codes) code = static_cast<std::uint8_t>(random() % (1U << bits));
+        for (std::size_t g = 0; g < 96 * m.groups(); ++g) {
+          m.scales.push_back(static_cast<std::uint16_t>(random() % 0x7000));
+          m.double_zeros.push_back(static_cast<std::uint16_t>(2 * (random() % (1U << bits))));
+        }
+        if (act_order)
+          for (std::size_t j = 0; j < 192; ++j) m.g_idx.push_back(static_cast<std::int32_t>(j % m.groups()));
+        const GptqTensors tensors = test::must(pack_gptq(m, ZeroFormat::kV2, "m"));
+        const PackedMatrix packed = test::must(repack_gptq(threads, tensors, ZeroFormat::kV2, "m"));
+        std::vector<float> row(192), expected(192);
+        for (std::size_t i = 0; i < 96; ++i) {
+          packed.decode_row(i, row.data());
+          dequantize_row(m, i, expected.data());
+          ASSERT_EQ(row, expected) << bits << " bits g" << group_size << " row " << i;
+        }
+      }
     }
   }
 }

@@ -1,0 +1,73 @@
+#pragma once
+/// What tests of packed products share: random weights, problems, and every instruction set in turn.
+
+#include <limits>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "lieq/base/dtype.h"
+#include "lieq/kernels/isa.h"
+#include "lieq/kernels/linear.h"
+
+namespace lieq::kernels {
+
+inline pack::QuantizedMatrix random_matrix(std::size_t out, std::size_t in, unsigned bits, std::size_t group_size, unsigned seed) {
+  std::mt19937 random(seed);
+  pack::QuantizedMatrix m{out, in, bits, group_size, {}, {}, {}, {}};
+  m.codes.resize(out * in);
+  for (auto& code : m.codes) code = static_cast<std::uint8_t>(random() % (1U << bits));
+  std::normal_distribution<float> normal(0, 0.02F);
+  m.scales.resize(out * m.groups());
+  for (auto& scale : m.scales) scale = float_to_f16(normal(random));
+  m.double_zeros.resize(out * m.groups());
+  for (auto& zero : m.double_zeros) zero = static_cast<std::uint16_t>(random() % ((2U << bits) - 1));
+  return m;
+}
+
+/// y = x Wᵀ + b with packed weights, and everything it is made of.
+struct PackedProblem {
+  pack::QuantizedMatrix m;
+  pack::StoredMatrix weight;
+  std::vector<float> x, bias;
+  std::size_t tokens;
+
+  PackedProblem(std::size_t t, pack::QuantizedMatrix matrix) : m(std::move(matrix)), x(t * m.cols), bias(m.rows), tokens(t) {
+    std::mt19937 random(static_cast<unsigned>(t));
+    std::normal_distribution<float> normal;
+    for (auto* values : {&x, &bias})
+      for (float& v : *values) v = normal(random);
+    rebuild();
+  }
+  void rebuild() {
+    weight.rows = m.rows;
+    weight.cols = m.cols;
+    weight.packed = std::make_shared<const pack::PackedMatrix>(m);
+  }
+  [[nodiscard]] MatrixView<const float> inputs() const { return {x.data(), tokens, m.cols}; }
+
+  [[nodiscard]] std::vector<float> run(std::size_t threads, Compute compute = Compute::kInt8) const {
+    Threads team(threads);
+    LinearScratch scratch;
+    std::vector<float> y(tokens * m.rows, std::numeric_limits<float>::signaling_NaN());
+    linear(team, weight, bias, inputs(), compute, scratch, {y.data(), tokens, m.rows});
+    return y;
+  }
+};
+
+template <class Check>
+void on_every_isa(const Check& check) {
+  for (const std::string& name : isa_names()) {
+    SCOPED_TRACE(name);
+    ASSERT_TRUE(use_isa(name));
+    EXPECT_EQ(isa_name(), name);
+    check();
+  }
+  ASSERT_TRUE(use_isa("auto"));
+}
+
+inline constexpr unsigned kWidths[] = {2, 3, 4, 8};
+
+}  // namespace lieq::kernels
