@@ -7,10 +7,13 @@
 
 A model may be followed by further options of its program, all in one argument. Every round runs each entry once, so a
 busy spell of the machine meets all of them; the best round of each counts. Peers are judged by the best of their entries.
+--cpu-time is for machines that do other work: with one thread, it counts tokens per second of CPU time, as the difference
+of runs with one and with three repetitions, so that loading and warming up cancel out.
 """
 import argparse
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -29,20 +32,39 @@ class Entry:
         self.model, *self.options = shlex.split(text)
         self.name = " ".join([os.path.basename(os.path.normpath(self.model)), *self.options])
         self.best = {"prompt": 0.0, "decode": 0.0}
+        self.samples = {"prompt": [], "decode": []}
         self.details = {}
 
-    def measure(self, args):
+    def command(self, args, prompt, new, repetitions):
+        sizes = ["-t", str(args.threads), "-p", str(prompt), "-n", str(new), "-r", str(repetitions)]
         if self.engine == "lieq":
-            record = run([self.program, "bench", self.model, "-t", str(args.threads), "-p", str(args.prompt), "-n", str(args.new),
-                          "-r", "1", "--json", *self.options])[0]
+            return [self.program, "bench", self.model, *sizes, "--json", *self.options]
+        return [self.program, "-m", self.model, *sizes, "-o", "json", *self.options]
+
+    def measure_cpu_time(self, args):
+        def cpu_seconds(*test):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            run(self.command(args, *test))
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+        for test, prompt, new in (("prompt", args.prompt, 0), ("decode", 0, args.new)):
+            seconds = cpu_seconds(prompt, new, 3) - cpu_seconds(prompt, new, 1)
+            self.samples[test].append(2 * (prompt + new) / max(seconds, 1e-9))
+            self.best[test] = sorted(self.samples[test])[len(self.samples[test]) // 2]  # differences err both ways: the median
+
+    def measure(self, args):
+        if args.cpu_time:
+            return self.measure_cpu_time(args)
+        record = run(self.command(args, args.prompt, args.new, 1))
+        if self.engine == "lieq":
+            record = record[0]
             rates = {test: record[f"{test}_tokens_per_second"]["best"] for test in self.best}
             self.details = {key: record[key] for key in ("linear_true_bits", "decode_bytes_per_token", "read_bandwidth",
                                                          "decode_share_of_bandwidth", "load_seconds", "memory")}
         else:
-            tests = run([self.program, "-m", self.model, "-t", str(args.threads), "-p", str(args.prompt), "-n", str(args.new),
-                         "-r", "1", "-o", "json", *self.options])
-            rates = {"prompt" if test["n_prompt"] else "decode": test["avg_ts"] for test in tests}
-            self.details = {"model_type": tests[0]["model_type"], "model_size": tests[0]["model_size"]}
+            rates = {"prompt" if test["n_prompt"] else "decode": test["avg_ts"] for test in record}
+            self.details = {"model_type": record[0]["model_type"], "model_size": record[0]["model_size"]}
         for test, rate in rates.items():
             self.best[test] = max(self.best[test], rate)
 
@@ -61,8 +83,11 @@ def main():
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--new", type=int, default=128)
     parser.add_argument("-r", "--rounds", type=int, default=3)
+    parser.add_argument("--cpu-time", action="store_true", help="tokens per second of CPU time, with one thread")
     parser.add_argument("-o", "--output", help="write the results as JSON")
     args = parser.parse_args()
+    if args.cpu_time:
+        args.threads = 1
 
     names = {"lieq": "lieq", "llama": "llama.cpp", "ik": "ik_llama.cpp"}
     entries = [Entry(engine, getattr(args, f"{engine}_program"), text) for engine in names
@@ -75,7 +100,8 @@ def main():
             print(f"round {number + 1} of {args.rounds}: {names[entry.engine]} {entry.name}", file=sys.stderr)
             entry.measure(args)
 
-    print(f"{cpu_name()}, {args.threads} threads, prompt {args.prompt}, {args.new} new tokens, best of {args.rounds}, tokens/s\n")
+    unit = "tokens per second of CPU time, median" if args.cpu_time else "tokens/s, best"
+    print(f"{cpu_name()}, {args.threads} threads, prompt {args.prompt}, {args.new} new tokens, {unit} of {args.rounds}\n")
     print("| engine | model | prompt | decode |\n|---|---|---:|---:|")
     for entry in entries:
         print(f"| {names[entry.engine]} | {entry.name} | {entry.best['prompt']:.1f} | {entry.best['decode']:.1f} |")
@@ -95,7 +121,7 @@ def main():
                   f"{ours.details['read_bandwidth'] * 1e-9:.1f} GB/s")
     if args.output:
         with open(args.output, "w") as file:
-            json.dump({"cpu": cpu_name(), "threads": args.threads, "prompt": args.prompt, "new": args.new, "rounds": args.rounds,
+            json.dump({"cpu": cpu_name(), "threads": args.threads, "prompt": args.prompt, "new": args.new, "rounds": args.rounds, "cpu_time": args.cpu_time,
                        "entries": [{"engine": names[e.engine], "model": e.name, "best": e.best, **e.details} for e in entries],
                        "ratios": ratios}, file, indent=2)
 

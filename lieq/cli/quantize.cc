@@ -15,6 +15,7 @@
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/eval_table.h"
+#include "lieq/cli/quantize_embed.h"
 #include "lieq/cli/quantize_estimate.h"
 #include "lieq/cli/table.h"
 #include "lieq/diagnose/diagnose.h"
@@ -39,6 +40,7 @@ struct Options {
   std::string method = "gptq", grid = "skew", act_order = "none", on_singular = "error";
   std::int64_t group_size = 64;
   std::size_t text_window = 0, text_chunks = 0;
+  std::optional<unsigned> embed_bits;  ///< as recommend_embed_bits() takes it
   bool force = false, dry_run = false;
   bool no_search = false, no_correction = false, no_refit = false, no_gains = false;
   BudgetOptions budget;
@@ -318,6 +320,8 @@ Result<void> run(Options options, const Common& common) {
   LIEQ_ASSIGN(const Verdict verdict, evaluate(options, job, held, threads, console));
   fmt::print("\n{}\n{}: {} tokens in windows of {}\n", eval_table(verdict.records), held.name, verdict.records[0].num_tokens, held.window);
   print_comparison(options.quantize, provenance["linears"]);
+  const EmbedTrial trial{options.output, held.ids, held.window, verdict.records[1].perplexity};
+  LIEQ_TRY(recommend_embed_bits(options.embed_bits, trial, provenance, threads, console));
   if (!verdict.collapsed()) return {};
   const std::string warning = fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
                                           options.output, verdict.records[1].perplexity, held.name, kCollapse, verdict.records[0].perplexity);
@@ -361,6 +365,9 @@ Run add_quantize(CLI::App& app, const Common& common) {
   app.add_option("--text", options->text, "Held-out text for the final table (default: what the calibration held out)");
   app.add_option("--window", options->text_window, "Tokens in a window of it (default: 2048 or the model's limit)")->check(CLI::Range(2, 1 << 24));
   app.add_option("--chunks", options->text_chunks, "Score this many windows only")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--embed-bits", options->embed_bits,
+                 "Bits of embedding and head when it runs (default: 8 for a tied head if that costs less than 0.1 % of perplexity)")
+      ->check(CLI::IsMember({4U, 8U, 16U}));
   app.add_flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");
   app.add_flag("--force", options->force, "Replace an existing output folder and an unfinished run with other options");
   return [options, &common] { return run(*options, common); };

@@ -44,9 +44,8 @@ class Loader {
     const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
     if (spec.role == Role::kLinear && quantization_) {
       const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (const auto widths = quantization_->find(module)) {
+      if (const auto widths = quantization_->find(module))
         return take_quantized(spec, l, module, *widths);
-      }
     }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
@@ -216,11 +215,12 @@ Result<unsigned> choose_embed_bits(const std::filesystem::path& path, const Load
 }
 
 void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
-  constexpr std::size_t kEmbeddingGroup = 64;
+  constexpr std::size_t kGroup = 64;
   if (bits == 16) return;
   const auto repack = [&](pack::StoredMatrix& matrix) {
     if (matrix.code_bits() <= bits) return;
-    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kEmbeddingGroup));
+    const std::size_t group = kernels::pack_group_size(matrix.cols, kGroup);
+    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, group));
   };
   repack(model.embed_tokens);
   if (model.config.tie_word_embeddings) {

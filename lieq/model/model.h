@@ -35,7 +35,7 @@ struct Layer {
 
 /// How a model is put into memory.
 struct LoadOptions {
-  /// Bits of the embedding and the head: 4 or 8 rounds them (pack_rows), 16 leaves them as stored.
+  /// Bits of the embedding and the head: 4 or 8 rounds them (kernels::pack_rows), 16 leaves them as stored.
   /// Nothing: what the folder's lieq.json recommends, else as stored.
   std::optional<unsigned> embed_bits;
 };

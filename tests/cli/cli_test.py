@@ -624,7 +624,7 @@ class Resume(InTemporaryFolder):
         self.assertGreater(resumed, 3)
 
 
-class Bench(InTemporaryFolder):
+class BenchShape(InTemporaryFolder):
     def test_shapes_as_table_and_json(self):
         output = self.folder / "bench.json"
         text = self.succeed("bench", "--shape", "64x96", "--bits", "2,3", "--tokens", "1,5", "--group-size", 32, "--seconds", 0.01, "-o", output)
