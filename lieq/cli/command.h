@@ -23,6 +23,7 @@ using Run = std::function<Result<void>()>;
 [[nodiscard]] Run add_allocate(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_quantize(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_eval(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_chat(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_run(CLI::App& app, const Common& common);
 
 }  // namespace lieq::cli
