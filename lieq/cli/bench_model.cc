@@ -25,9 +25,10 @@ struct Measured {
 };
 
 Result<Measured> measure(const std::string& path, const BenchModelOptions& options, Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_model(path, sink));
   const std::size_t before = eval::resident_bytes();
   const auto start = std::chrono::steady_clock::now();
-  LIEQ_ASSIGN(const model::Model model, model::Model::load(path, threads, sink, options.load));
+  LIEQ_ASSIGN(const model::Model model, model::Model::load(file, threads, sink, options.load));
   Measured measured;
   measured.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::size_t after = eval::resident_bytes();

@@ -1,5 +1,6 @@
 /// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage, 3 made but broken.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -45,10 +46,14 @@ int run(int argc, char** argv) {
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
   add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
   add("run", "Continue a prompt", cli::add_run);
+  add("chat", "Talk with a model", cli::add_chat);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
 
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words(argv + 1, argv + argc);
+    std::ranges::replace(words, "-sys", "--system");  // llama.cpp's; one dash and three letters mean something else here
+    std::ranges::reverse(words);                      // as CLI11 wants them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     return report(std::string(error.what()) + " (see lieq --help)", 2);

@@ -1,5 +1,6 @@
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/hub/pull.h"
+#include "lieq/text/chat_template.h"
 #include "lieq/text/tokenizer.h"
 #include "lieq/text/utf8.h"
 
@@ -19,7 +21,7 @@ using text::TokenId;
 
 struct Options {
   std::string model, input;
-  bool jsonl = false, no_special = false, decode = false;
+  bool jsonl = false, no_special = false, decode = false, chat = false;
 };
 
 /// One line of input, for error messages.
@@ -82,10 +84,30 @@ Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Line& li
   return options.jsonl ? Json{{"ids", ids}}.dump() : fmt::format("{}", fmt::join(ids, " "));
 }
 
+/// {"messages": [...], ...} to {"prompt": ..., "ids": [...]}: what chat would give to the model.
+Result<std::string> chat_line(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template, const Line& line) {
+  LIEQ_TRY(parse_json(line.text, line.place));  // its errors are better than those of the parser that keeps the order of keys
+  OrderedJson json = OrderedJson::parse(line.text);
+  if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array())
+    return fail(ErrorCode::kInvalidFormat, line.place + ": field 'messages': missing, expected a list");
+  text::ChatRequest request;
+  request.messages = json["messages"];
+  request.tools = json.value("tools", OrderedJson());
+  request.documents = json.value("documents", OrderedJson());
+  request.arguments = json.value("kwargs", OrderedJson::object());
+  request.add_generation_prompt = json.value("add_generation_prompt", OrderedJson(true)) != false;
+  LIEQ_ASSIGN(const std::string prompt, chat_template.render(request));
+  return OrderedJson{{"prompt", prompt}, {"ids", tokenizer.encode(prompt, SpecialTokens::kNone)}}.dump();
+}
+
 Result<void> tokenize(const Options& options) {
   Console console;
   LIEQ_ASSIGN(const std::filesystem::path model, hub::find_model(options.model, console));
   LIEQ_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::load(model));
+  std::optional<text::ChatTemplate> chat_template;
+  if (options.chat) {
+    LIEQ_ASSIGN(chat_template, text::ChatTemplate::load(model));
+  }
   std::ifstream file;
   const bool from_file = !options.input.empty() && options.input != "-";
   if (from_file) file.open(options.input, std::ios::binary);
@@ -96,8 +118,9 @@ Result<void> tokenize(const Options& options) {
   Line line;
   for (std::size_t number = 1; std::getline(in, line.text); ++number) {
     line.place = fmt::format("{}: line {}", name, number);
-    LIEQ_ASSIGN(const std::string out, options.decode ? decode_line(tokenizer, line, options)
-                                                      : encode_line(tokenizer, line, options, replaced));
+    LIEQ_ASSIGN(const std::string out, options.chat   ? chat_line(tokenizer, *chat_template, line)
+                                       : options.decode ? decode_line(tokenizer, line, options)
+                                                        : encode_line(tokenizer, line, options, replaced));
     std::fwrite(out.data(), 1, out.size(), stdout);
     std::fputc('\n', stdout);
   }
@@ -116,7 +139,11 @@ Run add_tokenize(CLI::App& app, const Common&) {
   app.add_flag("--jsonl", options->jsonl, "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
   app.add_flag("--no-special", options->no_special,
                "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
-  app.add_flag("--decode", options->decode, "From ids to text");
+  auto* decode = app.add_flag("--decode", options->decode, "From ids to text");
+  app.add_flag("--chat", options->chat,
+               "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and \"kwargs\"; each becomes "
+               "the prompt that the model's chat template makes of it, and its ids")
+      ->excludes(decode);
   return [options] { return tokenize(*options); };
 }
 

@@ -50,8 +50,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, SpecialText special)
   std::string bytes;
   std::vector<std::string> tokens;
   for (const TokenId id : ids) {
-    if (!impl_->vocabulary.contains(id) || impl_->filler[static_cast<std::size_t>(id)]) continue;
-    if (special == SpecialText::kSkip && impl_->added.is_special(id)) continue;
+    if (!impl_->decodes(id, special)) continue;
     if (impl_->token_bytes.empty()) {
       tokens.push_back(impl_->text_of(id));
     } else {

@@ -52,6 +52,7 @@ class Tokenizer {
   [[nodiscard]] std::optional<TokenId> id_of(std::string_view token) const;
 
   struct Impl;  ///< the parts, known to text/ only
+  [[nodiscard]] const Impl& impl() const { return *impl_; }
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
 
  private:

@@ -31,6 +31,11 @@ struct Tokenizer::Impl {
   /// Never decoded: filler entries of a padded vocabulary.
   std::vector<bool> filler;
 
+  /// Whether an id is part of decoded text.
+  [[nodiscard]] bool decodes(TokenId id, SpecialText special) const {
+    return vocabulary.contains(id) && !filler[static_cast<std::size_t>(id)] &&
+           !(special == SpecialText::kSkip && added.is_special(id));
+  }
   /// What an id of the vocabulary decodes from.
   [[nodiscard]] const std::string& text_of(TokenId id) const {
     const std::string* other = added.decoded_as(id);

@@ -212,6 +212,7 @@ Result<std::vector<Value>> Interpreter::iterate(const Value& value) {
   std::vector<Value> items;
   if (Sequence* list = value.sequence()) {
     LIEQ_TRY(spend(list->items.size()));
+    if (!list->fault.empty()) return type_error(list->fault);
     items.assign(list->items.begin() + static_cast<std::ptrdiff_t>(list->taken), list->items.end());
     if (list->kind == Sequence::Kind::kGenerator) list->taken = list->items.size();
   } else if (const Dict* dict = value.dict()) {

@@ -288,11 +288,27 @@ constexpr std::array<std::pair<std::string_view, Filter>, 21> kFilters = {{
 
 std::span<const std::pair<std::string_view, Filter>> sequence_filters() { return kFilters; }
 
+namespace {
+
+/// Filters that do their work only when somebody iterates over the result.
+bool is_lazy(std::string_view name) {
+  constexpr std::array<std::string_view, 9> kLazy = {"batch", "items", "map", "reject", "rejectattr", "select", "selectattr", "slice", "unique"};
+  return std::ranges::find(kLazy, name) != kLazy.end();
+}
+
+}  // namespace
+
 Result<Value> Interpreter::filter(std::string_view name, const Value& value, const Arguments& given) {
   for (const auto& filters : {text_filters(), sequence_filters()})
     for (const auto& [known, filter] : filters) {
       if (known != name) continue;
-      LIEQ_ASSIGN(Value result, filter(*this, value, given));
+      auto made = filter(*this, value, given);
+      if (!made && is_lazy(name)) {
+        const Value failed = generator({});  // an error that nobody may ever see
+        failed.sequence()->fault = made.error().message;
+        return failed;
+      }
+      LIEQ_ASSIGN(Value result, std::move(made));
       LIEQ_TRY(spend(result.string() ? result.string()->size() : 0));
       return result;
     }

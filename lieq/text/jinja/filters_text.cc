@@ -91,7 +91,8 @@ Result<Value> format_filter(Interpreter& interpreter, const Value& value, const 
 
 Result<Value> indent_filter(Interpreter& interpreter, const Value& value, const Arguments& given) {
   const Value* width = given.find(0, "width");
-  LIEQ_ASSIGN(const std::string text, interpreter.text(value));
+  LIEQ_ASSIGN(std::string text, interpreter.text(value));
+  text += '\n';
   std::string indent(4, ' ');
   if (width && width->string()) {
     indent = *width->string();
@@ -99,7 +100,7 @@ Result<Value> indent_filter(Interpreter& interpreter, const Value& value, const 
     LIEQ_ASSIGN(const std::int64_t count, integer_of(given, 0, "width", 4));
     LIEQ_ASSIGN(indent, padded_to("", count, " ", -1));
   }
-  const auto lines = split_lines(text + "\n");
+  const auto lines = split_lines(text);
   if (!indent.empty() && lines.size() > kMaxText / indent.size()) return type_error("indent: the text becomes too long");
   std::string out;
   for (std::size_t i = 0; i < lines.size(); ++i) {

@@ -34,7 +34,7 @@ Result<Value> range_function(Interpreter& interpreter, const Arguments& given) {
   }
   LIEQ_TRY(interpreter.spend(16 * items.size()));
   const Value range = Value::list(std::move(items), Sequence::Kind::kRange);
-  range.sequence()->written = fmt::format(step == 1 ? "range({}, {})" : "range({}, {}, {})", start, stop, step);
+  range.sequence()->written = step == 1 ? fmt::format("range({}, {})", start, stop) : fmt::format("range({}, {}, {})", start, stop, step);
   return range;
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "lieq/base/message.h"
 #include "lieq/text/jinja/interpreter.h"
 #include "lieq/text/jinja/parser.h"
 
@@ -50,7 +51,9 @@ struct Template::Tree {
 };
 
 Result<Template> Template::parse(std::string_view source, std::string place) {
-  LIEQ_ASSIGN(Block block, at_place(jinja::parse(source), place));
+  auto parsed = jinja::parse(source);
+  if (!parsed) parsed.error().message = printable(parsed.error().message, 400);  // it quotes the template
+  LIEQ_ASSIGN(Block block, at_place(std::move(parsed), place));
   return Template(std::move(place), std::make_shared<const Tree>(Tree{std::move(block)}));
 }
 

@@ -33,6 +33,7 @@ struct Sequence {
   std::size_t taken = 0;  ///< kGenerator: items already iterated over, which do not come again
   std::size_t depth = 1, weight = 1;
   std::string written = {};  ///< kRange: its repr
+  std::string fault = {};    ///< kGenerator: the error that iterating over it ends in
 
   [[nodiscard]] bool has_length() const { return kind != Kind::kGenerator; }
   [[nodiscard]] bool has_index() const { return kind != Kind::kGenerator && kind != Kind::kView; }

@@ -1,0 +1,240 @@
+/// A conversation: from a terminal with a prompt, or from a pipe, where each line is a turn and only answers are printed.
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "lieq/cli/arguments.h"
+#include "lieq/cli/command.h"
+#include "lieq/cli/console.h"
+#include "lieq/cli/interrupts.h"
+#include "lieq/cli/line_reader.h"
+#include "lieq/cli/run_options.h"
+#include "lieq/cli/sampling.h"
+#include "lieq/eval/bundle.h"
+#include "lieq/eval/generate.h"
+#include "lieq/hub/pull.h"
+#include "lieq/text/chat_template.h"
+#include "lieq/text/stream_decoder.h"
+#include "lieq/text/utf8.h"
+
+namespace lieq::cli {
+namespace {
+
+struct Options {
+  std::string model, system, chat_template;
+  PromptFlags prompt;
+  SamplingFlags sampling;
+  std::vector<std::string> template_arguments;
+  int max_new_tokens = -1;
+  std::size_t context = 0;
+  model::LoadOptions load;
+  std::string activations = "int8";
+  bool ignore_eos = false, think = false, no_think = false;
+};
+
+constexpr std::size_t kDefaultContext = 8192;  // a cache of the limit of some models would not fit into memory
+
+constexpr const char* kHelp =
+    "/clear  forget the conversation      /exit  leave, as Ctrl-D does\n"
+    "/help   this text                    Ctrl-C  stop the answer; at the prompt: leave\n"
+    "A line that ends in \\ goes on in the next one.\n";
+
+/// KEY=VALUE of --template-arg; a value that is no JSON is a string.
+Result<OrderedJson> template_arguments(const Options& options) {
+  OrderedJson all = OrderedJson::object();
+  if (options.think || options.no_think) all["enable_thinking"] = options.think;
+  for (const std::string& one : options.template_arguments) {
+    const std::size_t equals = one.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("--template-arg: found '{}', expected KEY=VALUE", one));
+    const std::string value = one.substr(equals + 1);
+    OrderedJson parsed = OrderedJson::parse(value, nullptr, false);
+    all[one.substr(0, equals)] = parsed.is_discarded() ? OrderedJson(text::repair_utf8(value).text) : std::move(parsed);
+  }
+  return all;
+}
+
+Result<std::size_t> context_size(const Options& options, const model::Model& model) {
+  const std::size_t most = model.config.max_position_embeddings;
+  if (options.context <= most) return options.context == 0 ? std::min(most, kDefaultContext) : options.context;
+  return fail(ErrorCode::kInvalidArgument, fmt::format("--ctx-size: found {}, expected at most max_position_embeddings = {} of {}",
+                                                       options.context, most, model.path.string()));
+}
+
+/// A model, what was said so far, and what of it the cache holds.
+class Conversation {
+ public:
+  Conversation(const eval::Bundle& bundle, const text::ChatTemplate& chat_template, eval::GenerateOptions generate, std::size_t context,
+               Threads& threads, kernels::Compute compute)
+      : bundle_(bundle), template_(chat_template), generate_(std::move(generate)),
+        state_(bundle.model, threads, compute), sequence_(bundle.model.config, context) {}
+
+  void start(const std::string& system, OrderedJson arguments) {
+    system_ = system;
+    request_.arguments = std::move(arguments);
+    clear();
+  }
+  void clear() {
+    request_.messages = OrderedJson::array();
+    if (!system_.empty()) add("system", system_);
+  }
+  [[nodiscard]] const Speed& speed() const { return speed_; }
+
+  /// Prints the answer to `message`. After an error the message is forgotten, and the conversation can go on.
+  Result<eval::EndReason> answer(const std::string& message) {
+    add("user", message);
+    auto end = generate();
+    if (!end) request_.messages.erase(request_.messages.size() - 1);
+    return end;
+  }
+
+ private:
+  void add(const char* role, const std::string& content) { request_.messages.push_back({{"role", role}, {"content", content}}); }
+
+  Result<eval::EndReason> generate() {
+    LIEQ_ASSIGN(const std::string prompt, template_.render(request_));
+    const auto ids = bundle_.tokenizer.encode(prompt, text::SpecialTokens::kNone);
+    const std::size_t context = sequence_.cache.capacity();
+    if (ids.size() >= context)
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the conversation takes {} tokens, expected fewer than the context of {}; start anew with /clear, or "
+                              "give a larger --ctx-size (the model's limit is {})",
+                              ids.size(), context, bundle_.model.config.max_position_embeddings));
+    text::StreamDecoder decoder(bundle_.tokenizer);
+    std::string said;
+    const auto say = [&](const std::string& text) {
+      said += text;
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    };
+    auto generation = eval::generate(bundle_.model, ids, generate_, state_, sequence_, [&](text::TokenId id) {
+      say(decoder.add(id));
+      return true;
+    });
+    if (!generation) return Unexpected(std::move(generation).error());
+    say(decoder.finish());
+    std::fputs("\n", stdout);
+    std::fflush(stdout);
+    ++generate_.sampling.seed;  // or every answer would draw the same numbers
+    speed_.add(*generation);
+    add("assistant", said);
+    return generation->end;
+  }
+
+  const eval::Bundle& bundle_;
+  const text::ChatTemplate& template_;
+  eval::GenerateOptions generate_;
+  model::RunState state_;
+  eval::Sequence sequence_;
+  text::ChatRequest request_;
+  std::string system_;
+  Speed speed_;
+};
+
+/// The loop over turns.
+class Dialogue {
+ public:
+  Dialogue(Conversation& conversation, bool terminal, Sink& sink) : conversation_(conversation), terminal_(terminal), sink_(sink) {}
+
+  Result<void> say(const std::string& message) {
+    Interrupts::forget();
+    auto end = conversation_.answer(message);
+    if (!end) {
+      // At a terminal the talk goes on; in a pipe nobody would notice a missing answer.
+      if (!terminal_ || end.error().code != ErrorCode::kInvalidArgument) return Unexpected(std::move(end).error());
+      fmt::print(stderr, "lieq: {}\n", end.error().message);
+      return {};
+    }
+    if (*end == eval::EndReason::kContextFull) sink_.warn("the context is full and the answer cut short; /clear starts anew");
+    if (terminal_) std::fputs("\n", stdout);
+    return {};
+  }
+
+  Result<void> listen() {
+    if (terminal_) fmt::print("Ctrl-C stops an answer, Ctrl-D leaves, /help says more.\n\n");
+    while (true) {
+      Interrupts::forget();
+      ask("> ");
+      const LineReader::Line line = reader_.read([&] { ask(". "); });
+      if (line.end != LineReader::End::kLine || line.text == "/exit") break;
+      if (line.text.empty()) continue;
+      if (line.text == "/help") {
+        fmt::print("{}", kHelp);
+      } else if (line.text == "/clear") {
+        conversation_.clear();
+      } else {
+        LIEQ_TRY(say(text::repair_utf8(line.text).text));
+      }
+    }
+    if (terminal_) std::fputs("\n", stdout);
+    return {};
+  }
+
+ private:
+  void ask(const char* prompt) const {
+    if (terminal_) std::fputs(prompt, stdout);
+    std::fflush(stdout);
+  }
+  Conversation& conversation_;
+  bool terminal_;
+  Sink& sink_;
+  LineReader reader_;
+};
+
+Result<void> chat(const Options& options, const Common& common) {
+  Console console;
+  LIEQ_ASSIGN(OrderedJson arguments, template_arguments(options));
+  LIEQ_ASSIGN(const std::filesystem::path model, hub::find_model(options.model, console));
+  LIEQ_ASSIGN(const text::ChatTemplate chat_template, text::ChatTemplate::load(model, options.chat_template));
+  LIEQ_ASSIGN(const eval::GenerationConfig config, eval::GenerationConfig::load(model));
+  LIEQ_ASSIGN(const std::string first, options.prompt.read(console));
+  if ((options.think || options.no_think) && !chat_template.mentions("enable_thinking"))
+    console.warn("--think and --no-think: the chat template does not ask for enable_thinking, so they change nothing");
+  eval::GenerateOptions generate;
+  LIEQ_ASSIGN(generate.sampling, options.sampling.over(config.sampling()));
+  Interrupts interrupts;
+  Threads threads(common.threads);
+  LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(model, threads, console, options.load));
+  LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model));
+  generate.max_new_tokens = options.max_new_tokens < 0 ? context : static_cast<std::size_t>(options.max_new_tokens);
+  generate.cancelled = Interrupts::pressed;
+  if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, config, chat_template.special_tokens().value("eos_token", ""));
+  Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
+                            activations_of(options.activations));
+  conversation.start(text::repair_utf8(options.system).text, std::move(arguments));
+  interrupts.listen();
+  const bool terminal = isatty(STDIN_FILENO) == 1;
+  Dialogue dialogue(conversation, terminal, console);
+  if (options.prompt.given()) LIEQ_TRY(dialogue.say(first));
+  if (terminal || !options.prompt.given()) LIEQ_TRY(dialogue.listen());
+  conversation.speed().print();
+  return {};
+}
+
+}  // namespace
+
+Run add_chat(CLI::App& app, const Common& common) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
+  options->prompt.add_to(app, "The first message; without a terminal also the last");
+  app.add_option("--system,--system-prompt", options->system, "What the model is told before the conversation (also -sys)");
+  app.add_option("-n,--n-predict", options->max_new_tokens, "Tokens of an answer at most; -1: until the context is full")
+      ->capture_default_str()->check(CLI::Range(-1, 1 << 20));
+  app.add_option("-c,--ctx-size", options->context,
+                 fmt::format("Tokens of the whole conversation at most (default: the model's limit or {}, whichever is less)", kDefaultContext));
+  options->sampling.add_to(app, "as the model's generation_config.json says, else 0.8 with top-k 40, top-p 0.95, min-p 0.05");
+  add_embed_bits(app, options->load);
+  add_activations(app, options->activations);
+  app.add_option("--chat-template", options->chat_template, "Instead of the model's own: chatml, llama2, llama3 or a Jinja file");
+  app.add_option("--template-arg", options->template_arguments, "KEY=VALUE, a variable for the template; the value is JSON or a text")
+      ->allow_extra_args(false);
+  auto* think = app.add_flag("--think", options->think, "Set enable_thinking to true for the template");
+  app.add_flag("--no-think", options->no_think, "Set enable_thinking to false")->excludes(think);
+  app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-turn token");
+  return [options, &common] { return chat(*options, common); };
+}
+
+}  // namespace lieq::cli

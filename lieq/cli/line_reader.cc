@@ -1,0 +1,34 @@
+#include "lieq/cli/line_reader.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "lieq/cli/interrupts.h"
+
+namespace lieq::cli {
+
+LineReader::Line LineReader::read_one() {
+  while (true) {
+    const std::size_t end = buffer_.find('\n');
+    if (end != std::string::npos || (ended_ && !buffer_.empty())) {
+      Line line{End::kLine, buffer_.substr(0, end)};
+      buffer_.erase(0, end == std::string::npos ? buffer_.size() : end + 1);
+      if (line.text.ends_with('\r')) line.text.pop_back();
+      return line;
+    }
+    if (ended_) return {End::kEndOfInput, {}};
+    std::array<char, 4096> block{};
+    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
+    if (count < 0 && errno == EINTR) {
+      if (!Interrupts::pressed()) continue;
+      buffer_.clear();
+      return {End::kInterrupted, {}};
+    }
+    if (count <= 0) ended_ = true;
+    else buffer_.append(block.data(), static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace lieq::cli

@@ -1,0 +1,68 @@
+#include "lieq/cli/sampling.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "lieq/text/utf8.h"
+
+namespace lieq::cli {
+
+void SamplingFlags::add_to(CLI::App& app, const std::string& defaults) {
+  app.add_option("--temp,--temperature", temperature, "Sampling temperature; 0: always the most likely token (default: " + defaults + ")");
+  app.add_option("--top-k", top_k, "Sample from the k most likely tokens; 0: all");
+  app.add_option("--top-p", top_p, "Sample from the fewest tokens whose probabilities reach this sum; 1: all");
+  app.add_option("--min-p", min_p, "Sample from tokens at least this times as likely as the likeliest; 0: all");
+  app.add_option("--repeat-penalty", repeat_penalty, "Make the last 64 tokens less likely; 1: no");
+  app.add_option("-s,--seed", seed, "Seed of the sampling")->capture_default_str();
+}
+
+Result<eval::SamplingOptions> SamplingFlags::over(eval::SamplingOptions defaults) const {
+  defaults.temperature = temperature.value_or(defaults.temperature);
+  defaults.top_k = top_k.value_or(defaults.top_k);
+  defaults.top_p = top_p.value_or(defaults.top_p);
+  defaults.min_p = min_p.value_or(defaults.min_p);
+  defaults.repeat_penalty = repeat_penalty.value_or(defaults.repeat_penalty);
+  defaults.seed = seed;
+  LIEQ_TRY(eval::check(defaults));
+  return defaults;
+}
+
+void PromptFlags::add_to(CLI::App& app, const std::string& what) {
+  auto* prompt = app.add_option("-p,--prompt", text, what);
+  app.add_option("-f,--file", file, "A file with the prompt")->excludes(prompt);
+}
+
+Result<std::string> PromptFlags::read(Sink& sink) const {
+  std::string raw = text;
+  if (!file.empty()) {
+    std::ifstream stream(file, std::ios::binary);
+    stream.peek();  // a folder opens like a file, and only reading fails
+    if (!stream.is_open() || stream.bad()) return fail(ErrorCode::kNotFound, file + ": cannot be read, expected a text file");
+    std::ostringstream contents;
+    if (stream.good()) contents << stream.rdbuf();
+    raw = contents.str();
+    if (raw.ends_with('\n')) raw.pop_back();  // the one that editors put there
+  }
+  text::RepairedText repaired = text::repair_utf8(raw);
+  if (repaired.replaced > 0) sink.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", repaired.replaced));
+  return std::move(repaired.text);
+}
+
+void Speed::add(const eval::Generation& generation) {
+  prompt_tokens += generation.prompt_tokens;
+  prompt_seconds += generation.prompt_seconds;
+  new_tokens += generation.tokens.size();
+  steps += generation.tokens.empty() ? 0 : generation.tokens.size() - 1;  // the first one came with the prompt
+  decode_seconds += generation.decode_seconds;
+}
+
+void Speed::print() const {
+  const auto rate = [](std::size_t tokens, double seconds) { return static_cast<double>(tokens) / std::max(seconds, 1e-9); };
+  fmt::print(stderr, "\nprompt: {} tokens, {:.1f} tokens/s; decoding: {} tokens, {:.1f} tokens/s\n", prompt_tokens,
+             rate(prompt_tokens, prompt_seconds), new_tokens, rate(steps, decode_seconds));
+}
+
+}  // namespace lieq::cli
