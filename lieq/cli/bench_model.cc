@@ -8,6 +8,7 @@
 #include "lieq/cli/console.h"
 #include "lieq/cli/run_options.h"
 #include "lieq/cli/table.h"
+#include "lieq/hub/pull.h"
 #include "lieq/io/atomic_file.h"
 
 namespace lieq::cli {
