@@ -4,6 +4,7 @@
 
 #include "lieq/io/atomic_file.h"
 #include "lieq/io/gguf.h"
+#include "lieq/save/rope_scaling.h"
 #include "lieq/text/gguf_to_json.h"
 
 namespace lieq::save {
@@ -54,14 +55,9 @@ Result<Json> config_from_model(const model::Model& model) {
                  {"head_dim", c.head_dim}, {"vocab_size", c.vocab_size}, {"max_position_embeddings", c.max_position_embeddings},
                  {"rms_norm_eps", c.rms_norm_eps}, {"initializer_range", c.initializer_range}, {"hidden_act", "silu"},
                  {"tie_word_embeddings", c.tie_word_embeddings}, {"attention_bias", c.o_bias}, {"mlp_bias", c.mlp_bias},
-                 {"rope_theta", c.rope.theta}, {"rope_scaling", nullptr}, {"torch_dtype", "float16"},
+                 {"rope_theta", c.rope.theta}, {"torch_dtype", "float16"},
                  {"bos_token_id", ids(c.bos_token_id)}, {"eos_token_id", ids(c.eos_token_id)}};
-  if (c.rope.type == model::RopeType::kLinear) config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", c.rope.factor}};
-  if (!c.rope.divisors.empty())
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("{}: tensor 'rope_freqs.weight': its scaling has no exact form in config.json, expected the "
-                            "Hugging Face folder of this model",
-                            model.path.string()));
+  LIEQ_ASSIGN(config["rope_scaling"], rope_scaling(c, model.path.string()));
   return config;
 }
 

@@ -376,6 +376,34 @@ class Quantize(InTemporaryFolder):
         self.assertFalse((self.folder / "q").exists())
         self.assertEqual(list(existing.iterdir()), [])
 
+    def test_gguf_files_become_whole_folders(self):
+        """SentencePiece scores come back as merges, rope_freqs.weight as rope_scaling: ids and logits stay the same."""
+        golden = SHARED / "golden"
+        if not (golden / "gguf").exists():
+            self.skipTest(f"needs {golden / 'gguf'}")
+        texts = [json.loads(line) for line in (golden / "tokenizers/strings.jsonl").read_text().splitlines()]
+        texts = {line["i"]: line["text"] for line in texts}
+        options = ("--bits", 8, "--choices", 8, "--method", "rtn", "--grid", "asym", "--group-size", 32,
+                   "--calib", golden / "models/eval.txt", "--calib-window", 128, "--calib-windows", 4)
+        for name, kind in (("llama_rope3_tied_f16", "F16"), ("llama_bias_sharded_bf16", "Q8_0")):
+            folder, source = self.folder / name, golden / "models" / name
+            self.succeed("quantize", golden / f"gguf/{name}.{kind}.gguf", "-o", folder, *options)
+            scaling = [json.loads((one / "config.json").read_text())["rope_scaling"] for one in (folder, source)]
+            self.assertEqual(scaling[0], scaling[1])
+            merges = [json.loads((one / "tokenizer.json").read_text())["model"]["merges"] for one in (folder, source)]
+            pairs = [[m.split(" ") if isinstance(m, str) else m for m in one] for one in merges]
+            self.assertEqual(pairs[0], pairs[1])
+            expected = [json.loads(line) for line in (source / "encode.jsonl").read_text().splitlines()]
+            lines = "".join(json.dumps({"text": texts[e["i"]]}) + "\n" for e in expected)
+            for option, pick in (((), lambda e: e["ids_special"] or e["ids"]), (("--no-special",), lambda e: e["ids"])):
+                got = self.succeed("tokenize", folder, "--jsonl", *option, stdin=lines).splitlines()
+                self.assertEqual([json.loads(line)["ids"] for line in got], [pick(e) for e in expected])
+        # The F16 file holds the folder's own weights, so quantising either gives the same model.
+        self.succeed("quantize", golden / "models/llama_rope3_tied_f16", "-o", self.folder / "h", *options)
+        self.succeed("eval", self.folder / "h", self.folder / "llama_rope3_tied_f16", "--text", golden / "models/eval.txt",
+                     "--window", 128, "--chunks", 16, "--output", self.folder / "r.json")
+        self.assertLess(json.loads((self.folder / "r.json").read_text())[1]["kl"], 1e-9)
+
     def test_a_foreign_language_is_noticed(self):
         text = self.folder / "zh.txt"
         text.write_text("天地玄黄宇宙洪荒日月盈昃辰宿列张" * 60, encoding="utf-8")
