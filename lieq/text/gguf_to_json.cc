@@ -75,8 +75,9 @@ Result<Parts> byte_level_parts(const io::Gguf& gguf, const Tokens& tokens) {
     parts.pre_tokenizer = split(kQwen2);
     parts.normalizer = {{"type", "NFC"}};
   } else {
-    return fail(ErrorCode::kUnsupported, gguf.file + ": key 'tokenizer.ggml.pre': found " + in_quotes(pre) +
-                                             ", expected one of smollm, gpt-2, llama-bpe, qwen2 to write a tokenizer.json");
+    return fail(ErrorCode::kUnsupported,
+                gguf.file + ": key 'tokenizer.ggml.pre': found " + in_quotes(pre) +
+                    ", expected one of smollm, gpt-2, llama-bpe, qwen2 to write a tokenizer.json");
   }
   LIEQ_ASSIGN(const auto* merges, gguf.strings("tokenizer.ggml.merges"));
   if (!merges)
@@ -104,7 +105,8 @@ std::vector<Merge> merges_by_score(const Tokens& tokens, const std::vector<doubl
     const std::string_view text = (*tokens.texts)[id];
     if (!merges(id) || text.empty()) continue;
     std::size_t characters = 1;
-    for (std::size_t at = decode_utf8(text, 0).bytes; at < text.size(); at += decode_utf8(text, at).bytes, ++characters) {
+    for (std::size_t at = decode_utf8(text, 0).bytes; at < text.size();
+         at += decode_utf8(text, at).bytes, ++characters) {
       const std::string_view left = text.substr(0, at), right = text.substr(at);
       if (id_of.contains(left) && id_of.contains(right)) all.push_back({left, right, scores[id], characters});
     }
