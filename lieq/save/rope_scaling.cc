@@ -29,7 +29,8 @@ bool gives(const model::ModelConfig& config, const RopeConfig& rope, const std::
 }
 
 /// Scalings worth trying. A blended frequency keeps the share a·x - b of itself, x its turns per position, with
-/// a = original / (high - low) and b = low / (high - low): two of them give both. With fewer, or none, the usual bounds.
+/// a = original / (high - low) and b = low / (high - low): two of them give both. With fewer, or none, the usual
+/// bounds.
 std::vector<RopeConfig> candidates(const model::ModelConfig& config, const std::vector<float>& plain) {
   RopeConfig rope = config.rope;
   rope.type = RopeType::kLlama3;
@@ -78,9 +79,11 @@ Result<Json> rope_scaling(const model::ModelConfig& config, const std::string& p
                     {"high_freq_factor", one.high_freq_factor},
                     {"original_max_position_embeddings", std::llround(one.original_max_position_embeddings)}};
   }
-  return fail(ErrorCode::kUnsupported,
-              fmt::format("{}: tensor 'rope_freqs.weight': found divisors that no llama3 rope_scaling of config.json gives, "
-                          "expected those of one", place));
+  return fail(
+      ErrorCode::kUnsupported,
+      fmt::format("{}: tensor 'rope_freqs.weight': found divisors that no llama3 rope_scaling of config.json gives, "
+                  "expected those of one",
+                  place));
 }
 
 }  // namespace lieq::save

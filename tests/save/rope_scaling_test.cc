@@ -54,7 +54,8 @@ TEST(RopeScaling, NoneAndLinear) {
 
 TEST(RopeScaling, PublishedLlama3) {
   for (const auto& [head_dim, factor] : {std::pair{64U, 32.0}, {128U, 8.0}})
-    expect_scaling(rope_scaling(with_divisors(llama(head_dim, 500000), factor, 1, 4, 8192), "m.gguf").value(), factor, 4, 8192);
+    expect_scaling(rope_scaling(with_divisors(llama(head_dim, 500000), factor, 1, 4, 8192), "m.gguf").value(), factor,
+                   4, 8192);
 }
 
 TEST(RopeScaling, UnusualBounds) {
