@@ -38,8 +38,8 @@ Result<void> check_options(const LayerScores& scores, const AllocateOptions& opt
     return invalid(fmt::format("width of the other weights: found {}, expected 0 to 32 bits", options.rest_bits));
   const auto layers = static_cast<double>(scores.layers.size());
   if (options.budget.kind == Kind::kTop && (value > layers || value != std::floor(value)))
-    return invalid(fmt::format("top: found {}, expected a whole number of at most {} (num_hidden_layers of {})", value, layers,
-                               printable(scores.model.name)));
+    return invalid(fmt::format("top: found {}, expected a whole number of at most {} (num_hidden_layers of {})", value,
+                               layers, printable(scores.model.name)));
   if (options.budget.kind == Kind::kTop && options.ranking == Ranking::kExact)
     return invalid("top: found with the exact ranking, which has no order; expected a budget in bits or bytes");
   return {};
@@ -104,7 +104,8 @@ Result<void> check_reachable(const Ledger& ledger, const BitPlan& plan) {
   std::uint64_t least = 0;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) least += ledger.cost(l, plan.choices.front());
   if (least <= ledger.limit()) return {};
-  const std::string rest = plan.budget.kind == Kind::kBytes ? fmt::format(", all other weights at {}", plan.rest_bits) : "";
+  const std::string rest =
+      plan.budget.kind == Kind::kBytes ? fmt::format(", all other weights at {}", plan.rest_bits) : "";
   return invalid(fmt::format("budget: found {}, expected at least {} (every layer at {} bits{})", ledger.asked(),
                              ledger.words(least), plan.choices.front(), rest));
 }
@@ -136,6 +137,23 @@ Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& optio
   } else {
     give_greedily(order, ledger, options.ranking, plan);
   }
+  return plan;
+}
+
+Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const AllocateOptions& options) {
+  if (options.budget.kind == Kind::kTop && options.ranking == Ranking::kExact) return std::nullopt;  // refused later
+  AllocateOptions any = options;
+  any.ranking = Ranking::kDepth;  // needs no scores
+  LIEQ_ASSIGN(BitPlan plan, allocate(sizes, any));
+  const auto all = [](const auto& list, auto field, auto value) {
+    return std::ranges::all_of(list, [&](const auto& one) { return one.*field == value; });
+  };
+  // Where no layer could be raised, a smaller one further down the order might have been.
+  const bool same_size = all(plan.layers, &LayerPlan::weights, plan.layers.front().weights);
+  const bool lowest = same_size && all(plan.layers, &LayerPlan::bits, plan.choices.front());
+  if (!lowest && !all(plan.layers, &LayerPlan::bits, plan.choices.back())) return std::nullopt;
+  plan.ranking = name(options.ranking);
+  for (LayerPlan& layer : plan.layers) layer.reason = "as all layers: the budget leaves no choice";
   return plan;
 }
 

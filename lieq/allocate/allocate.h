@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,18 +29,23 @@ struct AllocateOptions {
 /// Greedy (all rankings but kExact): every layer starts at the lowest width; in the order of the ranking each layer is
 /// raised to the highest width that still fits, and the first layer that cannot have the highest of all is the last one
 /// raised. For two widths this is the paper's rule (Eq. 11): the largest m whose top m layers fit. For more it is the
-/// closed form for layers of n weights each: with B bits to spend above all-lowest and widths b_0 < ... < b_k, the first
-/// m = floor(B / (n (b_k - b_0))) layers get b_k, the next one the highest width that what is left pays for, the others
-/// b_0. That maximises sum_l s_l b_l, every bit of a layer being worth the same, up to the one layer in between.
+/// closed form for layers of n weights each: with B bits to spend above all-lowest and widths b_0 < ... < b_k, the
+/// first m = floor(B / (n (b_k - b_0))) layers get b_k, the next one the highest width that what is left pays for, the
+/// others b_0. That maximises sum_l s_l b_l, every bit of a layer being worth the same, up to the one layer in between.
 /// Budget::kTop instead gives the highest width to the first `value` layers whatever it costs.
 ///
 /// Exact (kExact): least sum of the measured sensitivities within the budget, by dynamic programming (exact.h).
 ///
-/// The plan never exceeds the budget, and raising the next layer of the ranking by one more width would (its reason names
-/// the budget that step needs). Same input, same plan. Cost: O(L log L) greedy.
+/// The plan never exceeds the budget, and raising the next layer of the ranking by one more width would (its reason
+/// names the budget that step needs). Same input, same plan. Cost: O(L log L) greedy.
 /// Errors: kInvalidArgument: a budget below all layers at the lowest width, naming the least one that works; more top
 /// layers than layers; widths that are none; a ranking by something the scores lack.
 /// Source: LieQ, arXiv:2508.03332, Eq. 11-12 and the greedy allocation after them; the paper leaves {2, 3, 4} open.
 [[nodiscard]] Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& options);
+
+/// The plan where the budget leaves no choice: all layers at the lowest width or all at the highest, whatever ranks
+/// them, so that nothing has to be diagnosed. nullopt where layers would compete. Of `sizes` only model and
+/// layers[].weights are read. Errors: as allocate().
+[[nodiscard]] Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const AllocateOptions& options);
 
 }  // namespace lieq::allocate

@@ -30,7 +30,8 @@ void keep_front(std::vector<Plan>& plans) {
 }  // namespace
 
 Result<std::vector<std::size_t>> least_total(const std::vector<std::vector<double>>& values,
-                                             const std::vector<std::vector<std::uint64_t>>& costs, std::uint64_t limit) {
+                                             const std::vector<std::vector<std::uint64_t>>& costs,
+                                             std::uint64_t limit) {
   const std::size_t layers = values.size();
   LIEQ_CHECK(layers > 0 && costs.size() == layers);
   std::uint64_t cheapest_rest = 0;  // of the layers still to come
@@ -50,8 +51,9 @@ Result<std::vector<std::size_t>> least_total(const std::vector<std::vector<doubl
     }
     keep_front(after);
     if (after.size() > kMostPlans)
-      return fail(ErrorCode::kUnsupported, "exact allocation: layers of too many different sizes, expected sizes with a common "
-                                           "divisor; use another --rank");
+      return fail(ErrorCode::kUnsupported,
+                  "exact allocation: layers of too many different sizes, expected sizes with a common "
+                  "divisor; use another --rank");
     fronts.push_back(std::move(after));
   }
   // The front falls in value as it rises in cost: its last plan is the best.

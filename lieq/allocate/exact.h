@@ -10,8 +10,8 @@
 namespace lieq::allocate {
 
 /// Chooses one option per layer with the least total value at a total cost of at most `limit`.
-/// values, costs: [layer][option]. The cheapest options of all layers fit together. Ties: the cheaper plan, then the lower
-/// options of the later layers. Assumes, as a sum does, that the layers' losses do not interact.
+/// values, costs: [layer][option]. The cheapest options of all layers fit together. Ties: the cheaper plan, then the
+/// lower options of the later layers. Assumes, as a sum does, that the layers' losses do not interact.
 /// Cost: O(L F O log F) for O options; F, the plans none of which is both dearer and worse than another, is at most the
 /// number of distinct costs: about L (b_k - b_0) when all layers have the same size.
 /// Errors: kUnsupported when F passes 2^20, which takes many layers of unrelated sizes.

@@ -1,5 +1,6 @@
 #pragma once
-/// What widths cost against a budget, in whole numbers: so that a budget that is met exactly is met (internal to allocate/).
+/// What widths cost against a budget, in whole numbers: so that a budget that is met exactly is met (internal to
+/// allocate/).
 
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +21,8 @@ class Ledger {
   [[nodiscard]] std::uint64_t cost(std::size_t layer, int bits) const;
   /// The most a plan may cost.
   [[nodiscard]] std::uint64_t limit() const { return limit_; }
-  /// The budget in its own unit that allows `cost`, e.g. "2.0667 code bits"; rounded up, so that it works when typed in.
+  /// The budget in its own unit that allows `cost`, e.g. "2.0667 code bits"; rounded up, so that it works when typed
+  /// in.
   [[nodiscard]] std::string words(std::uint64_t cost) const;
   /// The budget that was asked for, e.g. "2.05 code bits".
   [[nodiscard]] std::string asked() const;

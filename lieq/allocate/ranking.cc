@@ -19,7 +19,8 @@ Unexpected missing(const std::string& place, std::size_t layer, std::string_view
               fmt::format("{}: layers[{}]: field '{}': missing, expected a number ({})", place, layer, field, source));
 }
 
-Result<std::vector<double>> measured_gain(const LayerScores& scores, std::span<const int> choices, const std::string& place) {
+Result<std::vector<double>> measured_gain(const LayerScores& scores, std::span<const int> choices,
+                                          const std::string& place) {
   const std::vector<int> ends = {choices.front(), choices.back()};
   LIEQ_ASSIGN(const auto all, sensitivities(scores, ends, place));
   std::vector<double> gain;
@@ -80,8 +81,9 @@ Result<std::vector<std::vector<double>>> sensitivities(const LayerScores& scores
         return missing(place, l, fmt::format("sensitivity.{}", bits), "measured by quantising this layer alone");
       of_layer.push_back(found == scores.layers[l].sensitivity.end() ? 0 : found->second);
       if (!std::isfinite(of_layer.back()))
-        return fail(ErrorCode::kInvalidArgument, fmt::format("{}: layers[{}]: field 'sensitivity.{}': found {}, expected a finite number",
-                                                             place, l, bits, of_layer.back()));
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("{}: layers[{}]: field 'sensitivity.{}': found {}, expected a finite number", place, l,
+                                bits, of_layer.back()));
     }
   }
   return all;

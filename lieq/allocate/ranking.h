@@ -36,13 +36,14 @@ struct Order {
   std::vector<double> values;       ///< of each layer, what it was ranked by; empty for random and depth
 };
 
-/// Ties go to the lower layer. choices: ascending. Errors: kInvalidArgument "PLACE: layers[3]: ...: missing, ..." when the
-/// scores lack what the ranking needs. Not for kExact.
+/// Ties go to the lower layer. choices: ascending. Errors: kInvalidArgument "PLACE: layers[3]: ...: missing, ..." when
+/// the scores lack what the ranking needs. Not for kExact.
 [[nodiscard]] Result<Order> order_layers(const LayerScores& scores, Ranking ranking, std::span<const int> choices,
                                          std::uint64_t seed, const std::string& place);
 
 /// The sensitivity of each layer at each of `choices`, [layer][choice]. Errors: as order_layers.
-[[nodiscard]] Result<std::vector<std::vector<double>>> sensitivities(const LayerScores& scores, std::span<const int> choices,
+[[nodiscard]] Result<std::vector<std::vector<double>>> sensitivities(const LayerScores& scores,
+                                                                     std::span<const int> choices,
                                                                      const std::string& place);
 
 }  // namespace lieq::allocate

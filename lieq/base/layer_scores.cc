@@ -18,10 +18,12 @@ constexpr std::uint64_t kMostWeights = std::uint64_t{1} << 44;
 /// The compared numbers of ModelFacts by name.
 template <class Facts>
 auto numbers_of(Facts& facts) {
-  return std::array{std::pair{"num_hidden_layers", &facts.num_hidden_layers}, std::pair{"hidden_size", &facts.hidden_size},
+  return std::array{std::pair{"num_hidden_layers", &facts.num_hidden_layers},
+                    std::pair{"hidden_size", &facts.hidden_size},
                     std::pair{"intermediate_size", &facts.intermediate_size},
                     std::pair{"num_attention_heads", &facts.num_attention_heads},
-                    std::pair{"num_key_value_heads", &facts.num_key_value_heads}, std::pair{"vocab_size", &facts.vocab_size},
+                    std::pair{"num_key_value_heads", &facts.num_key_value_heads},
+                    std::pair{"vocab_size", &facts.vocab_size},
                     std::pair{"parameters", &facts.parameters}};
 }
 
@@ -32,12 +34,14 @@ auto words_of(Options& options) {
 }
 template <class Options>
 auto weights_of(Options& options) {
-  return std::array{std::pair{"alpha", &options.alpha}, std::pair{"beta", &options.beta}, std::pair{"gamma", &options.gamma}};
+  return std::array{std::pair{"alpha", &options.alpha}, std::pair{"beta", &options.beta},
+                    std::pair{"gamma", &options.gamma}};
 }
 template <class Options>
 auto counts_of(Options& options) {
-  return std::array{std::pair{"top_k", &options.top_k}, std::pair{"draws", &options.draws}, std::pair{"seed", &options.seed},
-                    std::pair{"passages", &options.passages}, std::pair{"per_bucket", &options.per_bucket}};
+  return std::array{std::pair{"top_k", &options.top_k}, std::pair{"draws", &options.draws},
+                    std::pair{"seed", &options.seed}, std::pair{"passages", &options.passages},
+                    std::pair{"per_bucket", &options.per_bucket}};
 }
 
 Json to_json(const ScoreOptions& options) {
@@ -57,6 +61,36 @@ Result<ScoreOptions> options_from_json(const Fields& fields) {
     LIEQ_ASSIGN(*value, required_number(fields, key));
   }
   for (const auto& [key, value] : counts_of(options)) {
+    LIEQ_ASSIGN(*value, fields.required_count(key));
+  }
+  return options;
+}
+
+template <class Options>
+auto sensitivity_words_of(Options& options) {
+  return std::array{std::pair{"text", &options.text}, std::pair{"text_hash", &options.text_hash},
+                    std::pair{"method", &options.method}, std::pair{"grid", &options.grid}};
+}
+template <class Options>
+auto sensitivity_counts_of(Options& options) {
+  return std::array{std::pair{"window", &options.window}, std::pair{"fit_tokens", &options.fit_tokens},
+                    std::pair{"tokens", &options.tokens}, std::pair{"group_size", &options.group_size},
+                    std::pair{"sweeps", &options.sweeps}};
+}
+
+Json to_json(const SensitivityOptions& options) {
+  Json json = Json::object();
+  for (const auto& [key, value] : sensitivity_words_of(options)) json[key] = *value;
+  for (const auto& [key, value] : sensitivity_counts_of(options)) json[key] = *value;
+  return json;
+}
+
+Result<SensitivityOptions> sensitivity_options_from_json(const Fields& fields) {
+  SensitivityOptions options;
+  for (const auto& [key, value] : sensitivity_words_of(options)) {
+    LIEQ_ASSIGN(*value, required_string(fields, key));
+  }
+  for (const auto& [key, value] : sensitivity_counts_of(options)) {
     LIEQ_ASSIGN(*value, fields.required_count(key));
   }
   return options;
@@ -124,9 +158,11 @@ Result<LayerScore> layer_from_json(const Json& json, const std::string& place, s
   LIEQ_ASSIGN(layer.weights, fields.required_count("weights"));
   if (layer.weights == 0 || layer.weights > kMostWeights)
     return wrong_field(place, "weights", layer.weights, "at least 1 and at most 2^44");
-  for (const auto& [key, value] : {std::pair{"compactness", &layer.compactness}, {"energy_gain", &layer.energy_gain},
+  for (const auto& [key, value] : {std::pair{"compactness", &layer.compactness},
+                                   {"energy_gain", &layer.energy_gain},
                                    {"compactness_normalised", &layer.compactness_normalised},
-                                   {"energy_gain_normalised", &layer.energy_gain_normalised}, {"score", &layer.score}}) {
+                                   {"energy_gain_normalised", &layer.energy_gain_normalised},
+                                   {"score", &layer.score}}) {
     LIEQ_ASSIGN(*value, required_number(fields, key));
   }
   LIEQ_ASSIGN(layer.rank, fields.required_count("rank"));
@@ -158,8 +194,9 @@ Result<void> check_layers(const LayerScores& scores, const std::string& place) {
 
 Result<void> check_same_model(const ModelFacts& found, const ModelFacts& expected, const std::string& place) {
   if (found.architecture != expected.architecture)
-    return fail(ErrorCode::kInvalidFormat, place + ": field 'model.architecture': found " + in_quotes(found.architecture) +
-                                               ", expected " + in_quotes(expected.architecture) + " as in " + printable(expected.name));
+    return fail(ErrorCode::kInvalidFormat, place + ": field 'model.architecture': found " +
+                                               in_quotes(found.architecture) + ", expected " +
+                                               in_quotes(expected.architecture) + " as in " + printable(expected.name));
   const auto a = numbers_of(found), b = numbers_of(expected);
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (*a[i].second != *b[i].second)
@@ -186,12 +223,14 @@ Result<ModelFacts> model_facts_from_json(const Fields& fields, std::string_view 
   }
   if (facts.num_hidden_layers < 1 || facts.num_hidden_layers > kMostLayers)
     return wrong_field(model.place(), "num_hidden_layers", facts.num_hidden_layers, "1 to 65536");
-  if (facts.parameters > kMostWeights) return wrong_field(model.place(), "parameters", facts.parameters, "at most 2^44");
+  if (facts.parameters > kMostWeights)
+    return wrong_field(model.place(), "parameters", facts.parameters, "at most 2^44");
   return facts;
 }
 
 Json to_json(const LayerScores& scores) {
   Json json = {{"model", to_json(scores.model)}, {"options", to_json(scores.options)}, {"warnings", scores.warnings}};
+  if (scores.sensitivity) json["sensitivity"] = to_json(*scores.sensitivity);
   json["cells"] = Json::array();
   for (const CellScores& cell : scores.cells) json["cells"].push_back(to_json(cell));
   json["layers"] = Json::array();
@@ -205,6 +244,10 @@ Result<LayerScores> layer_scores_from_json(const Json& json, const std::string& 
   LIEQ_ASSIGN(scores.model, model_facts_from_json(fields, "model"));
   LIEQ_ASSIGN(const Json* options, required_object(fields, "options"));
   LIEQ_ASSIGN(scores.options, options_from_json(Fields(*options, place + ": options")));
+  if (fields.find("sensitivity")) {
+    LIEQ_ASSIGN(const Json* measured, required_object(fields, "sensitivity"));
+    LIEQ_ASSIGN(scores.sensitivity, sensitivity_options_from_json(Fields(*measured, place + ": sensitivity")));
+  }
   const auto at = [&](const char* list, std::size_t i) { return place + ": " + list + "[" + std::to_string(i) + "]"; };
 
   LIEQ_ASSIGN(const Json* layers, required_list(fields, "layers"));

@@ -25,7 +25,8 @@ struct ModelFacts {
 };
 
 /// Errors: kInvalidFormat "PLACE: field 'model.hidden_size': found 576, expected 2048 as in MODEL".
-[[nodiscard]] Result<void> check_same_model(const ModelFacts& found, const ModelFacts& expected, const std::string& place);
+[[nodiscard]] Result<void> check_same_model(const ModelFacts& found, const ModelFacts& expected,
+                                            const std::string& place);
 
 /// The three metrics of every layer on the passages of one corpus and length bucket (PAPER section 1).
 struct CellScores {
@@ -61,10 +62,20 @@ struct ScoreOptions {
   std::uint64_t top_k = 8, draws = 4, seed = 42, passages = 1, per_bucket = 100;
 };
 
+/// How LayerScore::sensitivity was measured.
+struct SensitivityOptions {
+  std::string text, text_hash;           ///< file name or "self"; names the token ids, those fitted to and those scored
+  std::uint64_t window = 0, fit_tokens = 0,
+                tokens = 0;              ///< tokens of a window, fitted to, and that KL is the mean over
+  std::string method, grid;              ///< as of lieq quantize
+  std::uint64_t group_size = 0, sweeps = 0;  ///< weights that share a scale (0: a row); rounds of descent
+};
+
 /// `layers` has one entry for each layer, in order.
 struct LayerScores {
   ModelFacts model;
   ScoreOptions options;
+  std::optional<SensitivityOptions> sensitivity;  ///< empty when it was not measured, or not by us
   std::vector<CellScores> cells;
   std::vector<LayerScore> layers;
   std::vector<std::string> warnings;  ///< plain sentences: where these scores are weak

@@ -23,10 +23,14 @@ void print(const BitPlan& plan) {
   for (std::size_t l = 0; l < plan.layers.size(); ++l)
     fmt::print("{:>5}  {:>4}  {}\n", l, plan.layers[l].bits, plan.layers[l].reason);
   const PlanSize size = size_of(plan);
-  fmt::print("\n{:.4f} code bits, {:.4f} true bits per weight of the layers (groups of {}); compression {:.2f}x (codes alone)\n",
-             size.code_bits, size.true_bits, plan.group_size, size.compression);
-  fmt::print("whole model: {}, its other weights at {} bits", bytes_text(static_cast<std::size_t>(size.bytes)), plan.rest_bits);
-  if (plan.budget.kind != Budget::Kind::kTop) fmt::print("; {:.0f} bits of the budget left unspent", std::max(0.0, size.unspent_bits));
+  fmt::print(
+      "\n{:.4f} code bits, {:.4f} true bits per weight of the layers (groups of {}); compression {:.2f}x (codes "
+      "alone)\n",
+      size.code_bits, size.true_bits, plan.group_size, size.compression);
+  fmt::print("whole model: {}, its other weights at {} bits", bytes_text(static_cast<std::size_t>(size.bytes)),
+             plan.rest_bits);
+  if (plan.budget.kind != Budget::Kind::kTop)
+    fmt::print("; {:.0f} bits of the budget left unspent", std::max(0.0, size.unspent_bits));
   fmt::print("\n");
 }
 
@@ -51,13 +55,15 @@ Run add_allocate(CLI::App& app, const Common& /*common*/) {
   std::vector<std::string> rankings;
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   app.add_option("SCORES", options->scores, "scores.json of lieq diagnose")->required();
-  app.add_option("--output,-o", options->output, "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
+  app.add_option("--output,-o", options->output,
+                 "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
   add_budget_options(app, options->budget);
   app.add_option("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
       ->check(CLI::IsMember(rankings))->capture_default_str();
   app.add_option("--group-size", options->allocate.group_size, "Weights that share a scale: part of true bits and size")
       ->capture_default_str();
-  app.add_option("--rest-bits", options->allocate.rest_bits, "Width of embeddings, norms and head: part of size")->capture_default_str();
+  app.add_option("--rest-bits", options->allocate.rest_bits, "Width of embeddings, norms and head: part of size")
+      ->capture_default_str();
   app.add_option("--seed", options->allocate.seed, "Of --rank random")->capture_default_str();
   return [options] { return run(*options); };
 }

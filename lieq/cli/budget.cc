@@ -9,7 +9,9 @@ void add_budget_options(CLI::App& app, BudgetOptions& options) {
   app.add_option("--top", options.top, "Give this many layers the highest width");
   app.add_option("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
   app.add_option("--size", options.size, "Bytes of the whole model, e.g. 60MiB")->transform(CLI::AsSizeValue(true));
-  app.add_option("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")->delimiter(',')->capture_default_str();
+  app.add_option("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
+      ->delimiter(',')
+      ->capture_default_str();
 }
 
 Result<Budget> budget_of(const BudgetOptions& options) {

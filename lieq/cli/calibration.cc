@@ -20,10 +20,10 @@ namespace {
 
 using text::TokenId;
 
-/// Held-out windows: one in eight, at most this many.
+/// Held-out windows: one in sixteen, at most this many.
 constexpr std::size_t kMostHeldOut = 4;
 
-std::size_t held_out_of(std::size_t windows) { return std::clamp<std::size_t>(windows / 8, 1, kMostHeldOut); }
+std::size_t held_out_of(std::size_t windows) { return std::clamp<std::size_t>(windows / 16, 1, kMostHeldOut); }
 
 std::vector<TokenId> read_cached(const std::filesystem::path& file, std::size_t count) {
   std::error_code ignored;
@@ -45,14 +45,18 @@ void write_cached(const std::filesystem::path& file, const std::vector<TokenId>&
   (void)std::move(*writer).finish();
 }
 
-Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads, Sink& sink) {
+Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads,
+                              Sink& sink) {
   Calibration made;
   made.source = "self";
-  made.window = options.window ? options.window : std::min<std::size_t>(512, bundle.model.config.max_position_embeddings);
-  const std::size_t windows = options.windows ? options.windows : 64;
-  const eval::SelfTextOptions sampling{.sequences = windows + held_out_of(windows), .length = made.window, .temperature = 1, .seed = options.seed};
+  made.window =
+      options.window ? options.window : std::min<std::size_t>(512, bundle.model.config.max_position_embeddings);
+  const std::size_t windows = options.windows ? options.windows : options.plain ? 32 : 64;
+  const eval::SelfTextOptions sampling{
+      .sequences = windows + held_out_of(windows), .length = made.window, .temperature = 1, .seed = options.seed};
   const std::filesystem::path folder = cache_folder();
-  const std::filesystem::path file = folder / fmt::format("self-{}-{}x{}-{}.safetensors", model::fingerprint(bundle.model, threads),
+  const std::filesystem::path file =
+      folder / fmt::format("self-{}-{}x{}-{}.safetensors", model::fingerprint(bundle.model, threads),
                                                           sampling.sequences, sampling.length, sampling.seed);
   made.ids = folder.empty() ? std::vector<TokenId>() : read_cached(file, sampling.sequences * sampling.length);
   if (made.ids.empty()) {
@@ -68,23 +72,27 @@ Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptio
 Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptions& options, Sink& sink) {
   Calibration made;
   made.source = options.source;
-  made.window = options.window ? options.window : std::min<std::size_t>(1024, bundle.model.config.max_position_embeddings);
+  made.window =
+      options.window ? options.window : std::min<std::size_t>(1024, bundle.model.config.max_position_embeddings);
   LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.source));
   LIEQ_ASSIGN(const std::string text, text::read_text(file, text::Join::kWhole, sink, options.field));
   const std::vector<TokenId> ids = bundle.tokenizer.encode(text, text::SpecialTokens::kAdd);
   const std::size_t available = ids.size() / made.window;
   if (available < 2)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: found {} tokens, expected at least two windows of {} (--calib-window)",
-                                                         options.source, ids.size(), made.window));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: found {} tokens, expected at least two windows of {} (--calib-window)", options.source,
+                            ids.size(), made.window));
   const double coverage = static_cast<double>(text.size()) / static_cast<double>(ids.size());
   if (coverage < 2)
-    sink.warn(fmt::format("{}: {:.2f} bytes a token: the vocabulary hardly covers this text, is it the model's language?",
+    sink.warn(
+        fmt::format("{}: {:.2f} bytes a token: the vocabulary hardly covers this text, is it the model's language?",
                           options.source, coverage));
-  const std::size_t wanted = options.windows ? options.windows : 32;
+  const std::size_t wanted = options.windows ? options.windows : options.plain ? 16 : 32;
   const std::size_t held_out = held_out_of(std::min(wanted, available));
   const std::size_t windows = std::min(wanted, available - held_out);
   if (windows < wanted)
-    sink.warn(fmt::format("{}: {} calibration windows of {} tokens, fewer than the {} asked for", options.source, windows, made.window, wanted));
+    sink.warn(fmt::format("{}: {} calibration windows of {} tokens, fewer than the {} asked for", options.source,
+                          windows, made.window, wanted));
   const auto append = [&](std::vector<TokenId>& target, std::size_t w) {
     target.insert(target.end(), ids.begin() + static_cast<std::ptrdiff_t>(w * made.window),
                   ids.begin() + static_cast<std::ptrdiff_t>((w + 1) * made.window));
@@ -98,26 +106,38 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
 }  // namespace
 
 void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
-  app.add_option("--calib", options.source, "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the model writes")->capture_default_str();
-  app.add_option("--calib-field", options.field, "The field of a .jsonl record that holds the text")->capture_default_str();
-  app.add_option("--calib-windows", options.windows, "Windows to fit to (default: 32 of a file, 64 of self)")->check(CLI::Range(1, 1 << 20));
-  app.add_option("--calib-window", options.window, "Tokens in a window (default: 1024 of a file, 512 of self)")->check(CLI::Range(2, 1 << 24));
+  app.add_option("--calib", options.source,
+                 "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the "
+                 "model writes")
+      ->capture_default_str();
+  app.add_option("--calib-field", options.field, "The field of a .jsonl record that holds the text")
+      ->capture_default_str();
+  app.add_option("--calib-windows", options.windows,
+                 "Windows to fit to (default: 32 of a file, 64 of self; half of that without correction and sweeps)")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--calib-window", options.window, "Tokens in a window (default: 1024 of a file, 512 of self)")
+      ->check(CLI::Range(2, 1 << 24));
   app.add_option("--calib-seed", options.seed, "Of self")->capture_default_str();
 }
 
-Result<Calibration> make_calibration(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads, Sink& sink) {
+Result<Calibration> make_calibration(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads,
+                                     Sink& sink) {
   const std::size_t limit = bundle.model.config.max_position_embeddings;
   if (options.window > limit)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("--calib-window: found {}, expected at most max_position_embeddings = {} of {}",
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--calib-window: found {}, expected at most max_position_embeddings = {} of {}",
                                                          options.window, limit, bundle.model.path.string()));
   return options.source == "self" ? from_self(bundle, options, threads, sink) : from_file(bundle, options, sink);
 }
+
+std::string hash_of(std::span<const TokenId> ids) { return model::fingerprint(ids.data(), ids.size_bytes()); }
 
 diagnose::Corpus corpus_of(const Calibration& calibration, const text::Tokenizer& tokenizer) {
   diagnose::Corpus corpus;
   corpus.name = calibration.source;
   for (std::size_t first = 0; first + calibration.window <= calibration.ids.size(); first += calibration.window)
-    corpus.documents.push_back(tokenizer.decode(std::span(calibration.ids).subspan(first, calibration.window), text::SpecialText::kSkip));
+    corpus.documents.push_back(
+        tokenizer.decode(std::span(calibration.ids).subspan(first, calibration.window), text::SpecialText::kSkip));
   return corpus;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ namespace lieq::cli {
 struct CalibrationOptions {
   std::string source = "self", field = "text";
   std::size_t windows = 0, window = 0;  ///< 0: 32 x 1024 from a file, 64 x 512 from the model itself
+  bool plain = false;                   ///< half of those windows: a fit by plain GPTQ gains little from more
   std::uint64_t seed = 42;
 };
 
@@ -36,8 +38,11 @@ struct Calibration {
 /// text is short. `self`: eval::sample_self_text, kept in $XDG_CACHE_HOME/lieq (~/.cache/lieq) by the model's contents.
 /// Warns when the vocabulary hardly covers the text (under two bytes a token).
 /// Errors: kInvalidArgument when not even one window and one held out fit.
-[[nodiscard]] Result<Calibration> make_calibration(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads,
-                                                   Sink& sink);
+[[nodiscard]] Result<Calibration> make_calibration(const eval::Bundle& bundle, const CalibrationOptions& options,
+                                                   Threads& threads, Sink& sink);
+
+/// Names token ids in records.
+[[nodiscard]] std::string hash_of(std::span<const text::TokenId> ids);
 
 /// The calibration tokens as texts to diagnose on, one document a window.
 [[nodiscard]] diagnose::Corpus corpus_of(const Calibration& calibration, const text::Tokenizer& tokenizer);

@@ -21,9 +21,9 @@
 namespace lieq::cli {
 namespace {
 
-/// Windows that sensitivity fits to; it is measured on those that make_calibration holds out: 4, as every width costs
-/// about half a pass of the model over them for each layer.
-constexpr std::size_t kSensitivityWindows = 32, kSensitivityWindow = 512;
+/// What sensitivity is measured with: every width costs about half a pass of the model over the scored windows for each
+/// layer.
+constexpr std::size_t kSensitivityWindows = 32, kSensitivityWindow = 512, kScoredWindows = 4;
 
 struct Options {
   std::string model, output, svg;
@@ -39,7 +39,8 @@ struct Options {
 Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink& sink) {
   if (options.texts.empty()) return {};
   if (options.fields.size() != 1 && options.fields.size() != options.texts.size())
-    return fail(ErrorCode::kInvalidArgument, fmt::format("--field: found {} names, expected one, or one for each of the {} texts",
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--field: found {} names, expected one, or one for each of the {} texts",
                                                          options.fields.size(), options.texts.size()));
   std::vector<diagnose::Corpus> corpora;
   for (std::size_t i = 0; i < options.texts.size(); ++i) {
@@ -51,22 +52,39 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink&
   return corpora;
 }
 
-/// [layer], width -> KL; empty maps without --sensitivity. Linears are fitted as lieq quantize fits them by default, but
-/// for what works across linears.
-Result<std::vector<std::map<int, double>>> sensitivities_of(const Options& options, const eval::Bundle& bundle, Threads& threads,
-                                                            Sink& sink) {
-  if (options.widths.empty()) return std::vector<std::map<int, double>>(bundle.model.layers.size());
-  CalibrationOptions few = options.calibration;
-  if (few.windows == 0) few.windows = kSensitivityWindows;
-  if (few.window == 0) few.window = std::min(kSensitivityWindow, bundle.model.config.max_position_embeddings);
-  LIEQ_ASSIGN(const Calibration calibration, make_calibration(bundle, few, threads, sink));
+/// Measures on the calibration text what each layer alone loses at each width. Linears are fitted as lieq quantize fits
+/// them by default, but for what works across linears.
+Result<void> add_sensitivities(const Options& options, const eval::Bundle& bundle, const Calibration& calibration,
+                               Threads& threads, Sink& sink, LayerScores& scores) {
+  // Short windows and few of them, unless asked for otherwise; long ones are cut, as text goes on across the cut.
+  const bool cuts = options.calibration.window == 0 && calibration.window % kSensitivityWindow == 0;
+  const std::size_t window = cuts ? kSensitivityWindow : calibration.window;
+  const auto first = [&](const std::vector<text::TokenId>& ids, std::size_t windows) {
+    return std::span(ids).first(std::min(ids.size(), windows * window));
+  };
+  const auto fit_ids =
+      first(calibration.ids, options.calibration.windows == 0 ? kSensitivityWindows : calibration.ids.size());
+  const auto ids = first(calibration.held_out, kScoredWindows);
   quantize::Options fit;
   fit.grid = quantize::Grid::kSkew;
   fit.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
   fit.sweeps = 1;
   fit.on_singular = quantize::OnSingular::kRtn;
-  return quantize::measure_sensitivity(bundle.model, calibration.ids, calibration.held_out, calibration.window, options.widths, fit,
-                                       threads, sink);
+  LIEQ_ASSIGN(auto measured,
+              quantize::measure_sensitivity(bundle.model, fit_ids, ids, window, options.widths, fit, threads, sink));
+  for (std::size_t l = 0; l < measured.size(); ++l) scores.layers[l].sensitivity = std::move(measured[l]);
+  std::vector<text::TokenId> all(fit_ids.begin(), fit_ids.end());
+  all.insert(all.end(), ids.begin(), ids.end());
+  scores.sensitivity = SensitivityOptions{.text = calibration.source,
+                                          .text_hash = hash_of(all),
+                                          .window = window,
+                                          .fit_tokens = fit_ids.size(),
+                                          .tokens = ids.size(),
+                                          .method = std::string(quantize::name(fit.method)),
+                                          .grid = std::string(quantize::name(fit.grid)),
+                                          .group_size = fit.group_size,
+                                          .sweeps = fit.sweeps};
+  return {};
 }
 
 std::string optional_text(const std::optional<double>& value, const char* format) {
@@ -77,8 +95,9 @@ void print(const LayerScores& scores) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];
-    rows.push_back({std::to_string(l), optional_text(layer.perplexity_drop, "{:.3f}"), fmt::format("{:.4f}", layer.compactness),
-                    fmt::format("{:.4f}", layer.energy_gain), fmt::format("{:.4f}", layer.score), std::to_string(layer.rank)});
+    rows.push_back({std::to_string(l), optional_text(layer.perplexity_drop, "{:.3f}"),
+                    fmt::format("{:.4f}", layer.compactness), fmt::format("{:.4f}", layer.energy_gain),
+                    fmt::format("{:.4f}", layer.score), std::to_string(layer.rank)});
     for (const auto& [bits, kl] : layer.sensitivity) rows.back().push_back(fmt::format("{:.3g}", kl));
   }
   std::vector<std::string> head = {"layer", "ppl drop", "compactness", "energy gain", "score", "rank"};
@@ -90,10 +109,13 @@ void print(const LayerScores& scores) {
     rows.push_back({cell.corpus, cell.bucket, std::to_string(cell.passages), std::to_string(cell.tokens),
                     optional_text(cell.perplexity, "{:.3f}"), optional_text(cell.rho_compactness, "{:.2f}"),
                     optional_text(cell.rho_energy_gain, "{:.2f}")});
-  fmt::print("{}\n", table({"corpus", "tokens each", "passages", "tokens", "perplexity", "rho(drop, compactness)", "rho(drop, energy)"},
+  fmt::print("{}\n", table({"corpus", "tokens each", "passages", "tokens", "perplexity", "rho(drop, compactness)",
+                            "rho(drop, energy)"},
                            rows));
   const ScoreOptions& o = scores.options;
-  fmt::print("score {} = {:.3g} ppl drop + {:.3g} compactness + {:.3g} energy gain, {} normalisation, top-k {}, {} draws (seed {})\n",
+  fmt::print(
+      "score {} = {:.3g} ppl drop + {:.3g} compactness + {:.3g} energy gain, {} normalisation, top-k {}, {} draws "
+      "(seed {})\n",
              o.score, o.alpha, o.beta, o.gamma, o.normalize, o.top_k, o.draws, o.seed);
 }
 
@@ -103,18 +125,18 @@ Result<void> run(Options options, const Common& common) {
   LIEQ_TRY(diagnose::set_weights(options.diagnose.score, options.alpha, options.beta, options.gamma));
   LIEQ_ASSIGN(auto corpora, read_corpora(options, console));
   LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console));
-  if (corpora.empty()) {
-    LIEQ_ASSIGN(const Calibration calibration, make_calibration(bundle, options.calibration, threads, console));
-    corpora.push_back(corpus_of(calibration, bundle.tokenizer));
+  Calibration calibration;
+  if (corpora.empty() || !options.widths.empty()) {
+    LIEQ_ASSIGN(calibration, make_calibration(bundle, options.calibration, threads, console));
   }
+  if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
   diagnose::CutOptions cut;
   cut.per_bucket = options.diagnose.score.per_bucket;
   cut.longest = std::min(cut.longest, bundle.model.config.max_position_embeddings);
   LIEQ_ASSIGN(const auto cells, diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, console));
-  LIEQ_ASSIGN(auto sensitivities, sensitivities_of(options, bundle, threads, console));
   LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, options.diagnose, threads, console));
-  for (std::size_t l = 0; l < scores.layers.size(); ++l) scores.layers[l].sensitivity = std::move(sensitivities[l]);
+  if (!options.widths.empty()) LIEQ_TRY(add_sensitivities(options, bundle, calibration, threads, console, scores));
   print(scores);
   for (const std::string& warning : scores.warnings) console.warn(warning);
   if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::depth_curves_svg(scores)));
@@ -131,29 +153,40 @@ Run add_diagnose(CLI::App& app, const Common& common) {
   app.add_option("MODEL", options->model, kModelHelp)->required();
   app.add_option("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
   app.add_option("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
-  app.add_option("--text", options->texts,
+  app.add_option(
+      "--text", options->texts,
                  "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration text)");
-  app.add_option("--field", options->fields, "The field of a .jsonl record that holds the text: one name, or one for each text")
+  app.add_option("--field", options->fields,
+                 "The field of a .jsonl record that holds the text: one name, or one for each text")
       ->capture_default_str();
   app.add_option("--per-bucket", score.per_bucket, "Passages for each text and length (33-128 and 129-512 tokens)")
       ->check(count)->capture_default_str();
   app.add_option("--score", score.score,
-                 "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer --per-bucket shorten it)")
-      ->check(CLI::IsMember({"geometry", "lieq"}))->capture_default_str();
-  app.add_flag("--perplexity-drop", options->diagnose.perplexity_drop, "Measure the perplexity drop even if the score does not use it");
+                 "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer "
+                 "--per-bucket shorten it)")
+      ->check(CLI::IsMember({"geometry", "lieq"}))
+      ->capture_default_str();
+  app.add_flag("--perplexity-drop", options->diagnose.perplexity_drop,
+               "Measure the perplexity drop even if the score does not use it");
   app.add_option("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
       ->check(CLI::IsMember({"minmax", "sum", "zscore", "rank", "log"}))->capture_default_str();
-  app.add_option("--alpha", options->alpha, "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
+  app.add_option("--alpha", options->alpha,
+                 "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
   app.add_option("--beta", options->beta, "Weight of the compactness (default: 1/3, or 1/2)");
   app.add_option("--gamma", options->gamma, "Weight of the energy gain (default: 1/3, or 1/2)");
   app.add_option("--top-k", score.top_k, "Singular values the energy gain counts")->check(count)->capture_default_str();
-  app.add_option("--draws", score.draws, "Random matrices each projection is compared with")->check(count)->capture_default_str();
+  app.add_option("--draws", score.draws, "Random matrices each projection is compared with")
+      ->check(count)
+      ->capture_default_str();
   app.add_option("--seed", score.seed, "Of the random matrices")->capture_default_str();
   app.add_option("--passages", score.passages, "Passages for each text and length that the geometry averages over")
       ->check(count)->capture_default_str();
-  app.add_option("--geometry-input", score.geometry_input, "normed: what the projections read; residual: before the norm")
-      ->check(CLI::IsMember({"normed", "residual"}))->capture_default_str();
-  app.add_option("--memory", options->diagnose.memory, "Bytes for the perplexity drop's activations, e.g. 2GiB (default: 1GiB)")
+  app.add_option("--geometry-input", score.geometry_input,
+                 "normed: what the projections read; residual: before the norm")
+      ->check(CLI::IsMember({"normed", "residual"}))
+      ->capture_default_str();
+  app.add_option("--memory", options->diagnose.memory,
+                 "Bytes for the perplexity drop's activations, e.g. 2GiB (default: 1GiB)")
       ->transform(CLI::AsSizeValue(true));
   app.add_option("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();

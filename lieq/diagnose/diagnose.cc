@@ -28,12 +28,13 @@ struct Sample {
 std::vector<Sample> samples_of(std::span<const Cell> cells, std::size_t per_cell) {
   std::vector<Sample> samples;
   for (std::size_t c = 0; c < cells.size(); ++c)
-    for (const std::size_t p : representative(cells[c].passages, per_cell)) samples.push_back({c, cells[c].passages[p]});
+    for (const std::size_t p : representative(cells[c].passages, per_cell))
+      samples.push_back({c, cells[c].passages[p]});
   return samples;
 }
 
-Result<void> measure_geometry(const Model& model, std::span<const Cell> cells, const ScoreOptions& options, Threads& threads,
-                              Sink& sink, LayerScores& scores) {
+Result<void> measure_geometry(const Model& model, std::span<const Cell> cells, const ScoreOptions& options,
+                              Threads& threads, Sink& sink, LayerScores& scores) {
   const GeometryOptions geometry_options{
       .top_k = options.top_k, .draws = options.draws, .seed = options.seed,
       .input = options.geometry_input == "residual" ? GeometryInput::kResidual : GeometryInput::kNormed,
@@ -90,8 +91,9 @@ Result<void> measure_perplexity_drop(const Model& model, std::span<const Cell> c
     for (std::size_t l = 0; l < nll.without.size(); ++l) {
       const double drop = perplexity(nll.without[l]) - whole;
       if (!std::isfinite(drop))
-        return fail(ErrorCode::kNumerical, fmt::format("{}: perplexity without layer {} on {} ({}): found {}, expected a finite value",
-                                                       model.path.string(), l, cells[c].corpus, cells[c].bucket, drop));
+        return fail(ErrorCode::kNumerical,
+                    fmt::format("{}: perplexity without layer {} on {} ({}): found {}, expected a finite value",
+                                model.path.string(), l, cells[c].corpus, cells[c].bucket, drop));
       scores.cells[c].perplexity_drop.push_back(drop);
     }
     first = end;
@@ -123,7 +125,8 @@ Result<LayerScores> diagnose(const Model& model, const std::string& name, std::s
   LayerScores scores;
   scores.model = facts_of(model, name);
   scores.options = options.score;
-  for (const model::Layer& layer : model.layers) scores.layers.emplace_back().weights = model::footprint(layer).parameters;
+  for (const model::Layer& layer : model.layers)
+    scores.layers.emplace_back().weights = model::footprint(layer).parameters;
   for (const Cell& cell : cells) {
     CellScores& entry = scores.cells.emplace_back();
     entry.corpus = cell.corpus;

@@ -23,14 +23,16 @@ struct DiagnoseOptions {
 /// What scores and plans remember of a model. `name`: as the user named it.
 [[nodiscard]] ModelFacts facts_of(const model::Model& model, const std::string& name);
 
-/// Measures and scores every layer on `cells` (passages.h): the geometry on the representative passages of each cell, the
-/// perplexity drop, if wanted, on all its passages.
-/// Cost: geometry.h and perplexity_drop.h: the geometry is one forward pass over a few passages, the perplexity drop about
+/// Measures and scores every layer on `cells` (passages.h): the geometry on the representative passages of each cell,
+/// the perplexity drop, if wanted, on all its passages.
+/// Cost: geometry.h and perplexity_drop.h: the geometry is one forward pass over a few passages, the perplexity drop
+/// about
 /// L / 2 passes over all of them.
 /// Errors: kInvalidArgument (options, no cells), and those of geometry() and removal_nll().
 /// Deterministic for any thread count.
 /// Source: LieQ, arXiv:2508.03332; score "lieq" is v1's (Eq. 10), "geometry" v2's proxy without the perplexity drop.
-[[nodiscard]] Result<LayerScores> diagnose(const model::Model& model, const std::string& name, std::span<const Cell> cells,
-                                           const DiagnoseOptions& options, Threads& threads, Sink& sink);
+[[nodiscard]] Result<LayerScores> diagnose(const model::Model& model, const std::string& name,
+                                           std::span<const Cell> cells, const DiagnoseOptions& options,
+                                           Threads& threads, Sink& sink);
 
 }  // namespace lieq::diagnose

@@ -23,8 +23,8 @@ constexpr std::array kProjections = {LinearKind::kQ, LinearKind::kK, LinearKind:
 /// Computes the metrics of each layer as the forward pass reaches it.
 class Probe : public model::Observer {
  public:
-  Probe(const Model& model, std::span<const std::vector<model::TokenId>> passages, const GeometryOptions& options, Threads& threads,
-        Sink& sink)
+  Probe(const Model& model, std::span<const std::vector<model::TokenId>> passages, const GeometryOptions& options,
+        Threads& threads, Sink& sink)
       : model_(model), passages_(passages), options_(options), threads_(threads), sink_(sink) {
     metrics_.assign(passages.size(), std::vector<Geometry>(model.layers.size()));
   }
@@ -58,7 +58,8 @@ class Probe : public model::Observer {
     threads_.for_each(spectra.size(), [&](std::size_t item, std::size_t) {
       const std::size_t passage = item / per_passage, product = item % per_passage;
       const std::size_t rows = model_.layers[layer].linear(kProjections[product / variants()]).weight.rows;
-      const MatrixView<float> z = products_[product].matrix(x.rows(), rows).rows(first_row(passage), passages_[passage].size());
+      const MatrixView<float> z =
+          products_[product].matrix(x.rows(), rows).rows(first_row(passage), passages_[passage].size());
       spectra[item] = spectrum_of(linalg::singular_values(z), options_.top_k);
     });
     for (std::size_t s = 0; s < passages_.size(); ++s) {
@@ -77,8 +78,12 @@ class Probe : public model::Observer {
   void project(std::size_t layer, std::size_t p, MatrixView<const float> x) {
     const pack::StoredMatrix& trained = model_.layers[layer].linear(kProjections[p]).weight;
     const MatrixView<float> random = random_.matrix(trained.rows, trained.cols);
-    const pack::StoredMatrix stored{.name = "random", .type = DType::kF32, .rows = trained.rows, .cols = trained.cols,
-                                    .data = reinterpret_cast<const std::byte*>(random.data()), .interleaved_head_dim = 0};
+    const pack::StoredMatrix stored{.name = "random",
+                                    .type = DType::kF32,
+                                    .rows = trained.rows,
+                                    .cols = trained.cols,
+                                    .data = reinterpret_cast<const std::byte*>(random.data()),
+                                    .interleaved_head_dim = 0};
     for (std::size_t v = 0; v < variants(); ++v) {
       if (v > 0) draw_projection(options_.seed, p, v - 1, model_.config.initializer_range, threads_, random);
       kernels::linear(threads_, v == 0 ? trained : stored, {}, x, kernels::Compute::kF32, scratch_,
@@ -137,8 +142,8 @@ Geometry compare(const Spectrum& trained, std::span<const Spectrum> random) {
           .energy_gain = trained.top_energy - mean.top_energy};
 }
 
-void draw_projection(std::uint64_t seed, std::size_t projection, std::size_t draw, double initializer_range, Threads& threads,
-                     MatrixView<float> W) {
+void draw_projection(std::uint64_t seed, std::size_t projection, std::size_t draw, double initializer_range,
+                     Threads& threads, MatrixView<float> W) {
   // The metrics do not depend on the scale; a configuration without one must not give zeros.
   const double deviation = initializer_range > 0 ? initializer_range : 1;
   threads.for_each(W.rows(), [&](std::size_t i, std::size_t) {
@@ -147,13 +152,15 @@ void draw_projection(std::uint64_t seed, std::size_t projection, std::size_t dra
   });
 }
 
-Result<std::vector<std::vector<Geometry>>> geometry(const Model& model, std::span<const std::vector<model::TokenId>> passages,
+Result<std::vector<std::vector<Geometry>>> geometry(const Model& model,
+                                                    std::span<const std::vector<model::TokenId>> passages,
                                                     const GeometryOptions& options, Threads& threads, Sink& sink) {
   LIEQ_CHECK(!passages.empty());
   LIEQ_TRY(check_passages(model, passages));
   if (options.draws == 0 || options.top_k == 0)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("draws and top-k: found {} and {}, expected at least 1 of each", options.draws,
-                                                         options.top_k));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("draws and top-k: found {} and {}, expected at least 1 of each", options.draws, options.top_k));
   std::vector<model::TokenId> ids;
   std::vector<model::SequenceSpan> sequences;
   for (const auto& passage : passages) {
@@ -166,8 +173,9 @@ Result<std::vector<std::vector<Geometry>>> geometry(const Model& model, std::spa
   model::forward(model, ids, sequences, state, buffer.matrix(ids.size(), model.config.hidden_size),
                  {.skip_layer = std::nullopt, .observer = &probe});
   if (probe.broken_layer())
-    return fail(ErrorCode::kNumerical, fmt::format("{}: input of layer {}: found NaN or infinity, expected finite values",
-                                                   model.path.string(), *probe.broken_layer()));
+    return fail(ErrorCode::kNumerical,
+                fmt::format("{}: input of layer {}: found NaN or infinity, expected finite values", model.path.string(),
+                            *probe.broken_layer()));
   return probe.take_metrics();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/// Diagnostics 2 and 3: how much training shaped what the query, key and value projections do (PAPER section 1, Eq. 3-7).
+/// Diagnostics 2 and 3: how much training shaped what the query, key and value projections do (PAPER section 1, Eq.
+/// 3-7).
 
 #include <array>
 #include <cstddef>
@@ -47,21 +48,24 @@ struct GeometryOptions {
 };
 
 /// The untrained W_rand of draw `draw`, entries N(0, initializer_range²) rounded to float32.
-/// W: [rows, hidden_size], written. The same for every layer, so that differences between layers come from the layers, and
+/// W: [rows, hidden_size], written. The same for every layer, so that differences between layers come from the layers,
+/// and
 /// for every platform and thread count: row i of a projection is stream (projection, draw, i) of base/random.h.
 /// projection: 0, 1, 2 for q, k, v.
-void draw_projection(std::uint64_t seed, std::size_t projection, std::size_t draw, double initializer_range, Threads& threads,
-                     MatrixView<float> W);
+void draw_projection(std::uint64_t seed, std::size_t projection, std::size_t draw, double initializer_range,
+                     Threads& threads, MatrixView<float> W);
 
 /// Runs the passages as one batch and compares q, k and v of each layer with random matrices of their shape: biases and
-/// the per-head norms of Qwen3 are left out, the metrics are about X W. Returns [passage][layer], means over q, k and v.
-/// Cost: one forward pass, 3 (1 + draws) products and spectra per layer and passage, O(m²n + m³) each for m the lesser and n the
-/// greater of tokens and rows; random matrices are drawn anew for each layer and never all held. Memory: those products of
-/// one layer, 3 (1 + draws) [tokens, rows] in float32.
+/// the per-head norms of Qwen3 are left out, the metrics are about X W. Returns [passage][layer], means over q, k and
+/// v.
+/// Cost: one forward pass, 3 (1 + draws) products and spectra per layer and passage, O(m²n + m³) each for m the lesser
+/// and n the greater of tokens and rows; random matrices are drawn anew for each layer and never all held. Memory:
+/// those products of one layer, 3 (1 + draws) [tokens, rows] in float32.
 /// Errors: kInvalidArgument (an id or a length that does not fit, no draws or top_k of 0); kNumerical naming the layer.
 /// Deterministic for any thread count.
 [[nodiscard]] Result<std::vector<std::vector<Geometry>>> geometry(const model::Model& model,
                                                                   std::span<const std::vector<model::TokenId>> passages,
-                                                                  const GeometryOptions& options, Threads& threads, Sink& sink);
+                                                                  const GeometryOptions& options, Threads& threads,
+                                                                  Sink& sink);
 
 }  // namespace lieq::diagnose

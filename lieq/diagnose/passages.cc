@@ -94,8 +94,8 @@ Result<Corpus> read_corpus(const std::filesystem::path& file, Sink& sink, std::s
   return corpus;
 }
 
-Result<std::vector<Cell>> cut_passages(std::span<const Corpus> corpora, const text::Tokenizer& tokenizer, const CutOptions& options,
-                                       Threads& threads, Sink& sink) {
+Result<std::vector<Cell>> cut_passages(std::span<const Corpus> corpora, const text::Tokenizer& tokenizer,
+                                       const CutOptions& options, Threads& threads, Sink& sink) {
   LIEQ_CHECK(options.per_bucket > 0 && options.longest > 0);
   std::vector<Cell> cells;
   for (const Corpus& corpus : corpora) {
@@ -110,7 +110,8 @@ Result<std::vector<Cell>> cut_passages(std::span<const Corpus> corpora, const te
         if (made.size() > passages.size()) passages = std::move(made);
       }
       if (passages.empty()) {
-        sink.warn(fmt::format("{}: found no passage of {} tokens: this corpus goes without that bucket", corpus.name, bucket.name));
+        sink.warn(fmt::format("{}: found no passage of {} tokens: this corpus goes without that bucket", corpus.name,
+                              bucket.name));
         continue;
       }
       cells.push_back({corpus.name, std::string(bucket.name), evenly_spaced(std::move(passages), options.per_bucket)});
@@ -143,12 +144,14 @@ Result<void> check_passages(const model::Model& model, std::span<const std::vect
   const std::size_t vocab = model.config.vocab_size, limit = model.config.max_position_embeddings;
   for (std::size_t p = 0; p < passages.size(); ++p) {
     if (passages[p].size() < 2 || passages[p].size() > limit)
-      return fail(ErrorCode::kInvalidArgument, fmt::format("passage {}: found {} tokens, expected 2 to {} (max_position_embeddings of {})",
-                                                           p, passages[p].size(), limit, model.path.string()));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("passage {}: found {} tokens, expected 2 to {} (max_position_embeddings of {})", p,
+                              passages[p].size(), limit, model.path.string()));
     for (const TokenId id : passages[p]) {
       if (id < 0 || static_cast<std::size_t>(id) >= vocab)
-        return fail(ErrorCode::kInvalidArgument, fmt::format("passage {}: found token id {}, expected below vocab_size = {} of {}", p,
-                                                             id, vocab, model.path.string()));
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("passage {}: found token id {}, expected below vocab_size = {} of {}", p, id, vocab,
+                                model.path.string()));
     }
   }
   return {};

@@ -39,9 +39,11 @@ Result<Shape> shape_of(const Model& model, std::span<const std::vector<TokenId>>
   const std::size_t logits = sizeof(float) * config.vocab_size * model::logit_slice_rows(config);
   const std::size_t least = logits + longest * (per_row + per_token);
   if (memory < least)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("memory: found {} MiB, expected at least {} MiB for a passage of {} tokens through the {} variants of {}",
-                            memory >> 20, (least >> 20) + 1, longest, config.num_hidden_layers + 1, model.path.string()));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format(
+            "memory: found {} MiB, expected at least {} MiB for a passage of {} tokens through the {} variants of {}",
+            memory >> 20, (least >> 20) + 1, longest, config.num_hidden_layers + 1, model.path.string()));
   // A third of what is left for the batch, up to its useful size; the rest for the streams.
   const std::size_t batch = std::clamp((memory - logits) / 3 / per_row, longest, std::max(longest, kBatchTokens));
   return Shape{batch, std::max(longest, (memory - logits - batch * per_row) / per_token)};
@@ -89,7 +91,8 @@ class Chunk {
   /// Progress is in 10^9 multiplications: blocks and heads alike.
   void report(double multiplications) {
     done_ += multiplications;
-    sink_.progress("perplexity drop", static_cast<std::size_t>(done_ / 1e9), static_cast<std::size_t>(std::ceil(total_ / 1e9)));
+    sink_.progress("perplexity drop", static_cast<std::size_t>(done_ / 1e9),
+                   static_cast<std::size_t>(std::ceil(total_ / 1e9)));
   }
 
   /// Runs a layer over several streams of the chunk, in batches of whole passages.
@@ -125,7 +128,8 @@ class Chunk {
       state_.threads().for_each(count, [&](std::size_t t, std::size_t) {
         if (first + t + 1 >= tokens_) return;
         const std::span<const float> row = logits.row(t);
-        nll_[first + t] = kernels::log_sum_exp(row) - static_cast<double>(row[static_cast<std::size_t>(ids[first + t + 1])]);
+        nll_[first + t] =
+            kernels::log_sum_exp(row) - static_cast<double>(row[static_cast<std::size_t>(ids[first + t + 1])]);
       });
     }
     std::size_t start = 0;
@@ -152,8 +156,8 @@ Result<void> check_finite(const Model& model, const RemovalNll& nll) {
     return std::ranges::all_of(sums, [](double s) { return std::isfinite(s); });
   };
   const auto bad = [&](const std::string& variant) {
-    return fail(ErrorCode::kNumerical,
-                fmt::format("{}: logits {}: found NaN or infinity, expected finite values", model.path.string(), variant));
+    return fail(ErrorCode::kNumerical, fmt::format("{}: logits {}: found NaN or infinity, expected finite values",
+                                                   model.path.string(), variant));
   };
   if (!finite(nll.whole)) return bad("of the whole model");
   for (std::size_t l = 0; l < nll.without.size(); ++l)
@@ -163,8 +167,8 @@ Result<void> check_finite(const Model& model, const RemovalNll& nll) {
 
 }  // namespace
 
-Result<RemovalNll> removal_nll(const Model& model, std::span<const std::vector<TokenId>> passages, const DropOptions& options,
-                               Threads& threads, Sink& sink) {
+Result<RemovalNll> removal_nll(const Model& model, std::span<const std::vector<TokenId>> passages,
+                               const DropOptions& options, Threads& threads, Sink& sink) {
   LIEQ_CHECK(!passages.empty());
   LIEQ_TRY(check_passages(model, passages));
   LIEQ_ASSIGN(const Shape shape, shape_of(model, passages, options.memory));
@@ -176,7 +180,8 @@ Result<RemovalNll> removal_nll(const Model& model, std::span<const std::vector<T
   for (const auto& passage : passages) chunk.expect(passage.size());
   for (std::size_t first = 0; first < passages.size();) {
     std::size_t count = 0, tokens = 0;
-    while (first + count < passages.size() && (count == 0 || tokens + passages[first + count].size() <= shape.chunk_tokens))
+    while (first + count < passages.size() &&
+           (count == 0 || tokens + passages[first + count].size() <= shape.chunk_tokens))
       tokens += passages[first + count++].size();
     chunk.run(passages, first, count, shape.batch_rows, result);
     first += count;

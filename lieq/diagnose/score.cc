@@ -59,9 +59,10 @@ void warn_if_swallowed(const Metric& metric, const std::string& how, std::vector
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t l) { return scaled[l]; });
   if (scaled[order[0]] == 0 || scaled[order[1]] >= kSwallowed) return;
-  warnings.push_back(fmt::format("{}: layer {} ({:.4g}) dwarfs the next (layer {}, {:.4g}): after {} normalisation this metric hardly "
-                                 "tells the other layers apart; --normalize log or rank keeps its information",
-                                 metric.name, order[0], metric.values[order[0]], order[1], metric.values[order[1]], how));
+  warnings.push_back(
+      fmt::format("{}: layer {} ({:.4g}) dwarfs the next (layer {}, {:.4g}): after {} normalisation this metric hardly "
+                  "tells the other layers apart; --normalize log or rank keeps its information",
+                  metric.name, order[0], metric.values[order[0]], order[1], metric.values[order[1]], how));
 }
 
 void warn_of_disagreement(std::span<const Metric> metrics, std::vector<std::string>& warnings) {
@@ -70,9 +71,10 @@ void warn_of_disagreement(std::span<const Metric> metrics, std::vector<std::stri
       if (metrics[a].values.empty() || metrics[b].values.empty()) continue;
       const auto rho = spearman(metrics[a].values, metrics[b].values);
       if (!rho || *rho >= kWeakCorrelation) continue;
-      warnings.push_back(fmt::format("{} and {} disagree on this model (Spearman {:.2f}): below its first layers the ranking is weak "
-                                     "evidence; compare it with a measured one",
-                                     metrics[a].name, metrics[b].name, *rho));
+      warnings.push_back(
+          fmt::format("{} and {} disagree on this model (Spearman {:.2f}): below its first layers the ranking is weak "
+                      "evidence; compare it with a measured one",
+                      metrics[a].name, metrics[b].name, *rho));
     }
   }
 }
@@ -106,12 +108,16 @@ Result<void> check_options(const ScoreOptions& options) {
     return invalid(fmt::format("compute: found '{}', expected fp32 or bf16", options.compute));
   const double sum = options.alpha + options.beta + options.gamma;
   if (!(options.alpha >= 0 && options.beta >= 0 && options.gamma >= 0 && std::abs(sum - 1) <= kWeightSlack))
-    return invalid(fmt::format("alpha + beta + gamma: found {:.6g} + {:.6g} + {:.6g}, expected weights of at least 0 that sum to 1",
-                               options.alpha, options.beta, options.gamma));
+    return invalid(fmt::format(
+        "alpha + beta + gamma: found {:.6g} + {:.6g} + {:.6g}, expected weights of at least 0 that sum to 1",
+        options.alpha, options.beta, options.gamma));
   if (options.score == "geometry" && options.alpha != 0)
-    return invalid(fmt::format("alpha: found {:.6g}, expected 0 with the geometry score, which uses no perplexity drop (lieq does)",
-                               options.alpha));
-  for (const auto& [name, value] : {std::pair{"top-k", options.top_k}, {"draws", options.draws}, {"passages", options.passages},
+    return invalid(fmt::format(
+        "alpha: found {:.6g}, expected 0 with the geometry score, which uses no perplexity drop (lieq does)",
+        options.alpha));
+  for (const auto& [name, value] : {std::pair{"top-k", options.top_k},
+                                    {"draws", options.draws},
+                                    {"passages", options.passages},
                                     {"per-bucket", options.per_bucket}}) {
     if (value == 0) return invalid(fmt::format("{}: found 0, expected at least 1", name));
   }

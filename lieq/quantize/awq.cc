@@ -62,8 +62,9 @@ double scaled_loss(Threads& threads, MatrixView<const float> weight, const std::
 
 }  // namespace
 
-AwqScales awq_scales(Threads& threads, std::span<const MatrixView<const float>> weights, std::span<const float> magnitude,
-                     MatrixView<const float> hessian, const FitRules& rules, bool duo) {
+AwqScales awq_scales(Threads& threads, std::span<const MatrixView<const float>> weights,
+                     std::span<const float> magnitude, MatrixView<const float> hessian, const FitRules& rules,
+                     bool duo) {
   const std::vector<double> size = duo ? relative_size(weights, rules.group_size) : std::vector<double>();
   AwqScales result;
   for (std::size_t k = 0; k < kRatios; ++k) {
@@ -90,7 +91,8 @@ void awq_clip(Threads& threads, MatrixView<float> weight, MatrixView<const float
       std::vector<float> largest(count), best_limit(count);
       std::vector<double> best(count, std::numeric_limits<double>::infinity());
       for (std::size_t i = 0; i < count; ++i)
-        for (std::size_t j = 0; j < width; ++j) largest[i] = std::max(largest[i], std::fabs(weight(first + i, begin + j)));
+        for (std::size_t j = 0; j < width; ++j)
+          largest[i] = std::max(largest[i], std::fabs(weight(first + i, begin + j)));
       for (std::size_t step = 0; step < kClipSteps; ++step) {
         const float shrink = 1 - (1 - kLeastClip) * static_cast<float>(step) / kClipSteps;
         for (std::size_t i = 0; i < count; ++i)

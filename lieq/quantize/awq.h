@@ -11,7 +11,8 @@
 
 namespace lieq::quantize {
 
-/// Candidates s_j = m_j^r, m_j = mean |X_j|, at least 1e-4, then divided by sqrt(max s · min s); r = 0, 1/20, ... 19/20.
+/// Candidates s_j = m_j^r, m_j = mean |X_j|, at least 1e-4, then divided by sqrt(max s · min s); r = 0, 1/20, ...
+/// 19/20.
 /// duo: s_j = m_j^r / (w_j^(1-r) + 1e-4) with w_j the mean over rows of |W_j| / (largest of its group + 1e-6).
 struct AwqScales {
   std::vector<float> scales;       ///< [in], the best candidate: W is multiplied, X divided by it
@@ -26,8 +27,8 @@ struct AwqScales {
                                    std::span<const float> magnitude,
                                    MatrixView<const float> hessian, const FitRules& rules, bool duo);
 
-/// Clips each group of each row to the range that loses least when it is rounded: shrinks its largest magnitude by up to
-/// half in 20 steps, error measured through the group's own block of `hessian`. weight: [out, in], changed in place.
+/// Clips each group of each row to the range that loses least when it is rounded: shrinks its largest magnitude by up
+/// to half in 20 steps, error measured through the group's own block of `hessian`. weight: [out, in], changed in place.
 void awq_clip(Threads& threads, MatrixView<float> weight, MatrixView<const float> hessian, const FitRules& rules);
 
 }  // namespace lieq::quantize

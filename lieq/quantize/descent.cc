@@ -12,8 +12,9 @@
 namespace lieq::quantize {
 namespace {
 
-/// x of A x = b by Cholesky, in place of b; false when A is not positive definite. a: [n, n], its lower triangle is used up.
-/// round(i, x) moves one unknown, from the last on, to a value that can be stored; those still to come make up for it.
+/// x of A x = b by Cholesky, in place of b; false when A is not positive definite. a: [n, n], its lower triangle is
+/// used up. round(i, x) moves one unknown, from the last on, to a value that can be stored; those still to come make up
+/// for it.
 template <class Round>
 bool solve_rounded(std::vector<double>& a, std::vector<double>& b, const Round& round) {
   const std::size_t n = b.size();
@@ -62,15 +63,15 @@ class TileDescent {
     shifted_ = shifted_buffer_.matrix(count, fitted.cols);
   }
 
-  /// Scales of all groups of a row at once: with A[g][h] = c_g H c_hᵀ, c_g the codes less zero of group g alone, the step
-  /// is A⁻¹ (c_g · E H).
+  /// Scales of all groups of a row at once: with A[g][h] = c_g H c_hᵀ, c_g the codes less zero of group g alone, the
+  /// step is A⁻¹ (c_g · E H).
   void refit_scales() {
-    load_gradient();
+    if (!gradient_is_current_) load_gradient();
     const std::size_t groups = fitted_.groups(), width = fitted_.group_size, cols = fitted_.cols;
     std::vector<double> normal(count_ * groups * groups), right(count_ * groups);
     const MatrixView<float> codes = shifted_;  // codes less zero points
     for (std::size_t i = 0; i < count_; ++i)
-      for (std::size_t j = 0; j < cols; ++j) codes(i, j) = code_less_zero(i, j);
+      for (std::size_t g = 0; g < groups; ++g) load_values(i, g * width, width, 1, &codes(i, g * width));
     for (std::size_t g = 0; g < groups; ++g) {
       const std::size_t begin = g * width;
       const MatrixView<float> image = image_buffer_.matrix(count_, cols - begin);  // c_g H for the groups from g on
@@ -85,17 +86,18 @@ class TileDescent {
       }
     }
     for (std::size_t i = 0; i < count_; ++i) step_scales(i, &normal[i * groups * groups], &right[i * groups]);
+    gradient_is_current_ = false;
   }
 
-  /// Every block once: codes and, where a block is a whole group, its grid.
-  void sweep() {
+  /// Every block once: codes and, where a block is a whole group, its grid, zero points up to `reach` steps away.
+  void sweep(int reach) {
+    reach_ = reach;
     load_gradient();
     for (std::size_t b = 0; b < blocks_.count(); ++b) {
       const std::size_t begin = blocks_.first(b), width = blocks_.width(b);
       // The block's best real values while the rest stays: q + (E H)_B (H_BB)⁻¹.
       const MatrixView<float> wish = image_buffer_.matrix(count_, width);
-      for (std::size_t i = 0; i < count_; ++i)
-        for (std::size_t k = 0; k < width; ++k) wish(i, k) = value(i, begin + k);
+      for (std::size_t i = 0; i < count_; ++i) load_values(i, begin, width, scale_of(i, begin), wish.row(i).data());
       kernels::gemm_nn_add(gradient_.columns(begin, width), blocks_.inverse(b), wish);
       const MatrixView<float> change = change_buffer_.matrix(count_, width);  // old values less new ones
       bool changed = false;
@@ -106,20 +108,29 @@ class TileDescent {
   }
 
  private:
-  [[nodiscard]] float code_less_zero(std::size_t i, std::size_t j) const {
-    const std::size_t row = first_ + i;
-    const float zero = fitted_.zeros[row * fitted_.groups() + j / fitted_.group_size];
-    return static_cast<float>(fitted_.codes[row * fitted_.cols + j]) - zero;
+  /// Where scale and zero point of column j of row i lie.
+  [[nodiscard]] std::size_t group_at(std::size_t i, std::size_t j) const {
+    return (first_ + i) * fitted_.groups() + j / fitted_.group_size;
   }
-  [[nodiscard]] float value(std::size_t i, std::size_t j) const {
-    return fitted_.scales[(first_ + i) * fitted_.groups() + j / fitted_.group_size] * code_less_zero(i, j);
+  [[nodiscard]] float scale_of(std::size_t i, std::size_t j) const { return fitted_.scales[group_at(i, j)]; }
+
+  /// target[k] = scale · (code - zero) of columns [begin, begin + width) of row i, all of one group.
+  void load_values(std::size_t i, std::size_t begin, std::size_t width, float scale, float* target) const {
+    const float zero = fitted_.zeros[group_at(i, begin)];
+    const std::uint8_t* codes = &fitted_.codes[(first_ + i) * fitted_.cols + begin];
+    for (std::size_t k = 0; k < width; ++k) target[k] = scale * (static_cast<float>(codes[k]) - zero);
   }
 
-  /// gradient_ = (W - Q) H, anew: sums of many small changes would drift.
+  /// gradient_ = (W - Q) H, anew once a round: sums of many small changes would drift.
   void load_gradient() {
-    for (std::size_t i = 0; i < count_; ++i)
-      for (std::size_t j = 0; j < fitted_.cols; ++j) shifted_(i, j) = weight_(first_ + i, j) - value(i, j);
+    const std::size_t width = fitted_.group_size;
+    for (std::size_t i = 0; i < count_; ++i) {
+      for (std::size_t begin = 0; begin < fitted_.cols; begin += width)
+        load_values(i, begin, width, scale_of(i, begin), &shifted_(i, begin));
+      for (std::size_t j = 0; j < fitted_.cols; ++j) shifted_(i, j) = weight_(first_ + i, j) - shifted_(i, j);
+    }
     kernels::gemm_nt(shifted_, quadratic_.hessian(), gradient_);  // H is symmetric
+    gradient_is_current_ = true;
   }
 
   void step_scales(std::size_t i, const double* normal, const double* right) {
@@ -127,7 +138,8 @@ class TileDescent {
     small_.assign(normal, normal + groups * groups);
     step_.assign(right, right + groups);
     for (std::size_t g = 0; g < groups; ++g)
-      if (!(small_[g * groups + g] > 0)) small_[g * groups + g] = 1;  // all codes at the zero point: any scale is as good
+      if (!(small_[g * groups + g] > 0))
+        small_[g * groups + g] = 1;  // all codes at the zero point: any scale is as good
     float* scales = &fitted_.scales[(first_ + i) * groups];
     const bool solved = solve_rounded(small_, step_, [&](std::size_t g, double step) {
       const float wanted = scales[g] + static_cast<float>(step);
@@ -153,12 +165,14 @@ class TileDescent {
     std::fill_n(fit_.choice.zero, kLanes, 1.0F);
     error_ = target_;
     for (std::size_t l = 0; l < rows; ++l) {
-      const std::size_t at = (first_ + lane + l) * fitted_.groups() + begin / fitted_.group_size;
-      fit_.choice.scale[l] = fitted_.scales[at];
-      fit_.choice.zero[l] = fitted_.zeros[at];
+      const std::size_t at = group_at(lane + l, begin);
+      const float scale = fit_.choice.scale[l] = fitted_.scales[at];
+      const float zero = fit_.choice.zero[l] = fitted_.zeros[at];
+      const std::uint8_t* codes = &fitted_.codes[(first_ + lane + l) * fitted_.cols + begin];
       for (std::size_t k = 0; k < width; ++k) {
-        error_[k * kLanes + l] -= value(lane + l, begin + k);
-        fit_.codes[k * kLanes + l] = static_cast<float>(fitted_.codes[(first_ + lane + l) * fitted_.cols + begin + k]);
+        const auto code = static_cast<float>(codes[k]);
+        error_[k * kLanes + l] -= scale * (code - zero);
+        fit_.codes[k * kLanes + l] = code;
       }
     }
     apply_factor(factor, error_.data(), image_.data());
@@ -167,7 +181,7 @@ class TileDescent {
       for (std::size_t l = 0; l < kLanes; ++l) present[l] += image_[k * kLanes + l] * image_[k * kLanes + l];
     std::copy_n(present, kLanes, fit_.loss);
     if (width == fitted_.group_size && rules_.range == Range::kSearch) {
-      improve_grid(rules_.grid, factor, target_.data(), scratch_, fit_);
+      improve_grid(rules_.grid, factor, target_.data(), reach_, scratch_, fit_);
     } else {
       improve_codes(factor);
     }
@@ -194,13 +208,14 @@ class TileDescent {
       std::fill(change.row(i).begin(), change.row(i).end(), 0.0F);
       if (!(fit_.loss[l] < present[l])) continue;
       changed = true;
-      for (std::size_t k = 0; k < width; ++k) change(i, k) = value(i, begin + k);
-      const std::size_t at = (first_ + i) * fitted_.groups() + begin / fitted_.group_size;
-      fitted_.scales[at] = fit_.choice.scale[l];
-      fitted_.zeros[at] = fit_.choice.zero[l];
+      load_values(i, begin, width, scale_of(i, begin), change.row(i).data());
+      const std::size_t at = group_at(i, begin);
+      const float scale = fitted_.scales[at] = fit_.choice.scale[l];
+      const float zero = fitted_.zeros[at] = fit_.choice.zero[l];
+      std::uint8_t* codes = &fitted_.codes[(first_ + i) * fitted_.cols + begin];
       for (std::size_t k = 0; k < width; ++k) {
-        fitted_.codes[(first_ + i) * fitted_.cols + begin + k] = static_cast<std::uint8_t>(fit_.codes[k * kLanes + l]);
-        change(i, k) -= value(i, begin + k);
+        codes[k] = static_cast<std::uint8_t>(fit_.codes[k * kLanes + l]);
+        change(i, k) -= scale * (fit_.codes[k * kLanes + l] - zero);
       }
     }
     return changed;
@@ -213,6 +228,8 @@ class TileDescent {
   Fitted& fitted_;
   std::size_t first_, count_;
   MatrixView<float> gradient_;  // (W - Q) H, [count, cols]
+  bool gradient_is_current_ = false;
+  int reach_ = 1;
   MatrixView<float> shifted_;   // scratch, [count, cols]
   kernels::Buffer<float> gradient_buffer_, shifted_buffer_, image_buffer_, change_buffer_;
   std::vector<float> target_, error_, image_, codes_;
@@ -233,7 +250,7 @@ void descend(Threads& threads, MatrixView<const float> weight, const Quadratic& 
     TileDescent descent(weight, quadratic, blocks, rules, fitted, first, std::min(kFitRows, fitted.rows - first));
     for (std::size_t round = 0; round < rules.sweeps; ++round) {
       if (rules.refit_scales) descent.refit_scales();
-      descent.sweep();
+      descent.sweep(round == 0 && rules.grid.bits == 2 ? 2 : 1);  // later rounds move zero points by little
     }
     if (rules.refit_scales) descent.refit_scales();
   });

@@ -36,14 +36,15 @@ struct FitRules {
 /// columns that are dead in `quadratic` are taken as 0.
 /// Errors: kNumerical when act-order's permuted Hessian has no factor.
 /// Cost: about (2 + 6 sweeps) · out · in² flops. Bitwise equal for any thread count.
-/// Source: Frantar et al. 2022, arXiv:2210.17323, Algorithm 1. Differs: the feedback comes from a factor of H rather than
-/// of its inverse (equal in exact arithmetic), and a group's grid is searched with the error that GPTQ itself will make.
+/// Source: Frantar et al. 2022, arXiv:2210.17323, Algorithm 1. Differs: the feedback comes from a factor of H rather
+/// than of its inverse (equal in exact arithmetic), and a group's grid is searched with the error that GPTQ itself will
+/// make.
 [[nodiscard]] Result<Fitted> gptq(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
                                   const FitRules& rules);
 
-/// Block coordinate descent on tr((W - Q) H (W - Q)ᵀ): each group of each row anew, codes and grid, with all other groups
-/// fixed; alternating with the joint least-squares fit of all scales of a row. Never raises the loss but by the rounding
-/// of scales. fitted: groups in stored order.
+/// Block coordinate descent on tr((W - Q) H (W - Q)ᵀ): each group of each row anew, codes and grid, with all other
+/// groups fixed; alternating with the joint least-squares fit of all scales of a row. Never raises the loss but by the
+/// rounding of scales. fitted: groups in stored order.
 void descend(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, const FitRules& rules,
              Fitted& fitted);
 

@@ -13,8 +13,9 @@ namespace lieq::quantize {
 namespace {
 
 constexpr std::size_t kTile = 48;
+constexpr std::size_t kBlock = 192;  // columns of a product
 
-/// Σ over rows of e H eᵀ; fill(row, e) writes one row of E.
+/// Σ over rows of e H eᵀ; fill(row, e) writes one row of E. H is symmetric, so blocks above its diagonal count twice.
 template <class Fill>
 double quadratic_form(Threads& threads, std::size_t rows, MatrixView<const float> hessian, const Fill& fill) {
   const std::size_t cols = hessian.cols();
@@ -22,11 +23,19 @@ double quadratic_form(Threads& threads, std::size_t rows, MatrixView<const float
   threads.for_each((rows + kTile - 1) / kTile, [&](std::size_t tile, std::size_t) {
     static thread_local kernels::Buffer<float> errors, products;
     const std::size_t first = tile * kTile, count = std::min(kTile, rows - first);
-    const MatrixView<float> e = errors.matrix(count, cols), eh = products.matrix(count, cols);
+    const MatrixView<float> e = errors.matrix(count, cols);
     for (std::size_t i = 0; i < count; ++i) fill(first + i, e.row(i));
-    kernels::gemm_nt(e, hessian, eh);
-    for (std::size_t i = 0; i < count; ++i)
-      losses[first + i] = static_cast<double>(kernels::dot(e.row(i).data(), eh.row(i).data(), cols));
+    for (std::size_t begin = 0; begin < cols; begin += kBlock) {
+      const std::size_t width = std::min(kBlock, cols - begin);
+      const MatrixView<float> eh = products.matrix(count, width);
+      const auto add = [&](std::size_t from, std::size_t depth, double share) {
+        kernels::gemm_nt(e.columns(from, depth), hessian.rows(begin, width).columns(from, depth), eh);
+        for (std::size_t i = 0; i < count; ++i)
+          losses[first + i] += share * static_cast<double>(kernels::dot(&e(i, begin), eh.row(i).data(), width));
+      };
+      add(begin, width, 1);
+      if (begin > 0) add(0, begin, 2);
+    }
   });
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
@@ -42,8 +51,14 @@ Fitted::Fitted(std::size_t out, std::size_t in, unsigned width, std::size_t grou
 }
 
 pack::QuantizedMatrix to_quantized(const Fitted& fitted, Grid grid) {
-  pack::QuantizedMatrix m{.rows = fitted.rows, .cols = fitted.cols, .bits = fitted.bits, .group_size = fitted.group_size,
-                          .codes = fitted.codes, .scales = {}, .double_zeros = {}, .g_idx = fitted.g_idx};
+  pack::QuantizedMatrix m{.rows = fitted.rows,
+                          .cols = fitted.cols,
+                          .bits = fitted.bits,
+                          .group_size = fitted.group_size,
+                          .codes = fitted.codes,
+                          .scales = {},
+                          .double_zeros = {},
+                          .g_idx = fitted.g_idx};
   const std::size_t groups = fitted.groups();
   const auto top = static_cast<float>((1U << fitted.bits) - 1);
   std::vector<char> mirrored(fitted.scales.size());

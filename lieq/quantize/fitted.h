@@ -42,6 +42,7 @@ struct Fitted {
 [[nodiscard]] double quadratic_loss(Threads& threads, MatrixView<const float> target, const Fitted& fitted,
                                     MatrixView<const float> hessian);
 /// tr(W H Wᵀ): what losses are measured against.
-[[nodiscard]] double quadratic_energy(Threads& threads, MatrixView<const float> weight, MatrixView<const float> hessian);
+[[nodiscard]] double quadratic_energy(Threads& threads, MatrixView<const float> weight,
+                                      MatrixView<const float> hessian);
 
 }  // namespace lieq::quantize

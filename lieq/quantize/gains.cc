@@ -48,8 +48,9 @@ void add_slope(const FittedLinear& linear, MatrixView<const float> q, MatrixView
 
 }  // namespace
 
-Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears, const Quadratic& quadratic,
-                                       std::span<const std::size_t> channels, std::size_t count) {
+Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears,
+                                       const Quadratic& quadratic, std::span<const std::size_t> channels,
+                                       std::size_t count) {
   const std::size_t in = quadratic.size();
   LIEQ_CHECK(channels.empty() ? count == in : channels.size() == in);
   const auto channel = [&](std::size_t j) { return channels.empty() ? j : channels[j]; };

@@ -20,7 +20,8 @@ struct FittedLinear {
 };
 
 /// The gains γ [in] that minimise Σ tr((T - Q diag γ) H (T - Q diag γ)ᵀ) over linears that share their inputs: a least-
-/// squares problem with the matrix H ∘ Σ QᵀQ. channels: for each input the gain it shares with others ([in], values below
+/// squares problem with the matrix H ∘ Σ QᵀQ. channels: for each input the gain it shares with others ([in], values
+/// below
 /// `count`); empty: each has its own. Returns [count]. Gains outside [1/2, 2] stay at 1.
 /// Errors: kNumerical when the system is singular. Cost: O(out · in² + in³).
 [[nodiscard]] Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears,

@@ -188,7 +188,8 @@ Result<Permuted> permute(Threads& threads, MatrixView<const float> weight, const
 void restore_order(const std::vector<std::size_t>& order, Fitted& fitted) {
   const std::vector<std::uint8_t> turned = fitted.codes;
   for (std::size_t i = 0; i < fitted.rows; ++i)
-    for (std::size_t j = 0; j < fitted.cols; ++j) fitted.codes[i * fitted.cols + order[j]] = turned[i * fitted.cols + j];
+    for (std::size_t j = 0; j < fitted.cols; ++j)
+      fitted.codes[i * fitted.cols + order[j]] = turned[i * fitted.cols + j];
 }
 
 Result<Fitted> gptq_static(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
@@ -225,7 +226,8 @@ Result<Fitted> gptq_static(Threads& threads, MatrixView<const float> weight, con
   return fitted;
 }
 
-Result<Fitted> gptq_dynamic(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, FitRules rules) {
+Result<Fitted> gptq_dynamic(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
+                            FitRules rules) {
   const std::vector<std::size_t> order = falling_diagonal(quadratic);
   LIEQ_ASSIGN(const Permuted permuted, permute(threads, weight, quadratic, order));
   rules.act_order = ActOrder::kNone;
@@ -233,13 +235,15 @@ Result<Fitted> gptq_dynamic(Threads& threads, MatrixView<const float> weight, co
                                   rules));
   restore_order(order, fitted);
   fitted.g_idx.resize(fitted.cols);
-  for (std::size_t k = 0; k < fitted.cols; ++k) fitted.g_idx[order[k]] = static_cast<std::int32_t>(k / fitted.group_size);
+  for (std::size_t k = 0; k < fitted.cols; ++k)
+    fitted.g_idx[order[k]] = static_cast<std::int32_t>(k / fitted.group_size);
   return fitted;
 }
 
 }  // namespace
 
-Result<Fitted> gptq(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic, const FitRules& rules) {
+Result<Fitted> gptq(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
+                    const FitRules& rules) {
   LIEQ_CHECK(weight.cols() == quadratic.size());
   std::vector<float> without_dead;
   for (std::size_t j = 0; j < weight.cols(); ++j) {

@@ -11,7 +11,7 @@ namespace lieq::quantize {
 namespace {
 
 constexpr float kLargestHalf = 65504;
-constexpr float kShrinks2[] = {0.9F, 0.7F, 0.55F, 0.4F};           // at 2 bits the best range is far inside the extremes
+constexpr float kShrinks2[] = {0.9F, 0.7F, 0.55F, 0.4F};  // at 2 bits the best range is far inside the extremes
 constexpr float kShrinks[] = {1.0F, 0.92F, 0.84F, 0.76F, 0.66F};
 constexpr int kSearchRefits = 2;   // least-squares steps on the scale of the best start
 constexpr int kImproveRefits = 1;  // fewer from a grid that is good already: the joint refit follows
@@ -90,8 +90,7 @@ void try_once(const GridRules& rules, const Factor& factor, const float* target,
 
 /// Refits the scale and rounds again.
 void refine(const GridRules& rules, const Factor& factor, const float* target, Start start, int refits,
-            GridScratch& scratch,
-            LaneFit& best) {
+            GridScratch& scratch, LaneFit& best) {
   for (int round = 0; round < refits; ++round) {
     std::copy_n(start.refit, kLanes, start.choice.scale);
     try_once(rules, factor, target, start, scratch, best);
@@ -155,14 +154,16 @@ LaneChoice min_max_grid(const GridRules& rules, MinMax convention, std::size_t n
   return c;
 }
 
-void search_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& best) {
+void search_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch,
+                 LaneFit& best) {
   prepare(factor, target, scratch);
   best.codes.resize(factor.n * kLanes);
   std::fill_n(best.loss, kLanes, std::numeric_limits<float>::infinity());
   const Extremes e = extremes_of(factor.n, target);
   const ZeroRange zeros = zero_range(rules);
   const float top = rules.top();
-  // Few zero points: all of them, refining the best shrinkage of each. Many: the one that centres the codes on the range.
+  // Few zero points: all of them, refining the best shrinkage of each. Many: the one that centres the codes on the
+  // range.
   const bool all = rules.bits == 2 || zeros.last - zeros.first <= 1;
   for (float zero = zeros.first; zero <= zeros.last; zero += zeros.step) {
     Start best_start;
@@ -182,11 +183,11 @@ void search_grid(const GridRules& rules, const Factor& factor, const float* targ
   }
 }
 
-void improve_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& fit) {
+void improve_grid(const GridRules& rules, const Factor& factor, const float* target, int reach, GridScratch& scratch,
+                  LaneFit& fit) {
   prepare(factor, target, scratch);
   const ZeroRange zeros = zero_range(rules);
   const LaneChoice present = fit.choice;
-  const int reach = rules.bits == 2 ? 2 : 1;
   for (int shift = -reach; shift <= reach; ++shift) {
     Start start{present, {}, {}};
     const float moved = static_cast<float>(shift) * zeros.step;

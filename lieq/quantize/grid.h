@@ -11,15 +11,17 @@ namespace lieq::quantize {
 
 /// How a group's scale and zero point follow from its extremes, in Range::kMinMax.
 enum class MinMax {
-  kWithZero,     ///< 0 lies inside; zero = round(-lo / scale). GPTQ, asymmetric
-  kPlain,        ///< scale = max(hi - lo, 1e-5) / top; zero = clip(-round(lo / scale)). AWQ
-  kSymmetric,    ///< scale = 2 max|w| / top, 0 for the negative side when no weight is; zero = 2^(bits-1). GPTQ, symmetric
+  kWithZero,   ///< 0 lies inside; zero = round(-lo / scale). GPTQ, asymmetric
+  kPlain,      ///< scale = max(hi - lo, 1e-5) / top; zero = clip(-round(lo / scale)). AWQ
+  /// scale = 2 max|w| / top, 0 for the negative side when no weight is; zero = 2^(bits-1). GPTQ, symmetric
+  kSymmetric,
 };
 
 struct GridRules {
   unsigned bits = 2;
   Grid grid = Grid::kHalf;
-  bool half_scales = true;  ///< round scales to half precision as soon as they are chosen; off only to compare with golden data
+  bool half_scales =
+      true;  ///< round scales to half precision as soon as they are chosen; off only to compare with golden data
 
   [[nodiscard]] float top() const { return static_cast<float>((1U << bits) - 1); }
 };
@@ -46,10 +48,14 @@ struct GridScratch {
 
 /// Tries zero points x shrunken ranges, each refined by two least-squares steps on the scale, and keeps the best for
 /// each row. Error is measured through `factor`, rounding by nearest plane. target: [n, 16].
-void search_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& best);
+void search_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch,
+                 LaneFit& best);
 
 /// The same from the present grid on: all zero points close to it, and the scale refitted. `fit.choice` is read, with
-/// `fit.loss` the loss to beat and `fit.codes` the present codes; they change in lanes where something better was found.
-void improve_grid(const GridRules& rules, const Factor& factor, const float* target, GridScratch& scratch, LaneFit& fit);
+/// `fit.loss` the loss to beat and `fit.codes` the present codes; they change in lanes where something better was
+/// found.
+/// reach: how many zero points away on either side count as close.
+void improve_grid(const GridRules& rules, const Factor& factor, const float* target, int reach, GridScratch& scratch,
+                  LaneFit& fit);
 
 }  // namespace lieq::quantize

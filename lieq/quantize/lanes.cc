@@ -80,8 +80,8 @@ struct LaneResult {
 };
 
 /// One vector of one column: rounds v, stores the code and the error, adds to the sums.
-HWY_INLINE void RoundColumn(const V v, const V t, const V scale, const V inverse, const V zero, float top, float diagonal,
-                            const float* product, float* code, float* error, LaneResult& sums) {
+HWY_INLINE void RoundColumn(const V v, const V t, const V scale, const V inverse, const V zero, float top,
+                            float diagonal, const float* product, float* code, float* error, LaneResult& sums) {
   const D d;
   const V scaled = hn::MulAdd(v, inverse, zero);
   const V c = hn::Round(hn::Min(hn::Max(scaled, hn::Zero(d)), hn::Set(d, top)));
@@ -123,7 +123,8 @@ void NearestPlane(const Factor& factor, const LaneGrid& grid, const float* targe
       const Pair t = Load(target + at);
       const Pair v = factor.lower ? Combine(factor.lower + k * factor.stride, errors + lane, k, t) : t;
       const float* p = product ? product + at : nullptr;
-      RoundColumn(v.a, t.a, scale.a, inverse.a, zero.a, grid.top, factor.diagonal[k], p, codes + at, errors + at, first);
+      RoundColumn(v.a, t.a, scale.a, inverse.a, zero.a, grid.top, factor.diagonal[k], p, codes + at, errors + at,
+                  first);
       RoundColumn(v.b, t.b, scale.b, inverse.b, zero.b, grid.top, factor.diagonal[k], p ? p + half : nullptr,
                   codes + at + half, errors + at + half, second);
     }
@@ -143,7 +144,8 @@ void AddScaled(float* x, float a, const float* y, std::size_t count) {
   const std::size_t lanes = hn::Lanes(d);
   const auto all = hn::Set(d, a);
   std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::StoreU(hn::MulAdd(all, hn::LoadU(d, y + i), hn::LoadU(d, x + i)), d, x + i);
+  for (; i + lanes <= count; i += lanes)
+    hn::StoreU(hn::MulAdd(all, hn::LoadU(d, y + i), hn::LoadU(d, x + i)), d, x + i);
   for (; i < count; ++i) x[i] += a * y[i];
 }
 
@@ -173,7 +175,9 @@ void nearest_plane(const Factor& factor, const LaneGrid& grid, const float* targ
   HWY_DYNAMIC_DISPATCH(NearestPlane)(factor, grid, target, product, codes, errors.data(), loss, refit);
 }
 
-void add_scaled(float* x, float a, const float* y, std::size_t count) { HWY_DYNAMIC_DISPATCH(AddScaled)(x, a, y, count); }
+void add_scaled(float* x, float a, const float* y, std::size_t count) {
+  HWY_DYNAMIC_DISPATCH(AddScaled)(x, a, y, count);
+}
 
 }  // namespace lieq::quantize
 #endif

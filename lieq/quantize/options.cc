@@ -38,6 +38,24 @@ std::string_view name(Grid grid) { return name_in(kGrids, grid); }
 Result<Method> method_from_name(std::string_view name) { return value_in<Method>(kMethods, "method", name); }
 Result<Grid> grid_from_name(std::string_view name) { return value_in<Grid>(kGrids, "grid", name); }
 
+Json to_json(const Options& q) {
+  return {{"method", name(q.method)},
+          {"grid", name(q.grid)},
+          {"group_size", q.group_size},
+          {"range", q.range == Range::kSearch ? "search" : "minmax"},
+          {"damping", q.damping},
+          {"act_order", static_cast<int>(q.act_order)},
+          {"on_singular", static_cast<int>(q.on_singular)},
+          {"corrected_target", q.corrected_target},
+          {"residual_weight", q.residual_weight},
+          {"sweeps", q.sweeps},
+          {"refit_scales", q.refit_scales},
+          {"refit_gains", q.refit_gains},
+          {"awq_clip", q.awq_clip},
+          {"awq_duo", q.awq_duo},
+          {"awq_then", name(q.awq_then)}};
+}
+
 Result<void> check_options(const Options& options, unsigned bits, std::size_t cols, const std::string& place) {
   const auto invalid = [&](std::string message) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", place, message));

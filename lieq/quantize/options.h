@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lieq/base/json.h"
 #include "lieq/base/result.h"
 
 namespace lieq::quantize {
@@ -52,7 +53,9 @@ struct Options {
   std::optional<Grid> compare_grid;  ///< also report the loss on this grid, in every compare_every-th layer (GPTQ only)
   std::size_t compare_every = 15;
 
-  bool awq_clip = true;            ///< AWQ: also search a clipping of each group's range
+  // AWQ scales the inputs of q, k, v and of gate, up through the norms, those of down through the rows of up, and those
+  // of o through the rows of v; the last only without grouped-query attention, where query heads share rows of v.
+  bool awq_clip = true;             ///< before rounding from a group's extremes (Range::kMinMax), also search a clipping
   bool awq_duo = false;            ///< AWQ: divide the scales by the weights' own size
   Method awq_then = Method::kGptq;  ///< what quantises the scaled weights: kRtn or kGptq
 };
@@ -63,7 +66,11 @@ struct Options {
 [[nodiscard]] Result<Method> method_from_name(std::string_view name);
 [[nodiscard]] Result<Grid> grid_from_name(std::string_view name);
 
+/// For records and fingerprints of runs: everything that decides the bytes of the result.
+[[nodiscard]] Json to_json(const Options& options);
+
 /// Checks one linear of [rows, cols] against the options. Errors: kInvalidArgument naming `place`.
-[[nodiscard]] Result<void> check_options(const Options& options, unsigned bits, std::size_t cols, const std::string& place);
+[[nodiscard]] Result<void> check_options(const Options& options, unsigned bits, std::size_t cols,
+                                         const std::string& place);
 
 }  // namespace lieq::quantize

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lieq/kernels/buffer.h"
+#include "lieq/kernels/elementwise.h"
 #include "lieq/kernels/gemm.h"
 #include "lieq/linalg/cholesky.h"
 
@@ -15,7 +16,8 @@ namespace {
 constexpr std::size_t kSolveBlock = 64;
 constexpr std::size_t kSolveRows = 48;
 
-/// Factors the block of `hessian` at [first, first + n) as Lᵀ D² L, by the Cholesky factor of the block in reverse order:
+/// Factors the block of `hessian` at [first, first + n) as Lᵀ D² L, by the Cholesky factor of the block in reverse
+/// order:
 /// H = R Rᵀ with R = Lᵀ D upper triangular.
 Result<std::vector<double>> reversed_factor(Threads& threads, MatrixView<const float> hessian, std::size_t first,
                                             std::size_t n) {
@@ -65,7 +67,8 @@ Result<Quadratic> Quadratic::create(Threads& threads, std::vector<float> hessian
   const auto n = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(hessian.size()))));
   LIEQ_CHECK(n * n == hessian.size());
   for (const float value : hessian)
-    if (!std::isfinite(value)) return fail(ErrorCode::kNumerical, "Hessian: found NaN or infinity, expected finite values");
+    if (!std::isfinite(value))
+      return fail(ErrorCode::kNumerical, "Hessian: found NaN or infinity, expected finite values");
   Quadratic q;
   q.hessian_ = std::move(hessian);
   q.diagonal_.resize(n);
@@ -96,8 +99,7 @@ void Quadratic::solve(Threads& threads, MatrixView<float> b) const {
       if (end < n) kernels::gemm_nn_add(minus.columns(end, n - end), l.rows(end, n - end).columns(first, width), block);
       for (std::size_t i = 0; i < count; ++i) {
         float* y = x.row(i).data();
-        for (std::size_t k = end; k-- > first;)
-          for (std::size_t j = first; j < k; ++j) y[j] -= y[k] * l(k, j);
+        for (std::size_t k = end; k-- > first;) add_scaled(y + first, -y[k], &l(k, first), k - first);
         for (std::size_t k = first; k < end; ++k) minus(i, k) = -y[k];
       }
       end = first;
@@ -110,9 +112,8 @@ void Quadratic::solve(Threads& threads, MatrixView<float> b) const {
       for (std::size_t i = 0; i < count; ++i) {
         float* y = x.row(i).data();
         for (std::size_t k = first; k < first + width; ++k) {
-          float value = y[k] / (diagonal_[k] * diagonal_[k]) - (first > 0 ? settled(i, k - first) : 0);
-          for (std::size_t j = first; j < k; ++j) value -= l(k, j) * y[j];
-          y[k] = value;
+          const float others = kernels::dot(&l(k, first), y + first, k - first);
+          y[k] = y[k] / (diagonal_[k] * diagonal_[k]) - (first > 0 ? settled(i, k - first) : 0) - others;
         }
       }
     }

@@ -1,5 +1,6 @@
 #pragma once
-/// The quadratic form that errors of weights are measured with: the Hessian of a set of inputs, made safe, and factored.
+/// The quadratic form that errors of weights are measured with: the Hessian of a set of inputs, made safe, and
+/// factored.
 
 #include <cstddef>
 #include <vector>
@@ -12,12 +13,13 @@
 namespace lieq::quantize {
 
 /// H + damping · mean(diag H) · I = Lᵀ D² L, L unit lower triangular. Columns that no token used (diag 0) get the mean
-/// on the diagonal. With this factor, column k of an error E is felt as D[k] (E[k] + Σ_{j<k} L[k][j] E[j]) once the later
+/// on the diagonal. With this factor, column k of an error E is felt as D[k] (E[k] + Σ_{j<k} L[k][j] E[j]) once the
+/// later
 /// columns have made the best of it: all that GPTQ needs, without an inverse.
 class Quadratic {
  public:
-  /// hessian: [n, n] symmetric, XᵀX up to a factor, moved in. Errors: kNumerical when H is not finite or the damped H has
-  /// no factor. Cost: n³ / 3 flops and 8 n² bytes on top of the two float matrices kept.
+  /// hessian: [n, n] symmetric, XᵀX up to a factor, moved in. Errors: kNumerical when H is not finite or the damped H
+  /// has no factor. Cost: n³ / 3 flops and 8 n² bytes on top of the two float matrices kept.
   [[nodiscard]] static Result<Quadratic> create(Threads& threads, std::vector<float> hessian, double damping);
 
   [[nodiscard]] std::size_t size() const { return diagonal_.size(); }

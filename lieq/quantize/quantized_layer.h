@@ -12,8 +12,8 @@
 
 namespace lieq::quantize {
 
-/// How well one linear was fitted, measured with the damped Hessian H of its calibration inputs; after rounding to nearest
-/// without one (Method::kRtn, or a fall-back to it) with H = I.
+/// How well one linear was fitted, measured with the damped Hessian H of its calibration inputs; after rounding to
+/// nearest without one (Method::kRtn, or a fall-back to it) with H = I.
 struct LinearReport {
   double loss = 0;           ///< tr(E H Eᵀ), E = target - quantised
   double relative_loss = 0;  ///< loss / tr(W H Wᵀ)
@@ -27,7 +27,9 @@ struct QuantizedLayer {
   std::array<std::vector<float>, model::kLinearsPerLayer> biases;      ///< with gains folded in, else as in the model
   std::array<LinearReport, model::kLinearsPerLayer> reports;
 
-  [[nodiscard]] pack::QuantizedMatrix& linear(model::LinearKind kind) { return linears[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] pack::QuantizedMatrix& linear(model::LinearKind kind) {
+    return linears[static_cast<std::size_t>(kind)];
+  }
   [[nodiscard]] const pack::QuantizedMatrix& linear(model::LinearKind kind) const {
     return linears[static_cast<std::size_t>(kind)];
   }

@@ -42,7 +42,8 @@ Fitted rtn(Threads& threads, MatrixView<const float> weight, const FitRules& rul
         fitted.scales[(first + l) * fitted.groups() + g] = fit.choice.scale[l];
         fitted.zeros[(first + l) * fitted.groups() + g] = fit.choice.zero[l];
         for (std::size_t k = 0; k < width; ++k)
-          fitted.codes[(first + l) * fitted.cols + g * width + k] = static_cast<std::uint8_t>(fit.codes[k * kLanes + l]);
+          fitted.codes[(first + l) * fitted.cols + g * width + k] =
+              static_cast<std::uint8_t>(fit.codes[k * kLanes + l]);
       }
     }
   });

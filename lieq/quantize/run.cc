@@ -21,7 +21,8 @@ constexpr std::size_t kKeptBytes = std::size_t{1} << 30;          // gated activ
 
 std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
   std::string names = fmt::format("layer {}:", layer);
-  for (const LinearKind kind : kinds) names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
+  for (const LinearKind kind : kinds)
+    names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
   return names;
 }
 
@@ -63,8 +64,8 @@ struct LayerWalk::Impl {
     for (std::size_t first = 0; first < tokens; first += chunk) step(first, std::min(chunk, tokens - first));
   }
 
-  MatrixView<float> normed(std::vector<float>& x, std::size_t first, std::size_t count, const std::vector<float>& weight,
-                           kernels::Buffer<float>& buffer) {
+  MatrixView<float> normed(std::vector<float>& x, std::size_t first, std::size_t count,
+                           const std::vector<float>& weight, kernels::Buffer<float>& buffer) {
     const MatrixView<float> y = buffer.matrix(count, config.hidden_size);
     norm_rows(config, threads, stream(x).rows(first, count), weight, y);
     return y;
@@ -95,7 +96,8 @@ struct LayerWalk::Impl {
 };
 
 /// Statistics of what q, k and v read, or gate and up: the normed streams.
-InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, const model::Layer& layer, bool attention) {
+InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, const model::Layer& layer,
+                                               bool attention) {
   const auto norm_of = [&](const model::Layer& one) -> const std::vector<float>& {
     return attention ? one.input_layernorm : one.post_attention_layernorm;
   };
@@ -131,7 +133,8 @@ void LayerWalk::Impl::add_output_error(const model::Linear& linear, MatrixView<c
 }
 
 /// Statistics of what o reads; also advances the plain stream past attention and keeps what the quantised one attended.
-InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, const model::Layer& layer, std::size_t l) {
+InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, const model::Layer& layer,
+                                                 std::size_t l) {
   const std::size_t in = config.q_size();
   ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
@@ -237,7 +240,8 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
   LIEQ_TRY(check_options(options, bits, weights.front().cols(), place));
   Options fit_options = options;
   if (l % options.compare_every != 0) fit_options.compare_grid.reset();
-  LIEQ_ASSIGN(SharedFit fitted, fit_shared(threads, weights, std::move(statistics), channels, fit_options, bits, place, sink));
+  LIEQ_ASSIGN(SharedFit fitted,
+              fit_shared(threads, weights, std::move(statistics), channels, fit_options, bits, place, sink));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     result.linear(kinds[k]) = to_quantized(fitted.fitted[k], options.grid);
     result.reports[static_cast<std::size_t>(kinds[k])] = fitted.reports[k];
@@ -308,10 +312,11 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
     LIEQ_TRY(check_options(options, 2, in, model.path.string()));
   if (options.method == Method::kRtn) return LayerWalk(std::make_unique<Impl>(model, options, 1, 0, threads, sink));
   if (window < 2 || window > model.config.max_position_embeddings)
-    return invalid(fmt::format("calibration window: found {}, expected 2 to max_position_embeddings = {} tokens", window,
-                               model.config.max_position_embeddings));
+    return invalid(fmt::format("calibration window: found {}, expected 2 to max_position_embeddings = {} tokens",
+                               window, model.config.max_position_embeddings));
   if (ids.size() < window)
-    return invalid(fmt::format("calibration text: found {} tokens, expected at least one window of {}", ids.size(), window));
+    return invalid(
+        fmt::format("calibration text: found {} tokens, expected at least one window of {}", ids.size(), window));
   for (const model::TokenId id : ids)
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
       return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id,

@@ -19,8 +19,8 @@ namespace lieq::quantize {
 /// Options::corrected_target), one through the quantised ones.
 ///
 /// Memory: the streams ([tokens, hidden_size] each), the attention's outputs and, up to 1 GiB, the gated activations of
-/// one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of the linears that
-/// are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation (8 bytes):
+/// one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of the linears
+/// that are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation (8 bytes):
 /// up to 20 · in² bytes. The model itself stays in its mapped file.
 class LayerWalk {
  public:
@@ -28,11 +28,12 @@ class LayerWalk {
   /// model, threads and sink must outlive this. Method::kRtn needs no ids.
   /// Errors: kInvalidArgument (options that do not fit the model, no whole window, ids out of range).
   [[nodiscard]] static Result<LayerWalk> create(const model::Model& model, std::span<const model::TokenId> ids,
-                                                std::size_t window, const Options& options, Threads& threads, Sink& sink);
+                                                std::size_t window, const Options& options, Threads& threads,
+                                                Sink& sink);
 
   /// Quantises the next layer to `bits` and advances both streams. Layers are taken in order from 0.
-  /// Errors: kInvalidArgument (bits); kNumerical naming the linears whose Hessian is singular even when damped, or whose
-  /// activations are not finite. Bitwise equal for any thread count.
+  /// Errors: kInvalidArgument (bits); kNumerical naming the linears whose Hessian is singular even when damped, or
+  /// whose activations are not finite. Bitwise equal for any thread count.
   [[nodiscard]] Result<QuantizedLayer> quantize(std::size_t layer, unsigned bits);
 
   /// Takes a layer that was quantised before and advances both streams as quantize() had done: the same bytes.

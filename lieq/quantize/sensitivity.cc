@@ -25,7 +25,8 @@ using QuantizedLinears = std::array<pack::QuantizedMatrix, model::kLinearsPerLay
 
 std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
   std::string names = fmt::format("layer {}:", layer);
-  for (const LinearKind kind : kinds) names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
+  for (const LinearKind kind : kinds)
+    names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
   return names;
 }
 
@@ -33,10 +34,16 @@ std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
 class Fitter : public model::Observer {
  public:
   /// fit_ids: whole windows; not looked at for Method::kRtn.
-  Fitter(const model::Model& model, std::span<const model::TokenId> fit_ids, std::size_t window, std::span<const int> widths,
-         const Options& options, Threads& threads, Sink& sink)
-      : model_(model), widths_(widths), options_(options), threads_(threads), sink_(sink), window_(window),
-        tokens_(options.method == Method::kRtn ? 0 : fit_ids.size()), run_(model, threads, kernels::Compute::kF32) {
+  Fitter(const model::Model& model, std::span<const model::TokenId> fit_ids, std::size_t window,
+         std::span<const int> widths, const Options& options, Threads& threads, Sink& sink)
+      : model_(model),
+        widths_(widths),
+        options_(options),
+        threads_(threads),
+        sink_(sink),
+        window_(window),
+        tokens_(options.method == Method::kRtn ? 0 : fit_ids.size()),
+        run_(model, threads, kernels::Compute::kF32) {
     if (tokens_ > 0) model::embed(model, fit_ids, threads, stream_.matrix(tokens_, model.config.hidden_size));
   }
 
@@ -53,8 +60,9 @@ class Fitter : public model::Observer {
       model::run_block(model_, layer, sequences, x.rows(first, count), run_, this);
     }
     std::vector<QuantizedLinears> fitted(widths_.size());
-    for (const std::span<const LinearKind> kinds : {std::span<const LinearKind>(kAttentionIn), std::span<const LinearKind>(kO),
-                                                    std::span<const LinearKind>(kMlpIn), std::span<const LinearKind>(kDown)})
+    for (const std::span<const LinearKind> kinds :
+         {std::span<const LinearKind>(kAttentionIn), std::span<const LinearKind>(kO),
+          std::span<const LinearKind>(kMlpIn), std::span<const LinearKind>(kDown)})
       LIEQ_TRY(fit_set(layer, kinds, fitted));
     return fitted;
   }
@@ -71,7 +79,8 @@ class Fitter : public model::Observer {
     for (std::size_t k = 0; k < kinds.size(); ++k) {
       const pack::StoredMatrix& stored = model_.layers[layer].linear(kinds[k]).weight;
       const MatrixView<float> w = decoded[k].matrix(stored.rows, stored.cols);
-      threads_.for_each(stored.rows, [&](std::size_t i, std::size_t) { kernels::decode_row(stored, i, w.row(i).data()); });
+      threads_.for_each(stored.rows,
+                        [&](std::size_t i, std::size_t) { kernels::decode_row(stored, i, w.row(i).data()); });
       weights.push_back(w);
     }
     InputStatistics statistics;
@@ -141,11 +150,13 @@ class Comparison {
       const MatrixView<float> p = p_.matrix(count, vocab), q = q_.matrix(count, vocab);
       // Keeping the original's logits would take gigabytes with large vocabularies; once per layer they are cheap.
       model::logits(model_, view(reference_).rows(first, count), run_, p);
-      threads_.for_each(count, [&](std::size_t t, std::size_t) { log_sums[first + t] = kernels::log_sum_exp(p.row(t)); });
+      threads_.for_each(count,
+                        [&](std::size_t t, std::size_t) { log_sums[first + t] = kernels::log_sum_exp(p.row(t)); });
       for (std::size_t v = 0; v < variants_.size(); ++v) {
         model::logits(model_, view(variants_[v]).rows(first, count), run_, q);
         threads_.for_each(count, [&](std::size_t t, std::size_t) {
-          kl[v][first + t] = kernels::kl_divergence(p.row(t), log_sums[first + t], q.row(t), kernels::log_sum_exp(q.row(t)));
+          kl[v][first + t] =
+              kernels::kl_divergence(p.row(t), log_sums[first + t], q.row(t), kernels::log_sum_exp(q.row(t)));
         });
       }
     }
@@ -156,7 +167,9 @@ class Comparison {
   }
 
  private:
-  MatrixView<float> view(kernels::Buffer<float>& buffer) const { return buffer.matrix(tokens_, model_.config.hidden_size); }
+  MatrixView<float> view(kernels::Buffer<float>& buffer) const {
+    return buffer.matrix(tokens_, model_.config.hidden_size);
+  }
 
   const model::Model& model_;
   Threads& threads_;
@@ -178,13 +191,15 @@ Result<void> check_ids(const model::Model& model, std::span<const model::TokenId
     return invalid(fmt::format("{}: found {} tokens, expected at least one window of {}", what, ids.size(), window));
   for (const model::TokenId id : ids)
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
-      return invalid(fmt::format("{}: found token id {}, expected below vocab_size = {}", what, id, model.config.vocab_size));
+      return invalid(
+          fmt::format("{}: found token id {}, expected below vocab_size = {}", what, id, model.config.vocab_size));
   return {};
 }
 
 Result<void> check(const model::Model& model, std::size_t window, std::span<const int> widths, const Options& options) {
   const model::ModelConfig& config = model.config;
-  if (options.method == Method::kAwq) return invalid("method: found awq, expected gptq or rtn: it scales linears together");
+  if (options.method == Method::kAwq)
+    return invalid("method: found awq, expected gptq or rtn: it scales linears together");
   if (widths.empty()) return invalid("widths: found none, expected some of 2, 3, 4 and 8 bits");
   for (const int width : widths)
     for (const std::size_t in : {config.hidden_size, config.q_size(), config.intermediate_size})

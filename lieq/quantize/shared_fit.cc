@@ -36,8 +36,8 @@ SharedFit fit_rtn(Threads& threads, Weights weights, const FitRules& rules, bool
   return fit;
 }
 
-Result<void> add_refitted_gains(Threads& threads, Weights targets, const Quadratic& quadratic, const GainChannels& channels,
-                                const std::string& place, SharedFit& fit) {
+Result<void> add_refitted_gains(Threads& threads, Weights targets, const Quadratic& quadratic,
+                                const GainChannels& channels, const std::string& place, SharedFit& fit) {
   std::vector<FittedLinear> linears;
   for (std::size_t k = 0; k < targets.size(); ++k) linears.push_back({targets[k], &fit.fitted[k]});
   const auto gains = refit_gains(threads, linears, quadratic, channels.channel_of, channels.count);
@@ -57,7 +57,8 @@ struct Targets {
     owned.resize(views.size());
     const MatrixView<const float> from = views[k];
     if (owned[k].empty())
-      for (std::size_t i = 0; i < from.rows(); ++i) owned[k].insert(owned[k].end(), from.row(i).begin(), from.row(i).end());
+      for (std::size_t i = 0; i < from.rows(); ++i)
+        owned[k].insert(owned[k].end(), from.row(i).begin(), from.row(i).end());
     const MatrixView<float> mine(owned[k].data(), from.rows(), from.cols());
     views[k] = mine;
     return mine;
@@ -83,12 +84,14 @@ Result<std::vector<float>> scale_awq(Threads& threads, std::span<const float> ma
   return gains;
 }
 
-/// Clipping keeps the loss in view and changes only what is rounded.
+/// Clipping keeps the loss in view and changes only what is rounded. The search of grids shrinks ranges itself: after a
+/// clipping it made the demo model worse (KL 0.176 instead of 0.155 at 2 bits).
 Fitted clip_and_round(Threads& threads, MatrixView<const float> target, const FitRules& rules, const Options& options,
                       const Quadratic& quadratic) {
-  if (!options.awq_clip) return rtn(threads, target, rules);
+  if (!options.awq_clip || options.range == Range::kSearch) return rtn(threads, target, rules);
   std::vector<float> clipped;
-  for (std::size_t i = 0; i < target.rows(); ++i) clipped.insert(clipped.end(), target.row(i).begin(), target.row(i).end());
+  for (std::size_t i = 0; i < target.rows(); ++i)
+    clipped.insert(clipped.end(), target.row(i).begin(), target.row(i).end());
   const MatrixView<float> w(clipped.data(), target.rows(), target.cols());
   awq_clip(threads, w, quadratic.hessian(), rules);
   return rtn(threads, w, rules);
@@ -117,15 +120,17 @@ std::vector<float> corrected_target(Threads& threads, MatrixView<const float> we
   return target;
 }
 
-Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics statistics, const GainChannels& channels,
-                             const Options& options, unsigned bits, const std::string& place, Sink& sink) {
+Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics statistics,
+                             const GainChannels& channels, const Options& options, unsigned bits,
+                             const std::string& place, Sink& sink) {
   const FitRules rules = fit_rules(options, bits, weights.front().cols());
   if (options.method == Method::kRtn) return fit_rtn(threads, weights, rules, false);
   auto created = Quadratic::create(threads, std::move(statistics.hessian), options.damping);
   if (!created) {
     const std::string message = fmt::format("{}: {}", place, created.error().message);
     if (options.on_singular != OnSingular::kRtn)
-      return fail(created.error().code, message + " (raise the damping, or allow a fall-back to RTN with on_singular=rtn)");
+      return fail(created.error().code,
+                  message + " (raise the damping, or allow a fall-back to RTN with on_singular=rtn)");
     sink.warn(message + "; rounded to nearest instead");
     return fit_rtn(threads, weights, rules, true);
   }
@@ -141,7 +146,8 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     }
   }
   std::vector<double> energies;
-  for (const MatrixView<const float>& w : weights) energies.push_back(quadratic_energy(threads, w, quadratic.hessian()));
+  for (const MatrixView<const float>& w : weights)
+    energies.push_back(quadratic_energy(threads, w, quadratic.hessian()));
   const bool awq = options.method == Method::kAwq;
   if (awq && channels.count == quadratic.size() && channels.channel_of.empty()) {
     auto gains = scale_awq(threads, statistics.magnitude, rules, options, targets, quadratic);

@@ -1,5 +1,6 @@
 #pragma once
-/// Fits the linears that read the same inputs: one Hessian, one factor, targets, codes, and what neighbours must absorb.
+/// Fits the linears that read the same inputs: one Hessian, one factor, targets, codes, and what neighbours must
+/// absorb.
 
 #include <cstddef>
 #include <span>
@@ -42,12 +43,13 @@ struct SharedFit {
 /// weights: [out, in] each, same in. place: names the linears in messages, e.g. "layer 3: q_proj, k_proj, v_proj".
 /// Errors: kNumerical naming `place` when the damped Hessian is singular and Options::on_singular does not allow RTN.
 [[nodiscard]] Result<SharedFit> fit_shared(Threads& threads, std::span<const MatrixView<const float>> weights,
-                                           InputStatistics statistics, const GainChannels& channels, const Options& options,
-                                           unsigned bits, const std::string& place, Sink& sink);
+                                           InputStatistics statistics, const GainChannels& channels,
+                                           const Options& options, unsigned bits, const std::string& place, Sink& sink);
 
 /// W + C (H + damping)⁻¹, the weights that on the quantised inputs come closest to the unquantised output; C is
-/// W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025, arXiv:2504.02692; differs: the
-/// whole correction is taken at once, before quantising, and for o_proj and down_proj includes the residual stream's error.
+/// W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025, arXiv:2504.02692; differs:
+/// the whole correction is taken at once, before quantising, and for o_proj and down_proj includes the residual
+/// stream's error.
 [[nodiscard]] std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight,
                                                   const InputStatistics& statistics, const Quadratic& quadratic);
 

@@ -1,4 +1,5 @@
-/// A layer between two runs: codes, scales and zero points as they are in memory, reports in the metadata-like last tensor.
+/// A layer between two runs: codes, scales and zero points as they are in memory, reports in the metadata-like last
+/// tensor.
 
 #include <bit>
 #include <cstring>
@@ -37,9 +38,10 @@ std::vector<std::uint64_t> facts_of(const QuantizedLayer& layer) {
   for (const model::LinearKind kind : kLinearKinds) {
     const auto& m = layer.linear(kind);
     const auto& report = layer.reports[static_cast<std::size_t>(kind)];
-    facts.insert(facts.end(), {m.rows, m.cols, m.bits, m.group_size, report.fell_back_to_rtn ? 1U : 0U,
-                               std::bit_cast<std::uint64_t>(report.loss), std::bit_cast<std::uint64_t>(report.relative_loss),
-                               std::bit_cast<std::uint64_t>(report.compared_loss)});
+    facts.insert(facts.end(),
+                 {m.rows, m.cols, m.bits, m.group_size, report.fell_back_to_rtn ? 1U : 0U,
+                  std::bit_cast<std::uint64_t>(report.loss), std::bit_cast<std::uint64_t>(report.relative_loss),
+                  std::bit_cast<std::uint64_t>(report.compared_loss)});
   }
   return facts;
 }
@@ -52,7 +54,8 @@ void apply_facts(const std::vector<std::uint64_t>& facts, QuantizedLayer& layer)
     m.cols = f[1];
     m.bits = static_cast<unsigned>(f[2]);
     m.group_size = f[3];
-    layer.reports[k] = {std::bit_cast<double>(f[5]), std::bit_cast<double>(f[6]), std::bit_cast<double>(f[7]), f[4] == 1};
+    layer.reports[k] = {std::bit_cast<double>(f[5]), std::bit_cast<double>(f[6]), std::bit_cast<double>(f[7]),
+                        f[4] == 1};
   }
 }
 
@@ -94,7 +97,8 @@ Result<QuantizedLayer> read_checkpoint(const std::filesystem::path& file) {
   }));
   if (facts.size() != kFacts * model::kLinearsPerLayer)
     return fail(ErrorCode::kInvalidFormat, file.string() + ": tensor 'facts': found " + std::to_string(facts.size()) +
-                                               " numbers, expected " + std::to_string(kFacts * model::kLinearsPerLayer));
+                                               " numbers, expected " +
+                                               std::to_string(kFacts * model::kLinearsPerLayer));
   apply_facts(facts, layer);
   for (const auto& m : layer.linears) {
     const bool sound = m.group_size > 0 && m.cols % m.group_size == 0 && m.codes.size() == m.rows * m.cols &&

@@ -49,7 +49,8 @@ struct Array {
 
 template <class T>
 Array array(std::string name, DType type, std::vector<std::size_t> shape, const std::vector<T>& values) {
-  return {{std::move(name), type, std::move(shape)}, std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T))};
+  return {{std::move(name), type, std::move(shape)},
+          std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T))};
 }
 
 /// Writes the tensors of the table one after the other; a first pass over shapes alone makes the header.
@@ -139,8 +140,10 @@ class FolderWriter {
         continue;
       }
       const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      LIEQ_ASSIGN(const pack::GptqTensors tensors, pack::pack_gptq(layer.linear(spec.linear), zero_format(contents_.options.grid), module));
-      const std::size_t words_in = tensors.qweight.size() / tensors.out, words_out = tensors.qzeros.size() / tensors.groups;
+      LIEQ_ASSIGN(const pack::GptqTensors tensors,
+                  pack::pack_gptq(layer.linear(spec.linear), zero_format(contents_.options.grid), module));
+      const std::size_t words_in = tensors.qweight.size() / tensors.out,
+                        words_out = tensors.qzeros.size() / tensors.groups;
       arrays.push_back(array(module + ".qweight", DType::kI32, {words_in, tensors.out}, tensors.qweight));
       arrays.push_back(array(module + ".qzeros", DType::kI32, {tensors.groups, words_out}, tensors.qzeros));
       arrays.push_back(array(module + ".scales", DType::kF16, {tensors.groups, tensors.out}, tensors.scales));
@@ -149,7 +152,8 @@ class FolderWriter {
     return arrays;
   }
 
-  [[nodiscard]] const std::vector<float>& vector_of(std::size_t l, const QuantizedLayer& layer, const model::TensorSpec& spec) const {
+  [[nodiscard]] const std::vector<float>& vector_of(std::size_t l, const QuantizedLayer& layer,
+                                                    const model::TensorSpec& spec) const {
     switch (spec.role) {
       case Role::kInputNorm: return layer.input_layernorm;
       case Role::kPostAttentionNorm: return layer.post_attention_layernorm;

@@ -34,8 +34,8 @@ struct FolderContents {
 [[nodiscard]] Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits);
 
 /// Writes `folder`, which must not exist, under a temporary name beside it and renames it when whole.
-/// Weights go into one model.safetensors, one layer in memory at a time; embeddings and head stay as stored (block types
-/// of GGUF become F16), norms and biases are F32 where folding changed them.
+/// Weights go into one model.safetensors, one layer in memory at a time; embeddings and head stay as stored (block
+/// types of GGUF become F16), norms and biases are F32 where folding changed them.
 /// Errors: kIo; kInvalidArgument when a linear's shape does not fit GPTQ's words.
 [[nodiscard]] Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder);
 

@@ -16,10 +16,12 @@ Result<RunFolder> RunFolder::open(const std::filesystem::path& output, const Jso
     for (const auto& [key, expected] : fingerprint.items()) {
       const Json* value = Fields(found, file.string()).find(key);
       if (value && *value == expected) continue;
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: an unfinished run lies here with {} = {}, this one has {}: finish that run with its options, "
-                              "or start anew with --force",
-                              folder.path_.string(), key, value ? brief(*value) : "nothing", brief(expected)));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "{}: an unfinished run lies here with {} = {}, this one has {}: finish that run with its options, "
+              "or start anew with --force",
+              folder.path_.string(), key, value ? brief(*value) : "nothing", brief(expected)));
     }
     return folder;
   }
@@ -29,7 +31,9 @@ Result<RunFolder> RunFolder::open(const std::filesystem::path& output, const Jso
   return folder;
 }
 
-std::filesystem::path RunFolder::file(std::size_t layer) const { return path_ / fmt::format("layer-{:03}.safetensors", layer); }
+std::filesystem::path RunFolder::file(std::size_t layer) const {
+  return path_ / fmt::format("layer-{:03}.safetensors", layer);
+}
 
 std::size_t RunFolder::finished() const {
   std::size_t layers = 0;

@@ -10,8 +10,8 @@
 
 namespace lieq::save {
 
-/// OUT.partial/ with fingerprint.json and layer-000.safetensors, ... Every file appears whole or not at all, so the run can
-/// be killed at any moment.
+/// OUT.partial/ with fingerprint.json and layer-000.safetensors, ... Every file appears whole or not at all, so the run
+/// can be killed at any moment.
 class RunFolder {
  public:
   /// Makes the folder, or goes on with one whose fingerprint is the same.

@@ -4,6 +4,7 @@
 
 #include "lieq/io/atomic_file.h"
 #include "lieq/io/gguf.h"
+#include "lieq/save/rope_scaling.h"
 #include "lieq/text/gguf_to_json.h"
 
 namespace lieq::save {
@@ -15,8 +16,8 @@ bool is_left_out(const std::filesystem::path& file) {
   const std::string name = file.filename().string(), extension = file.extension().string();
   for (const char* weights : {".safetensors", ".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack", ".onnx"})
     if (extension == weights) return true;
-  return name == "config.json" || name == "quantize_config.json" || name == "lieq.json" || name.ends_with(".safetensors.index.json") ||
-         name.ends_with(".bin.index.json");
+  return name == "config.json" || name == "quantize_config.json" || name == "lieq.json" ||
+         name.ends_with(".safetensors.index.json") || name.ends_with(".bin.index.json");
 }
 
 Result<void> copy_folder(const std::filesystem::path& source, const std::filesystem::path& target) {
@@ -42,26 +43,34 @@ Result<void> write_from_gguf(const model::Model& model, const std::filesystem::p
   LIEQ_ASSIGN(const text::TokenizerFiles files, text::tokenizer_files_from_gguf(gguf));
   LIEQ_TRY(io::write_file(target / "tokenizer.json", files.tokenizer_json));
   LIEQ_TRY(io::write_file(target / "tokenizer_config.json", files.tokenizer_config_json));
-  const Json generation = {{"bos_token_id", ids(model.config.bos_token_id)}, {"eos_token_id", ids(model.config.eos_token_id)}};
+  const Json generation = {{"bos_token_id", ids(model.config.bos_token_id)},
+                           {"eos_token_id", ids(model.config.eos_token_id)}};
   return io::write_file(target / "generation_config.json", generation.dump(2) + "\n");
 }
 
 Result<Json> config_from_model(const model::Model& model) {
   const model::ModelConfig& c = model.config;
-  Json config = {{"architectures", {c.architecture}}, {"model_type", c.model_type}, {"hidden_size", c.hidden_size},
-                 {"intermediate_size", c.intermediate_size}, {"num_hidden_layers", c.num_hidden_layers},
-                 {"num_attention_heads", c.num_attention_heads}, {"num_key_value_heads", c.num_key_value_heads},
-                 {"head_dim", c.head_dim}, {"vocab_size", c.vocab_size}, {"max_position_embeddings", c.max_position_embeddings},
-                 {"rms_norm_eps", c.rms_norm_eps}, {"initializer_range", c.initializer_range}, {"hidden_act", "silu"},
-                 {"tie_word_embeddings", c.tie_word_embeddings}, {"attention_bias", c.o_bias}, {"mlp_bias", c.mlp_bias},
-                 {"rope_theta", c.rope.theta}, {"rope_scaling", nullptr}, {"torch_dtype", "float16"},
-                 {"bos_token_id", ids(c.bos_token_id)}, {"eos_token_id", ids(c.eos_token_id)}};
-  if (c.rope.type == model::RopeType::kLinear) config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", c.rope.factor}};
-  if (!c.rope.divisors.empty())
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("{}: tensor 'rope_freqs.weight': its scaling has no exact form in config.json, expected the "
-                            "Hugging Face folder of this model",
-                            model.path.string()));
+  Json config = {{"architectures", {c.architecture}},
+                 {"model_type", c.model_type},
+                 {"hidden_size", c.hidden_size},
+                 {"intermediate_size", c.intermediate_size},
+                 {"num_hidden_layers", c.num_hidden_layers},
+                 {"num_attention_heads", c.num_attention_heads},
+                 {"num_key_value_heads", c.num_key_value_heads},
+                 {"head_dim", c.head_dim},
+                 {"vocab_size", c.vocab_size},
+                 {"max_position_embeddings", c.max_position_embeddings},
+                 {"rms_norm_eps", c.rms_norm_eps},
+                 {"initializer_range", c.initializer_range},
+                 {"hidden_act", "silu"},
+                 {"tie_word_embeddings", c.tie_word_embeddings},
+                 {"attention_bias", c.o_bias},
+                 {"mlp_bias", c.mlp_bias},
+                 {"rope_theta", c.rope.theta},
+                 {"torch_dtype", "float16"},
+                 {"bos_token_id", ids(c.bos_token_id)},
+                 {"eos_token_id", ids(c.eos_token_id)}};
+  LIEQ_ASSIGN(config["rope_scaling"], rope_scaling(c, model.path.string()));
   return config;
 }
 

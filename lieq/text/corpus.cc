@@ -79,15 +79,4 @@ Result<std::string> read_text(const std::filesystem::path& file, Join join, Sink
   return text;
 }
 
-Result<std::vector<std::span<const TokenId>>> windows(std::span<const TokenId> ids, std::size_t window,
-                                                      const std::string& place) {
-  if (window == 0) return fail(ErrorCode::kInvalidArgument, place + ": window of 0 tokens, expected at least 1");
-  if (ids.size() < window)
-    return fail(ErrorCode::kInvalidArgument, place + ": text has " + std::to_string(ids.size()) +
-                                                 " tokens, expected at least " + std::to_string(window));
-  std::vector<std::span<const TokenId>> all;
-  for (std::size_t begin = 0; ids.size() - begin >= window; begin += window) all.push_back(ids.subspan(begin, window));
-  return all;
-}
-
 }  // namespace lieq::text

@@ -1,9 +1,8 @@
 #pragma once
-/// Text files for evaluation and calibration, and the windows their ids are cut into.
+/// Text files for evaluation and calibration.
 
 #include <cstddef>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,10 +31,5 @@ enum class Join {
 /// Repairs, warns and fails as read_text does.
 [[nodiscard]] Result<std::vector<std::string>> read_documents(const std::filesystem::path& file, Sink& sink,
                                                               std::string_view field = "text");
-
-/// Consecutive windows of `window` ids that do not overlap; the rest at the end is dropped. They view `ids`.
-/// Errors: kInvalidArgument "PLACE: text has N tokens, expected at least WINDOW"; a window of 0.
-[[nodiscard]] Result<std::vector<std::span<const TokenId>>> windows(std::span<const TokenId> ids, std::size_t window,
-                                                                    const std::string& place);
 
 }  // namespace lieq::text

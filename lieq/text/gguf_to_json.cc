@@ -1,8 +1,13 @@
 #include "lieq/text/gguf_to_json.h"
 
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
 #include <variant>
 
 #include "lieq/base/json.h"
+#include "lieq/base/message.h"
+#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {
@@ -25,19 +30,124 @@ Json split(const char* pattern) {
                   byte_level(false));
 }
 
-struct Kind {
-  Json pre_tokenizer, normalizer;
-  bool ignore_merges = false, adds_bos = false;
+/// tokenizer.ggml.token_type
+enum TokenType : std::int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5 };
+
+/// What the token list of a GGUF file says.
+struct Tokens {
+  const std::vector<std::string_view>* texts = nullptr;
+  std::vector<std::int64_t> types;
+
+  [[nodiscard]] std::size_t size() const { return texts->size(); }
+  [[nodiscard]] std::string text(std::uint64_t id) const { return id < size() ? std::string((*texts)[id]) : ""; }
 };
 
-Result<Kind> kind_of(std::string_view pre, const std::string& file) {
-  if (pre == "smollm" || pre == "starcoder")
-    return Kind{sequence({{"type", "Digits"}, {"individual_digits", true}}, byte_level(true)), nullptr};
-  if (pre == "gpt-2" || pre == "default" || pre == "phi-2") return Kind{byte_level(true), nullptr};
-  if (pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3") return Kind{split(kLlama3), nullptr, true, true};
-  if (pre == "qwen2") return Kind{split(kQwen2), {{"type", "NFC"}}};
-  return fail(ErrorCode::kUnsupported, file + ": key 'tokenizer.ggml.pre': found '" + std::string(pre) +
-                                           "', expected one of smollm, gpt-2, llama-bpe, qwen2 to write a tokenizer.json");
+/// The parts of a tokenizer.json that depend on the kind of tokenizer.
+struct Parts {
+  Json normalizer, pre_tokenizer, decoder, model;
+  bool adds_bos = false;  ///< unless tokenizer.ggml.add_bos_token says otherwise
+};
+
+Json bpe_model(const Tokens& tokens) {
+  Json vocab = Json::object();
+  for (std::size_t id = 0; id < tokens.size(); ++id)
+    if (tokens.types[id] != kUnused) vocab[tokens.text(id)] = id;
+  return {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr},
+          {"end_of_word_suffix", nullptr}, {"fuse_unk", false}, {"byte_fallback", false}, {"ignore_merges", false},
+          {"vocab", std::move(vocab)}, {"merges", Json::array()}};
+}
+
+Result<Parts> byte_level_parts(const io::Gguf& gguf, const Tokens& tokens) {
+  LIEQ_ASSIGN(const auto named, gguf.string("tokenizer.ggml.pre"));
+  const std::string_view pre = named.value_or("default");
+  Parts parts;
+  parts.decoder = byte_level(true);
+  parts.model = bpe_model(tokens);
+  if (pre == "smollm" || pre == "starcoder") {
+    parts.pre_tokenizer = sequence({{"type", "Digits"}, {"individual_digits", true}}, byte_level(true));
+  } else if (pre == "gpt-2" || pre == "default" || pre == "phi-2") {
+    parts.pre_tokenizer = byte_level(true);
+  } else if (pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3") {
+    parts.pre_tokenizer = split(kLlama3);
+    parts.model["ignore_merges"] = true;
+    parts.adds_bos = true;
+  } else if (pre == "qwen2") {
+    parts.pre_tokenizer = split(kQwen2);
+    parts.normalizer = {{"type", "NFC"}};
+  } else {
+    return fail(ErrorCode::kUnsupported,
+                gguf.file + ": key 'tokenizer.ggml.pre': found " + in_quotes(pre) +
+                    ", expected one of smollm, gpt-2, llama-bpe, qwen2 to write a tokenizer.json");
+  }
+  LIEQ_ASSIGN(const auto* merges, gguf.strings("tokenizer.ggml.merges"));
+  if (!merges)
+    return fail(ErrorCode::kInvalidFormat, gguf.file + ": key 'tokenizer.ggml.merges': missing, expected a list");
+  for (const std::string_view merge : *merges) parts.model["merges"].push_back(std::string(merge));
+  return parts;
+}
+
+/// Two tokens that become one, and what decides when.
+struct Merge {
+  std::string_view left, right;
+  double score = 0;                ///< of the product
+  std::size_t left_characters = 0;
+};
+
+/// Every way to cut a token in two tokens, best score first; among equal scores the longer left half first, then by
+/// the product's and the left half's id: the order that conversion from SentencePiece gives in Hugging Face's files.
+std::vector<Merge> merges_by_score(const Tokens& tokens, const std::vector<double>& scores) {
+  std::unordered_map<std::string_view, std::size_t> id_of;
+  const auto merges = [&](std::size_t id) { return tokens.types[id] == kNormal || tokens.types[id] == kUserDefined; };
+  for (std::size_t id = 0; id < tokens.size(); ++id)
+    if (merges(id)) id_of.emplace((*tokens.texts)[id], id);
+  std::vector<Merge> all;
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    const std::string_view text = (*tokens.texts)[id];
+    if (!merges(id) || text.empty()) continue;
+    std::size_t characters = 1;
+    for (std::size_t at = decode_utf8(text, 0).bytes; at < text.size();
+         at += decode_utf8(text, at).bytes, ++characters) {
+      const std::string_view left = text.substr(0, at), right = text.substr(at);
+      if (id_of.contains(left) && id_of.contains(right)) all.push_back({left, right, scores[id], characters});
+    }
+  }
+  std::ranges::stable_sort(all, [](const Merge& a, const Merge& b) {
+    return a.score != b.score ? a.score > b.score : a.left_characters > b.left_characters;
+  });
+  return all;
+}
+
+Result<Parts> sentence_piece_parts(const io::Gguf& gguf, const Tokens& tokens) {
+  const std::string key = gguf.file + ": key 'tokenizer.ggml.scores': ";
+  const io::GgufValue* value = gguf.find("tokenizer.ggml.scores");
+  const auto* scores = value ? std::get_if<std::vector<double>>(value) : nullptr;
+  if (!scores || scores->size() != tokens.size())
+    return fail(ErrorCode::kInvalidFormat, key + "found " + (scores ? std::to_string(scores->size()) : "no") +
+                                               " numbers, expected " + std::to_string(tokens.size()));
+  Parts parts;
+  parts.model = bpe_model(tokens);
+  parts.model["fuse_unk"] = parts.model["byte_fallback"] = true;
+  const auto unknown = std::ranges::find(tokens.types, kUnknown);
+  if (unknown != tokens.types.end())
+    parts.model["unk_token"] = tokens.text(static_cast<std::uint64_t>(unknown - tokens.types.begin()));
+  for (const Merge& merge : merges_by_score(tokens, *scores))
+    parts.model["merges"].push_back({std::string(merge.left), std::string(merge.right)});
+
+  constexpr const char* kBlank = "\u2581";
+  LIEQ_ASSIGN(const auto prefix, gguf.boolean("tokenizer.ggml.add_space_prefix"));
+  const auto replace = [](const char* from, const char* to) {
+    return Json{{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
+  };
+  Json normalizers = Json::array(), decoders = {replace(kBlank, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+  if (prefix.value_or(true)) {
+    normalizers.push_back({{"type", "Prepend"}, {"prepend", kBlank}});
+    decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+  }
+  normalizers.push_back(replace(" ", kBlank));
+  parts.normalizer = {{"type", "Sequence"}, {"normalizers", std::move(normalizers)}};
+  parts.decoder = {{"type", "Sequence"}, {"decoders", std::move(decoders)}};
+  parts.adds_bos = true;
+  return parts;
 }
 
 /// The types of tokens, in the widened form the reader chose.
@@ -51,59 +161,76 @@ std::vector<std::int64_t> token_types(const io::Gguf& gguf, std::size_t count) {
   return types;
 }
 
-/// Puts `token` in front of every text, as add_bos_token asks for.
-Json bos_template(const std::string& token, std::uint64_t id) {
-  const Json bos = {{"SpecialToken", {{"id", token}, {"type_id", 0}}}};
-  const auto text = [](const char* name, int type) { return Json{{"Sequence", {{"id", name}, {"type_id", type}}}}; };
-  return {{"type", "TemplateProcessing"},
-          {"single", {bos, text("A", 0)}},
-          {"pair", {bos, text("A", 0), bos, text("B", 1)}},
-          {"special_tokens", {{token, {{"id", token}, {"ids", {id}}, {"tokens", {token}}}}}}};
+/// A token that every text gets.
+struct Around {
+  std::string token;
+  std::uint64_t id = 0;
+};
+
+/// What add_bos_token and add_eos_token ask for; null for neither.
+Json around_text(const std::optional<Around>& bos, const std::optional<Around>& eos) {
+  if (!bos && !eos) return nullptr;
+  Json single = Json::array(), pair = Json::array(), special = Json::object();
+  const auto add_token = [&](Json& target, const std::optional<Around>& one, int type) {
+    if (!one) return;
+    target.push_back({{"SpecialToken", {{"id", one->token}, {"type_id", type}}}});
+    special[one->token] = {{"id", one->token}, {"ids", {one->id}}, {"tokens", {one->token}}};
+  };
+  const auto add_text = [&](Json& target, const char* name, int type) {
+    add_token(target, bos, type);
+    target.push_back({{"Sequence", {{"id", name}, {"type_id", type}}}});
+    add_token(target, eos, type);
+  };
+  add_text(single, "A", 0);
+  add_text(pair, "A", 0);
+  add_text(pair, "B", 1);
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
+}
+
+Json added_tokens(const Tokens& tokens) {
+  Json added = Json::array();
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    const bool special = tokens.types[id] == kControl || tokens.types[id] == kUnknown;
+    if (!special && tokens.types[id] != kUserDefined) continue;
+    added.push_back({{"id", id}, {"content", tokens.text(id)}, {"single_word", false}, {"lstrip", false},
+                     {"rstrip", false}, {"normalized", false}, {"special", special}});
+  }
+  return added;
 }
 
 }  // namespace
 
 Result<TokenizerFiles> tokenizer_files_from_gguf(const io::Gguf& gguf) {
+  Tokens tokens;
+  LIEQ_ASSIGN(tokens.texts, gguf.strings("tokenizer.ggml.tokens"));
+  if (!tokens.texts)
+    return fail(ErrorCode::kInvalidFormat, gguf.file + ": key 'tokenizer.ggml.tokens': missing, expected a list");
+  tokens.types = token_types(gguf, tokens.size());
   LIEQ_ASSIGN(const auto model, gguf.string("tokenizer.ggml.model"));
-  if (model != "gpt2")
-    return fail(ErrorCode::kUnsupported, gguf.file + ": key 'tokenizer.ggml.model': found '" + std::string(model.value_or("nothing")) +
-                                             "', expected 'gpt2' to write a tokenizer.json; give the Hugging Face folder of this model");
-  LIEQ_ASSIGN(const auto pre, gguf.string("tokenizer.ggml.pre"));
-  LIEQ_ASSIGN(const Kind kind, kind_of(pre.value_or("default"), gguf.file));
-  LIEQ_ASSIGN(const auto* tokens, gguf.strings("tokenizer.ggml.tokens"));
-  LIEQ_ASSIGN(const auto* merges, gguf.strings("tokenizer.ggml.merges"));
-  if (!tokens || !merges)
-    return fail(ErrorCode::kInvalidFormat, gguf.file + ": keys 'tokenizer.ggml.tokens' and 'tokenizer.ggml.merges': missing, expected lists");
+  if (model != "gpt2" && model != "llama")
+    return fail(ErrorCode::kUnsupported, gguf.file + ": key 'tokenizer.ggml.model': found " +
+                                             in_quotes(model.value_or("nothing")) +
+                                             ", expected gpt2 or llama to write a tokenizer.json");
+  LIEQ_ASSIGN(const Parts parts, model == "gpt2" ? byte_level_parts(gguf, tokens) : sentence_piece_parts(gguf, tokens));
 
-  constexpr std::int64_t kControl = 3, kUserDefined = 4, kUnused = 5;
-  const std::vector<std::int64_t> types = token_types(gguf, tokens->size());
-  Json added = Json::array(), vocab = Json::object(), rules = Json::array();
-  for (std::size_t id = 0; id < tokens->size(); ++id) {
-    if (types[id] == kUnused) continue;
-    const std::string token((*tokens)[id]);
-    vocab[token] = id;
-    if (types[id] == kControl || types[id] == kUserDefined)
-      added.push_back({{"id", id}, {"content", token}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
-                       {"normalized", false}, {"special", types[id] == kControl}});
-  }
-  for (const std::string_view merge : *merges) rules.push_back(std::string(merge));
-
+  const auto around = [&](std::string_view flag, const std::optional<std::uint64_t>& id,
+                          bool fallback) -> Result<std::optional<Around>> {
+    LIEQ_ASSIGN(const auto wanted, gguf.boolean(flag));
+    if (!wanted.value_or(fallback) || !id || *id >= tokens.size()) return std::nullopt;
+    return Around{tokens.text(*id), *id};
+  };
   LIEQ_ASSIGN(const auto bos_id, gguf.count("tokenizer.ggml.bos_token_id"));
   LIEQ_ASSIGN(const auto eos_id, gguf.count("tokenizer.ggml.eos_token_id"));
-  LIEQ_ASSIGN(const auto add_bos, gguf.boolean("tokenizer.ggml.add_bos_token"));
-  const auto token_of = [&](std::uint64_t id) { return id < tokens->size() ? std::string((*tokens)[id]) : std::string(); };
-  Json post_processor = nullptr;
-  if (add_bos.value_or(kind.adds_bos) && bos_id && *bos_id < tokens->size()) post_processor = bos_template(token_of(*bos_id), *bos_id);
-
-  const Json tokenizer = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added},
-                          {"normalizer", kind.normalizer}, {"pre_tokenizer", kind.pre_tokenizer},
-                          {"post_processor", post_processor}, {"decoder", byte_level(true)},
-                          {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr},
-                                     {"end_of_word_suffix", nullptr}, {"fuse_unk", false}, {"byte_fallback", false},
-                                     {"ignore_merges", kind.ignore_merges}, {"vocab", vocab}, {"merges", rules}}}};
-  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}};
-  if (bos_id) config["bos_token"] = token_of(*bos_id);
-  if (eos_id) config["eos_token"] = token_of(*eos_id);
+  LIEQ_ASSIGN(const auto before, around("tokenizer.ggml.add_bos_token", bos_id, parts.adds_bos));
+  LIEQ_ASSIGN(const auto after, around("tokenizer.ggml.add_eos_token", eos_id, false));
+  const Json tokenizer = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr},
+                          {"added_tokens", added_tokens(tokens)}, {"normalizer", parts.normalizer},
+                          {"pre_tokenizer", parts.pre_tokenizer}, {"post_processor", around_text(before, after)},
+                          {"decoder", parts.decoder}, {"model", parts.model}};
+  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
+  if (bos_id) config["bos_token"] = tokens.text(*bos_id);
+  if (eos_id) config["eos_token"] = tokens.text(*eos_id);
+  if (const Json& unknown = parts.model["unk_token"]; !unknown.is_null()) config["unk_token"] = unknown;
   LIEQ_ASSIGN(const auto chat_template, gguf.string("tokenizer.chat_template"));
   if (chat_template) config["chat_template"] = std::string(*chat_template);
   const auto text = [](const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; };

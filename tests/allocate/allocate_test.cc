@@ -121,6 +121,32 @@ TEST(Allocate, SameInputSamePlan) {
   }
 }
 
+TEST(Allocate, UniformOnlyWhereTheBudgetLeavesNoChoice) {
+  const auto uniform = [](double bits, bool same_size, Ranking ranking) {
+    AllocateOptions options;
+    options.budget = {Budget::Kind::kCodeBits, bits};
+    options.ranking = ranking;
+    LayerScores sizes = example_scores(6, 3, same_size);
+    for (LayerScore& layer : sizes.layers) {
+      LayerScore bare;
+      bare.weights = layer.weights;
+      layer = bare;
+    }
+    return *allocate_uniform(sizes, options);
+  };
+  for (const Ranking ranking : {Ranking::kScore, Ranking::kMeasured, Ranking::kExact}) {
+    for (const auto& [bits, width] : {std::pair{2.0, 2}, {2.3, 2}, {4.0, 4}, {9.0, 4}}) {
+      const auto plan = uniform(bits, true, ranking);
+      ASSERT_TRUE(plan) << bits;
+      EXPECT_EQ(plan->ranking, name(ranking));
+      for (const LayerPlan& layer : plan->layers) EXPECT_EQ(layer.bits, width) << bits;
+    }
+    EXPECT_FALSE(uniform(2.4, true, ranking));
+    EXPECT_FALSE(uniform(2.0001, false, ranking));  // a small layer might be raised
+    EXPECT_TRUE(uniform(4.0, false, ranking));
+  }
+}
+
 TEST(Allocate, AnUnreachableBudgetNamesTheLeastThatWorks) {
   const LayerScores scores = example_scores(30, 5);
   const auto code = allocate(scores, options_for(Kind::kCodeBits, 1.9));
@@ -129,13 +155,15 @@ TEST(Allocate, AnUnreachableBudgetNamesTheLeastThatWorks) {
   EXPECT_EQ(code.error().message, "budget: found 1.9 code bits, expected at least 2 code bits (every layer at 2 bits)");
   const auto real = allocate(scores, options_for(Kind::kTrueBits, 2.25));
   ASSERT_FALSE(real);
-  EXPECT_EQ(real.error().message, "budget: found 2.25 true bits, expected at least 2.2813 true bits (every layer at 2 bits)");
+  EXPECT_EQ(real.error().message,
+            "budget: found 2.25 true bits, expected at least 2.2813 true bits (every layer at 2 bits)");
   EXPECT_TRUE(allocate(scores, options_for(Kind::kTrueBits, 2.2813)));
   // 30 x 4096 weights at 2.28125 bits and 50,000 others at 16.
   const auto bytes = allocate(scores, options_for(Kind::kBytes, 100'000));
   ASSERT_FALSE(bytes);
-  EXPECT_EQ(bytes.error().message,
-            "budget: found 100000 bytes, expected at least 135040 bytes (every layer at 2 bits, all other weights at 16)");
+  EXPECT_EQ(
+      bytes.error().message,
+      "budget: found 100000 bytes, expected at least 135040 bytes (every layer at 2 bits, all other weights at 16)");
   EXPECT_TRUE(allocate(scores, options_for(Kind::kBytes, 135'040)));
   EXPECT_FALSE(allocate(scores, options_for(Kind::kBytes, 135'039)));
 }
@@ -163,7 +191,8 @@ TEST(Allocate, RefusesWhatMakesNoSense) {
     EXPECT_EQ(plan.error().code, ErrorCode::kInvalidArgument);
     return plan.error().message;
   };
-  EXPECT_EQ(message(options_for(Kind::kTop, 5)), "top: found 5, expected a whole number of at most 4 (num_hidden_layers of tiny)");
+  EXPECT_EQ(message(options_for(Kind::kTop, 5)),
+            "top: found 5, expected a whole number of at most 4 (num_hidden_layers of tiny)");
   EXPECT_NE(message(options_for(Kind::kTop, 1.5)).find("whole number"), std::string::npos);
   EXPECT_NE(message(options_for(Kind::kCodeBits, NAN)).find("budget"), std::string::npos);
   EXPECT_NE(message(options_for(Kind::kCodeBits, 3, {2, 5})).find("choices: found 2,5"), std::string::npos);
@@ -185,10 +214,12 @@ TEST(Allocate, SaysWhatTheScoresLack) {
   options.place = "scores.json";
   options.ranking = Ranking::kMeasured;
   EXPECT_EQ(allocate(scores, options).error().message,
-            "scores.json: layers[2]: field 'sensitivity.2': missing, expected a number (measured by quantising this layer alone)");
+            "scores.json: layers[2]: field 'sensitivity.2': missing, expected a number (measured by quantising this "
+            "layer alone)");
   options.ranking = Ranking::kPerplexityDrop;
   EXPECT_EQ(allocate(scores, options).error().message,
-            "scores.json: layers[1]: field 'perplexity_drop': missing, expected a number (lieq diagnose --perplexity-drop measures it)");
+            "scores.json: layers[1]: field 'perplexity_drop': missing, expected a number (lieq diagnose "
+            "--perplexity-drop measures it)");
 }
 
 TEST(Ranking, OrdersByWhatItSays) {
@@ -205,7 +236,8 @@ TEST(Ranking, OrdersByWhatItSays) {
   const auto falling = [&](const std::vector<std::size_t>& order, auto value) {
     return std::ranges::is_sorted(order, std::greater<>(), value);
   };
-  EXPECT_TRUE(falling(layers(Ranking::kPerplexityDrop), [&](std::size_t l) { return *scores.layers[l].perplexity_drop; }));
+  EXPECT_TRUE(
+      falling(layers(Ranking::kPerplexityDrop), [&](std::size_t l) { return *scores.layers[l].perplexity_drop; }));
   EXPECT_TRUE(falling(layers(Ranking::kCompactness), [&](std::size_t l) { return scores.layers[l].compactness; }));
   EXPECT_TRUE(falling(layers(Ranking::kEnergyGain), [&](std::size_t l) { return scores.layers[l].energy_gain; }));
   EXPECT_TRUE(falling(layers(Ranking::kMeasured), [&](std::size_t l) {

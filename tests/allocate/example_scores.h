@@ -31,8 +31,16 @@ inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool s
     layer.sensitivity = {{2, base}, {3, base * (0.2 + 0.3 * random.uniform())}, {4, base * 0.1 * random.uniform()}};
     scores.model.parameters += layer.weights;
   }
-  CellScores cell{.corpus = "wiki.txt", .bucket = "33-128", .passages = 7, .tokens = 600, .perplexity = 12.5,
-                  .perplexity_drop = {}, .compactness = {}, .energy_gain = {}, .rho_compactness = 0.25, .rho_energy_gain = -0.5};
+  CellScores cell{.corpus = "wiki.txt",
+                  .bucket = "33-128",
+                  .passages = 7,
+                  .tokens = 600,
+                  .perplexity = 12.5,
+                  .perplexity_drop = {},
+                  .compactness = {},
+                  .energy_gain = {},
+                  .rho_compactness = 0.25,
+                  .rho_energy_gain = -0.5};
   for (const LayerScore& layer : scores.layers) {
     cell.perplexity_drop.push_back(*layer.perplexity_drop);
     cell.compactness.push_back(layer.compactness);
@@ -40,6 +48,15 @@ inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool s
   }
   scores.cells.push_back(cell);
   scores.warnings = {"a warning"};
+  scores.sensitivity = SensitivityOptions{.text = "wiki.txt",
+                                          .text_hash = "a1",
+                                          .window = 32,
+                                          .fit_tokens = 128,
+                                          .tokens = 64,
+                                          .method = "gptq",
+                                          .grid = "skew",
+                                          .group_size = 64,
+                                          .sweeps = 1};
   return scores;
 }
 

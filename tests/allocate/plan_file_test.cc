@@ -24,6 +24,9 @@ TEST(ScoresFile, RoundTrips) {
   EXPECT_EQ(to_json(*read).dump(), text);
   EXPECT_EQ(read->model, scores.model);
   EXPECT_EQ(read->layers[3].sensitivity, scores.layers[3].sensitivity);
+  ASSERT_TRUE(read->sensitivity);
+  EXPECT_EQ(read->sensitivity->text_hash, "a1");
+  EXPECT_EQ(read->sensitivity->tokens, 64U);
 }
 
 /// As it comes back from a file: numbers made in memory have other JSON types.
@@ -43,17 +46,27 @@ TEST(ScoresFile, NamesWhatIsWrong) {
             "scores.json: field 'layers': found a list of 5, expected a list of 6 (model.num_hidden_layers)");
   EXPECT_EQ(scores_error([](Json& j) { j["layers"][2]["rank"] = 9; }),
             "scores.json: layers[2]: field 'rank': found 9, expected each rank from 1 to 5 once");
-  EXPECT_EQ(scores_error([](Json& j) { j["layers"][2]["rank"] = j["layers"][1]["rank"]; }).find("scores.json: layers[2]: field 'rank'"), 0U);
+  EXPECT_EQ(scores_error([](Json& j) {
+              j["layers"][2]["rank"] = j["layers"][1]["rank"];
+            }).find("scores.json: layers[2]: field 'rank'"),
+            0U);
   EXPECT_EQ(scores_error([](Json& j) { j["layers"][2]["layer"] = 3; }),
             "scores.json: layers[2]: field 'layer': found 3, expected 2: layers in order");
-  EXPECT_EQ(scores_error([](Json& j) { j["layers"][0]["weights"] = std::uint64_t{1} << 60; }).find("scores.json: layers[0]: field 'weights'"), 0U);
+  EXPECT_EQ(scores_error([](Json& j) {
+              j["layers"][0]["weights"] = std::uint64_t{1} << 60;
+            }).find("scores.json: layers[0]: field 'weights'"),
+            0U);
   EXPECT_EQ(scores_error([](Json& j) { j["layers"][0]["score"] = "high"; }),
             "scores.json: layers[0]: field 'score': found \"high\", expected a number");
   EXPECT_EQ(scores_error([](Json& j) { j["layers"][0]["sensitivity"] = {{"two", 1}}; }),
             "scores.json: layers[0]: field 'sensitivity': found the key 'two', expected a width of 1 to 16 bits");
+  EXPECT_EQ(scores_error([](Json& j) { j["sensitivity"].erase("grid"); }),
+            "scores.json: sensitivity: field 'grid': missing, expected a string");
+  EXPECT_EQ(scores_error([](Json& j) { j.erase("sensitivity"); }), "");  // as of scores from elsewhere
   EXPECT_EQ(scores_error([](Json& j) { j["cells"][0]["compactness"].erase(0); }),
             "scores.json: cells[0]: field 'compactness': found a list of 4, expected a list of 5");
-  EXPECT_NE(scores_error([](Json& j) { j["model"]["parameters"] = 3; }).find("the weights of all layers"), std::string::npos);
+  EXPECT_NE(scores_error([](Json& j) { j["model"]["parameters"] = 3; }).find("the weights of all layers"),
+            std::string::npos);
   EXPECT_NE(scores_error([](Json& j) { j = Json::array(); }), "");
 }
 
@@ -101,7 +114,8 @@ TEST(PlanFile, NamesWhatIsWrong) {
               "plan.json: layers[0]: field 'bits': found " + bits.dump() + ", expected 2, 3, 4, 8 or 16 bits");
   EXPECT_EQ(plan_error([](Json& j) { j["layers"][0].erase("bits"); }),
             "plan.json: layers[0]: field 'bits': missing, expected 2, 3, 4, 8 or 16 bits");
-  EXPECT_EQ(plan_error([](Json& j) { j["group_size"] = 0; }), "plan.json: field 'group_size': found 0, expected 1 to 4096");
+  EXPECT_EQ(plan_error([](Json& j) { j["group_size"] = 0; }),
+            "plan.json: field 'group_size': found 0, expected 1 to 4096");
   EXPECT_EQ(plan_error([](Json& j) { j["budget"]["kind"] = "pounds"; }),
             "plan.json: budget: field 'kind': found \"pounds\", expected top, code_bits, true_bits or bytes");
   EXPECT_NE(plan_error([](Json& j) { j["layers"][1]["weights"] = 1ULL << 63; }), "");

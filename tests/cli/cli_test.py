@@ -696,6 +696,52 @@ class Quantize(InTemporaryFolder):
         self.assertEqual(len(provenance["linears"]), 12 * 7)
         self.assertFalse(list(self.folder.glob("*.partial")))
 
+    def test_measured_sensitivity_says_how_it_was_measured(self):
+        """diagnose --sensitivity writes a KL for each layer and width, and what they come from; allocate ranks by them."""
+        scores, plan = self.folder / "scores.json", self.folder / "plan.json"
+        calibration = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64)
+        self.succeed("diagnose", TINY, *calibration, "--sensitivity", "2,8", "--group-size", 32, "-o", scores)
+        read = json.loads(scores.read_text())
+        for layer in read["layers"]:
+            self.assertEqual(sorted(layer["sensitivity"]), ["2", "8"])
+            self.assertGreater(layer["sensitivity"]["2"], layer["sensitivity"]["8"])
+        how = read["sensitivity"]
+        self.assertEqual({key: how[key] for key in ("window", "fit_tokens", "tokens", "method", "grid", "group_size")},
+                         {"window": 64, "fit_tokens": 256, "tokens": 64, "method": "gptq", "grid": "skew", "group_size": 32})
+        self.assertRegex(how["text_hash"], "^[0-9a-f]{16,}$")
+        self.succeed("allocate", scores, "--top", 1, "--choices", "2,8", "--rank", "measured", "-o", plan)
+        best = max(range(len(read["layers"])), key=lambda l: read["layers"][l]["sensitivity"]["2"] - read["layers"][l]["sensitivity"]["8"])
+        self.assertEqual([layer["layer"] for layer in json.loads(plan.read_text())["layers"] if layer["bits"] == 8], [best])
+
+    def test_sensitivity_on_the_models_own_text(self):
+        """Diagnosis and sensitivity share the text that the model writes; no cache folder is needed to keep it."""
+        nowhere = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME")}
+        scores = self.folder / "scores.json"
+        done = subprocess.run([LIEQ, "diagnose", TINY, "--sensitivity", "2", "--group-size", "32", "--calib-windows", "8",
+                               "--calib-window", "64", "-o", scores], capture_output=True, text=True, env=nowhere)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("KL at 2 bits", done.stdout)
+        read = json.loads(scores.read_text())
+        self.assertEqual((read["sensitivity"]["text"], read["sensitivity"]["fit_tokens"]), ("self", 512))
+        self.assertEqual(read["cells"][0]["corpus"], "self")
+
+    def test_uniform_widths_need_no_diagnosis(self):
+        for budget, diagnosed in ((("--bits", 2), False), (("--bits", 4), False), (("--top", 1), True)):
+            folder = self.folder / f"q{budget[1]}"
+            self.succeed("quantize", DEMO, "-o", folder, *budget, "--method", "rtn", *QUICK)
+            self.assertEqual("scores" in json.loads((folder / "lieq.json").read_text()), diagnosed, budget)
+
+    def test_awq_scales_are_folded_into_what_comes_before(self):
+        """With 8 bits nothing but rounding is lost, so a wrong fold would show at once; with 2 it still is a language model."""
+        text = ("--text", DEMO / "heldout.txt", "--window", 256, "--chunks", 4)
+        for bits, then, worst in ((8, "gptq", 1.01), (8, "rtn", 1.01), (2, "gptq", 3)):
+            folder, out = self.folder / f"q{bits}-{then}", self.folder / "r.json"
+            self.succeed("quantize", DEMO, "-o", folder, "--method", "awq", "--awq-then", then, "--bits", bits,
+                         "--choices", bits, *QUICK)
+            self.succeed("eval", DEMO, folder, *text, "-o", out)
+            original, quantised = json.loads(out.read_text())
+            self.assertLess(quantised["perplexity"], worst * original["perplexity"])
+
     def test_the_quantised_model_runs_and_compares(self):
         self.succeed("quantize", DEMO, "-o", self.folder / "q", "--bits", 4, *QUICK)
         out = self.folder / "r.json"
@@ -755,6 +801,34 @@ class Quantize(InTemporaryFolder):
                 self.assertIn(part, lines[0])
         self.assertFalse((self.folder / "q").exists())
         self.assertEqual(list(existing.iterdir()), [])
+
+    def test_gguf_files_become_whole_folders(self):
+        """SentencePiece scores come back as merges, rope_freqs.weight as rope_scaling: ids and logits stay the same."""
+        golden = SHARED / "golden"
+        if not (golden / "gguf").exists():
+            self.skipTest(f"needs {golden / 'gguf'}")
+        texts = [json.loads(line) for line in (golden / "tokenizers/strings.jsonl").read_text().splitlines()]
+        texts = {line["i"]: line["text"] for line in texts}
+        options = ("--bits", 8, "--choices", 8, "--method", "rtn", "--grid", "asym", "--group-size", 32,
+                   "--calib", golden / "models/eval.txt", "--calib-window", 128, "--calib-windows", 4)
+        for name, kind in (("llama_rope3_tied_f16", "F16"), ("llama_bias_sharded_bf16", "Q8_0")):
+            folder, source = self.folder / name, golden / "models" / name
+            self.succeed("quantize", golden / f"gguf/{name}.{kind}.gguf", "-o", folder, *options)
+            scaling = [json.loads((one / "config.json").read_text())["rope_scaling"] for one in (folder, source)]
+            self.assertEqual(scaling[0], scaling[1])
+            merges = [json.loads((one / "tokenizer.json").read_text())["model"]["merges"] for one in (folder, source)]
+            pairs = [[m.split(" ") if isinstance(m, str) else m for m in one] for one in merges]
+            self.assertEqual(pairs[0], pairs[1])
+            expected = [json.loads(line) for line in (source / "encode.jsonl").read_text().splitlines()]
+            lines = "".join(json.dumps({"text": texts[e["i"]]}) + "\n" for e in expected)
+            for option, pick in (((), lambda e: e["ids_special"] or e["ids"]), (("--no-special",), lambda e: e["ids"])):
+                got = self.succeed("tokenize", folder, "--jsonl", *option, stdin=lines).splitlines()
+                self.assertEqual([json.loads(line)["ids"] for line in got], [pick(e) for e in expected])
+        # The F16 file holds the folder's own weights, so quantising either gives the same model.
+        self.succeed("quantize", golden / "models/llama_rope3_tied_f16", "-o", self.folder / "h", *options)
+        self.succeed("eval", self.folder / "h", self.folder / "llama_rope3_tied_f16", "--text", golden / "models/eval.txt",
+                     "--window", 128, "--chunks", 16, "--output", self.folder / "r.json")
+        self.assertLess(json.loads((self.folder / "r.json").read_text())[1]["kl"], 1e-9)
 
     def test_a_foreign_language_is_noticed(self):
         text = self.folder / "zh.txt"

@@ -69,7 +69,8 @@ TEST_P(GoldenDiagnosis, PerplexityDropsEqualTheReference) {
   const auto ids = arrays_->get<TokenId>("ppl_ids");
   std::vector<std::vector<TokenId>> passages;
   for (std::size_t first = 0; first < ids.size(); first += 256)
-    passages.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(first), ids.begin() + static_cast<std::ptrdiff_t>(first + 256));
+    passages.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(first),
+                          ids.begin() + static_cast<std::ptrdiff_t>(first + 256));
   const double predicted = static_cast<double>(passages.size()) * 255;
   const auto perplexity = [&](const std::vector<double>& sums) {
     double sum = 0;
@@ -106,13 +107,15 @@ TEST_P(GoldenDiagnosis, SpectraEqualTheReference) {
       const Json& expected = layer[p.name];
       ASSERT_EQ(values.size(), expected["rank_max"].get<std::size_t>());
       for (const auto& [k, energy] : expected["topk_energy"].items())
-        EXPECT_NEAR(spectrum_of(values, std::stoul(k)).top_energy, energy.get<double>(), 1e-5) << l << p.name << " k " << k;
+        EXPECT_NEAR(spectrum_of(values, std::stoul(k)).top_energy, energy.get<double>(), 1e-5)
+            << l << p.name << " k " << k;
       const double r = spectrum_of(values, 8).effective_rank;
       EXPECT_NEAR(r / expected["r"].get<double>(), 1, 1e-4) << l << p.name;
       const std::string name = "sv_" + p.name + ".layer_" + std::to_string(l);
       if (!arrays_->has(name)) continue;
       const auto golden = arrays_->get<double>(name);
-      for (std::size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], golden[i], 1e-5 * golden[0]) << name << " " << i;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        EXPECT_NEAR(values[i], golden[i], 1e-5 * golden[0]) << name << " " << i;
       ++compared;
     }
   }
@@ -131,8 +134,12 @@ TEST_P(GoldenRandom, DifferencesToRandomProjectionsEqualTheReference) {
       const pack::StoredMatrix& weight = model_->layers[l].linear(p.kind).weight;
       const auto random = arrays_->get<float>(name);
       ASSERT_EQ(random.size(), weight.rows * weight.cols);
-      const pack::StoredMatrix stored{.name = name, .type = DType::kF32, .rows = weight.rows, .cols = weight.cols,
-                                      .data = reinterpret_cast<const std::byte*>(random.data()), .interleaved_head_dim = 0};
+      const pack::StoredMatrix stored{.name = name,
+                                      .type = DType::kF32,
+                                      .rows = weight.rows,
+                                      .cols = weight.cols,
+                                      .data = reinterpret_cast<const std::byte*>(random.data()),
+                                      .interleaved_head_dim = 0};
       const Json& expected = layer[p.name + "_rand"];
       for (const auto& [k, gain] : expected["delta_E"].items()) {
         const std::size_t top_k = std::stoul(k);
@@ -147,7 +154,8 @@ TEST_P(GoldenRandom, DifferencesToRandomProjectionsEqualTheReference) {
 
 TEST_P(GoldenDiagnosis, GeometryOfAModelIsTheMeanOverItsProjections) {
   const auto ids = arrays_->get<TokenId>("svd_ids");
-  const GeometryOptions options{.top_k = 8, .draws = 2, .seed = 5, .input = GeometryInput::kNormed, .compute = kernels::Compute::kF32};
+  const GeometryOptions options{
+      .top_k = 8, .draws = 2, .seed = 5, .input = GeometryInput::kNormed, .compute = kernels::Compute::kF32};
   const auto metrics = must(geometry(*model_, std::vector<std::vector<TokenId>>{ids}, options, threads_, sink_));
   ASSERT_EQ(metrics.size(), 1U);
   std::vector<Matrix> x = inputs();
@@ -159,9 +167,13 @@ TEST_P(GoldenDiagnosis, GeometryOfAModelIsTheMeanOverItsProjections) {
       std::vector<Spectrum> untrained;
       for (std::size_t draw = 0; draw < options.draws; ++draw) {
         draw_projection(options.seed, p, draw, model_->config.initializer_range, threads_, random.view());
-        untrained.push_back(spectrum_of(project(x[l], {.name = "", .type = DType::kF32, .rows = weight.rows, .cols = weight.cols,
+        untrained.push_back(spectrum_of(project(x[l], {.name = "",
+                                                       .type = DType::kF32,
+                                                       .rows = weight.rows,
+                                                       .cols = weight.cols,
                                                        .data = reinterpret_cast<const std::byte*>(random.values.data()),
-                                                       .interleaved_head_dim = 0}), 8));
+                                                       .interleaved_head_dim = 0}),
+                                        8));
       }
       const Geometry one = compare(spectrum_of(project(x[l], weight), 8), untrained);
       mean.compactness += one.compactness / 3;
@@ -174,10 +186,13 @@ TEST_P(GoldenDiagnosis, GeometryOfAModelIsTheMeanOverItsProjections) {
 
 TEST_P(GoldenDiagnosis, ResultsDoNotDependOnThreads) {
   const auto ids = arrays_->get<TokenId>("svd_ids");
-  const std::vector<std::vector<TokenId>> passages = {ids, {ids.begin(), ids.begin() + 40}, {ids.begin() + 7, ids.begin() + 60}};
+  const std::vector<std::vector<TokenId>> passages = {
+      ids, {ids.begin(), ids.begin() + 40}, {ids.begin() + 7, ids.begin() + 60}};
   Threads one(1), three(3);
-  const auto a = must(geometry(*model_, passages, {}, one, sink_)), b = must(geometry(*model_, passages, {}, three, sink_));
-  const RemovalNll x = must(removal_nll(*model_, passages, {}, one, sink_)), y = must(removal_nll(*model_, passages, {}, three, sink_));
+  const auto a = must(geometry(*model_, passages, {}, one, sink_)),
+             b = must(geometry(*model_, passages, {}, three, sink_));
+  const RemovalNll x = must(removal_nll(*model_, passages, {}, one, sink_)),
+                   y = must(removal_nll(*model_, passages, {}, three, sink_));
   EXPECT_EQ(x.whole, y.whole);
   EXPECT_EQ(x.without, y.without);
   for (std::size_t p = 0; p < passages.size(); ++p) {
@@ -188,10 +203,11 @@ TEST_P(GoldenDiagnosis, ResultsDoNotDependOnThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenRandom, testing::Values("llama_bias_sharded_bf16"), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(All, GoldenRandom, testing::Values("llama_bias_sharded_bf16"),
+                         [](const auto& test) { return test.param; });
 INSTANTIATE_TEST_SUITE_P(All, GoldenDiagnosis,
-                         testing::Values("llama_bias_sharded_bf16", "llama_gqa_untied_f32", "llama_rope3_tied_f16", "qwen2_tied_bf16",
-                                         "qwen3_tied_f16", "qwen3_untied_f32_sharded"),
+                         testing::Values("llama_bias_sharded_bf16", "llama_gqa_untied_f32", "llama_rope3_tied_f16",
+                                         "qwen2_tied_bf16", "qwen3_tied_f16", "qwen3_untied_f32_sharded"),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

@@ -11,7 +11,8 @@ using test::must;
 
 /// A byte-level tokenizer with few merges: lengths in tokens follow lengths in letters.
 const text::Tokenizer& tokenizer() {
-  static const text::Tokenizer loaded = must(text::Tokenizer::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama"));
+  static const text::Tokenizer loaded =
+      must(text::Tokenizer::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama"));
   return loaded;
 }
 
@@ -41,7 +42,8 @@ std::vector<std::size_t> lengths_of(const Cell& cell) {
 TEST(CutPassages, DocumentsGoIntoTheBucketOfTheirLength) {
   Warnings sink;
   Corpus corpus{"c.jsonl", {}, false};
-  for (const std::size_t tokens : {5U, 32U, 33U, 128U, 129U, 512U, 513U, 2000U}) corpus.documents.push_back(text_of(tokens));
+  for (const std::size_t tokens : {5U, 32U, 33U, 128U, 129U, 512U, 513U, 2000U})
+    corpus.documents.push_back(text_of(tokens));
   const auto cells = cut(corpus, {.per_bucket = 2, .longest = 512}, sink);
   ASSERT_EQ(cells.size(), 2U);
   EXPECT_EQ(cells[0].bucket, "33-128");

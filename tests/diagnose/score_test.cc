@@ -54,7 +54,8 @@ TEST(ScoreLayers, LogKeepsApartWhatOneLayerDwarfs) {
   ASSERT_TRUE(set_weights(scores.options, {}, {}, {}));
   score_layers(scores);
   ASSERT_FALSE(scores.warnings.empty());
-  EXPECT_EQ(scores.warnings[0].find("perplexity drop: layer 0 (5e+04) dwarfs the next (layer 1, 400)"), 0U) << scores.warnings[0];
+  EXPECT_EQ(scores.warnings[0].find("perplexity drop: layer 0 (5e+04) dwarfs the next (layer 1, 400)"), 0U)
+      << scores.warnings[0];
   scores.options.normalize = "log";
   score_layers(scores);
   for (const std::string& warning : scores.warnings) EXPECT_EQ(warning.find("dwarfs"), std::string::npos) << warning;
@@ -108,7 +109,8 @@ TEST(SetWeights, RefusesWhatDoesNotSumToOne) {
   const auto wrong = set_weights(options, 0.5, 0.5, 0.5);
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(wrong.error().message, "alpha + beta + gamma: found 0.5 + 0.5 + 0.5, expected weights of at least 0 that sum to 1");
+  EXPECT_EQ(wrong.error().message,
+            "alpha + beta + gamma: found 0.5 + 0.5 + 0.5, expected weights of at least 0 that sum to 1");
   EXPECT_FALSE(set_weights(options, -1, 1, 1));
   options.score = "geometry";
   EXPECT_FALSE(set_weights(options, 0.5, 0.25, 0.25));

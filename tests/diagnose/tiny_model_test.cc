@@ -1,4 +1,5 @@
-/// The whole diagnosis on a model of one layer with random weights, where nothing can be ranked and everything must still hold.
+/// The whole diagnosis on a model of one layer with random weights, where nothing can be ranked and everything must
+/// still hold.
 
 #include <cmath>
 #include <limits>
@@ -18,15 +19,18 @@ using Passages = std::vector<std::vector<TokenId>>;
 struct TinyModel : testing::Test {
   Threads threads{3};
   Sink sink;
-  model::Model model = must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+  model::Model model =
+      must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
 
   static std::vector<TokenId> passage(std::size_t tokens, TokenId first) {
     std::vector<TokenId> ids;
-    for (std::size_t t = 0; t < tokens; ++t) ids.push_back(static_cast<TokenId>((static_cast<std::size_t>(first) + 37 * t) % 270));
+    for (std::size_t t = 0; t < tokens; ++t)
+      ids.push_back(static_cast<TokenId>((static_cast<std::size_t>(first) + 37 * t) % 270));
     return ids;
   }
   static std::vector<Cell> cells() {
-    return {{"a.txt", "33-128", {passage(40, 1), passage(64, 2), passage(90, 3)}}, {"b.txt", "129-512", {passage(200, 4)}}};
+    return {{"a.txt", "33-128", {passage(40, 1), passage(64, 2), passage(90, 3)}},
+            {"b.txt", "129-512", {passage(200, 4)}}};
   }
 };
 
@@ -40,7 +44,8 @@ TEST_F(TinyModel, IsDiagnosedAndWrittenAndRead) {
   EXPECT_EQ(scores.layers[0].weights, model::footprint(model.layers[0]).parameters);
   ASSERT_EQ(scores.cells.size(), 2U);
   EXPECT_EQ(scores.cells[0].tokens, 194U);
-  EXPECT_NEAR(*scores.layers[0].perplexity_drop, (scores.cells[0].perplexity_drop[0] + scores.cells[1].perplexity_drop[0]) / 2, 1e-9);
+  EXPECT_NEAR(*scores.layers[0].perplexity_drop,
+              (scores.cells[0].perplexity_drop[0] + scores.cells[1].perplexity_drop[0]) / 2, 1e-9);
   EXPECT_FALSE(scores.cells[0].rho_compactness) << "one layer has no order";
   const Json json = to_json(scores);
   EXPECT_EQ(to_json(must(layer_scores_from_json(json, "scores.json"))), json);
@@ -76,10 +81,14 @@ TEST_F(TinyModel, GeometryInputMatters) {
 
 TEST_F(TinyModel, RefusesWhatCannotRun) {
   const auto code = [](const auto& result) { return result ? ErrorCode::kIo : result.error().code; };
-  EXPECT_EQ(code(geometry(model, Passages{passage(300, 1)}, {}, threads, sink)), ErrorCode::kInvalidArgument) << "max 256";
-  EXPECT_EQ(code(geometry(model, Passages{std::vector<TokenId>{1, 272}}, {}, threads, sink)), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code(removal_nll(model, Passages{std::vector<TokenId>{1}}, {}, threads, sink)), ErrorCode::kInvalidArgument);
-  const auto small = removal_nll(model, Passages{passage(100, 1)}, {.compute = kernels::Compute::kF32, .memory = 1000}, threads, sink);
+  EXPECT_EQ(code(geometry(model, Passages{passage(300, 1)}, {}, threads, sink)), ErrorCode::kInvalidArgument)
+      << "max 256";
+  EXPECT_EQ(code(geometry(model, Passages{std::vector<TokenId>{1, 272}}, {}, threads, sink)),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(removal_nll(model, Passages{std::vector<TokenId>{1}}, {}, threads, sink)),
+            ErrorCode::kInvalidArgument);
+  const auto small =
+      removal_nll(model, Passages{passage(100, 1)}, {.compute = kernels::Compute::kF32, .memory = 1000}, threads, sink);
   ASSERT_FALSE(small);
   EXPECT_EQ(small.error().message.find("memory: found 0 MiB, expected at least"), 0U) << small.error().message;
 }

@@ -52,7 +52,8 @@ TEST(Quadratic, FactorMultipliesBackAndSolves) {
   Threads threads(2);
   const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
   double mean = 0;
-  for (std::size_t j = 0; j < p.in; ++j) mean += static_cast<double>(p.hessian[j * p.in + j]) / static_cast<double>(p.in);
+  for (std::size_t j = 0; j < p.in; ++j)
+    mean += static_cast<double>(p.hessian[j * p.in + j]) / static_cast<double>(p.in);
   const Factor f = q.factor(0, p.in);
   for (std::size_t i = 0; i < p.in; i += 7) {
     for (std::size_t j = 0; j < p.in; ++j) {
@@ -60,7 +61,8 @@ TEST(Quadratic, FactorMultipliesBackAndSolves) {
       for (std::size_t k = std::max(i, j); k < p.in; ++k)
         sum += static_cast<double>(f.lower[k * p.in + i]) * std::pow(static_cast<double>(f.diagonal[k]), 2) *
             static_cast<double>(f.lower[k * p.in + j]);
-      ASSERT_NEAR(sum, static_cast<double>(p.hessian[i * p.in + j]) + (i == j ? 0.01 * mean : 0), 1e-4) << i << ", " << j;
+      ASSERT_NEAR(sum, static_cast<double>(p.hessian[i * p.in + j]) + (i == j ? 0.01 * mean : 0), 1e-4)
+          << i << ", " << j;
     }
   }
   std::vector<float> x = p.weight;  // solve(W H) = W

@@ -18,7 +18,8 @@ class Walk : public ::testing::TestWithParam<Options> {
  protected:
   static model::Model load(Threads& threads) {
     Sink sink;
-    auto model = test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+    auto model =
+        test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
     model.layers.push_back(model.layers[0]);  // it has one layer only
     model.layers.push_back(model.layers[0]);
     return model;

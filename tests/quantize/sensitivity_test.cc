@@ -84,7 +84,8 @@ TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
   const model::Model model = load(threads);
   const std::vector<model::TokenId> all = ids_for(model);
   const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kWindow);
-  const auto found = test::must(measure_sensitivity(model, {}, all, kWindow, kWidths, with(Method::kRtn), threads, sink));
+  const auto found =
+      test::must(measure_sensitivity(model, {}, all, kWindow, kWidths, with(Method::kRtn), threads, sink));
   kernels::Buffer<float> p_buffer, q_buffer;
   const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
   for (const int bits : kWidths) {
@@ -97,7 +98,8 @@ TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
       const MatrixView<float> q = logits_of(changed, ids, threads, q_buffer);
       double sum = 0;
       for (std::size_t t = 0; t < ids.size(); ++t)
-        sum += kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
+        sum +=
+            kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
       EXPECT_DOUBLE_EQ(found[l].at(bits), std::max(sum / static_cast<double>(ids.size()), 0.0)) << l << " at " << bits;
     }
   }
@@ -109,7 +111,8 @@ TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
   const model::Model model = load(threads);
   const std::vector<model::TokenId> ids = ids_for(model);
   const std::vector<model::TokenId> outside(kWindow, static_cast<model::TokenId>(model.config.vocab_size));
-  const auto refused = [&](std::span<const model::TokenId> text, std::size_t window, std::vector<int> widths, Method method) {
+  const auto refused = [&](std::span<const model::TokenId> text, std::size_t window, std::vector<int> widths,
+                           Method method) {
     const auto result = measure_sensitivity(model, ids, text, window, widths, with(method), threads, sink);
     return !result && result.error().code == ErrorCode::kInvalidArgument;
   };

@@ -100,7 +100,8 @@ TEST_F(Folder, EveryGridAndWidthComesBackBitForBit) {
 
 TEST_F(Folder, CheckpointFormatTellsWhatTheZeroFieldHolds) {
   const model::Model model = load(kTiny);
-  const std::pair<Grid, const char*> expected[] = {{Grid::kSym, "gptq"}, {Grid::kSkew, "gptq_v2"}, {Grid::kAsym, "gptq_v2"}, {Grid::kHalf, "lieq_half"}};
+  const std::pair<Grid, const char*> expected[] = {
+      {Grid::kSym, "gptq"}, {Grid::kSkew, "gptq_v2"}, {Grid::kAsym, "gptq_v2"}, {Grid::kHalf, "lieq_half"}};
   for (const auto& [grid, format] : expected) {
     const QuantizedLayer layer = quantize(model, grid, 2);
     const auto out = path_ / format / std::string(quantize::name(grid));

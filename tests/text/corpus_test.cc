@@ -74,16 +74,5 @@ TEST_F(Corpus, EmptyTextIsRefused) {
   EXPECT_EQ(read_text(folder_ / "none.txt", Join::kWhole, sink_).error().code, ErrorCode::kNotFound);
 }
 
-TEST(Windows, LastPartIsDropped) {
-  const std::vector<TokenId> ids{0, 1, 2, 3, 4, 5, 6};
-  const auto cut = windows(ids, 3, "t");
-  ASSERT_TRUE(cut);
-  ASSERT_EQ(cut->size(), 2U);
-  EXPECT_EQ((*cut)[1][0], 3);
-  EXPECT_EQ(windows(ids, 7, "t")->size(), 1U);
-  EXPECT_EQ(windows(ids, 8, "t").error().message, "t: text has 7 tokens, expected at least 8");
-  EXPECT_FALSE(windows(ids, 0, "t"));
-}
-
 }  // namespace
 }  // namespace lieq::text
