@@ -54,10 +54,10 @@ std::string StreamDecoder::finish() { return settle(true); }
 
 std::string StreamDecoder::settle(bool last) {
   if (!tokenizer_->impl().token_bytes.empty()) {
-    const std::size_t kept = last ? 0 : unfinished(bytes_);
-    const std::string rest = bytes_.substr(bytes_.size() - kept);
-    bytes_.resize(bytes_.size() - kept);
-    return repair_utf8(std::exchange(bytes_, rest)).text;
+    const std::size_t whole = bytes_.size() - (last ? 0 : unfinished(bytes_));
+    std::string text = repair_utf8(std::string_view(bytes_).substr(0, whole)).text;
+    bytes_.erase(0, whole);
+    return text;
   }
   if (tokens_.empty()) return {};
   // A run of byte tokens is text or not as a whole.
