@@ -1,4 +1,4 @@
-/// y = x Wᵀ from stored weights: the ladder from plain loops over one row at a time to slabs through oneDNN.
+/// y = x Wᵀ from stored weights: the ladder from plain loops over one row at a time to slabs through oneDNN, then packed codes.
 /// Run with --benchmark_filter=... ; GFLOP/s count 2 x tokens x out x in.
 
 #include <benchmark/benchmark.h>
@@ -58,6 +58,56 @@ void linear(benchmark::State& state, kernels::Compute compute) {
 }
 BENCHMARK_CAPTURE(linear, fp32, kernels::Compute::kF32)->ArgsProduct({{1, 64, 512, 2048}, {1, 2}})->UseRealTime();
 BENCHMARK_CAPTURE(linear, bf16, kernels::Compute::kBF16)->ArgsProduct({{64, 512, 2048}, {1, 2}})->UseRealTime();
+
+/// Packed weights, the ladder of one token: decode rows and multiply them; float32 inputs; 8-bit inputs in plain loops;
+/// 8-bit inputs.
+struct Packed {
+  pack::StoredMatrix matrix;
+  std::vector<float> x, y;
+
+  Packed(unsigned bits, std::size_t tokens, std::size_t out, std::size_t in) : x(tokens * in, 0.5F), y(tokens * out) {
+    pack::QuantizedMatrix m{out, in, bits, 64, std::vector<std::uint8_t>(out * in, 1), std::vector<std::uint16_t>(out * in / 64, float_to_f16(0.01F)),
+                            std::vector<std::uint16_t>(out * in / 64, 3), {}};
+    matrix = {"w", DType::kF32, out, in, nullptr, 0, std::make_shared<const pack::PackedMatrix>(m)};
+  }
+};
+
+void packed_decode_rows(benchmark::State& state) {
+  Packed p(static_cast<unsigned>(state.range(0)), 1, 1536, 576);
+  std::vector<float> row(576);
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < 1536; ++i) {
+      kernels::decode_row(p.matrix, i, row.data());
+      p.y[i] = 0;
+      for (std::size_t j = 0; j < 576; ++j) p.y[i] += row[j] * p.x[j];
+    }
+    benchmark::DoNotOptimize(p.y.data());
+  }
+}
+BENCHMARK(packed_decode_rows)->Arg(2)->Arg(4);
+
+void packed_reference(benchmark::State& state) {
+  Packed p(static_cast<unsigned>(state.range(0)), 1, 1536, 576);
+  Threads threads(1);
+  kernels::Int8Inputs inputs;
+  for (auto _ : state) {
+    kernels::round_to_int8(threads, *p.matrix.packed, {p.x.data(), 1, 576}, inputs);
+    kernels::multiply_int8_reference({p.matrix.packed.get(), &inputs, {}, {p.y.data(), 1, 1536}, 0, p.matrix.packed->blocks(), 0, 1});
+  }
+}
+BENCHMARK(packed_reference)->Arg(2)->Arg(4);
+
+void packed(benchmark::State& state, kernels::Compute compute) {
+  const auto tokens = static_cast<std::size_t>(state.range(1));
+  Packed p(static_cast<unsigned>(state.range(0)), tokens, 1536, 576);
+  Threads threads(1);
+  kernels::LinearScratch scratch;
+  for (auto _ : state)
+    kernels::linear(threads, p.matrix, {}, {p.x.data(), tokens, 576}, compute, scratch, {p.y.data(), tokens, 1536});
+  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * 1536 * 576 * static_cast<double>(tokens), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(packed, fp32, kernels::Compute::kF32)->ArgsProduct({{2, 3, 4, 8}, {1, 16, 512}});
+BENCHMARK_CAPTURE(packed, int8, kernels::Compute::kInt8)->ArgsProduct({{2, 3, 4, 8}, {1, 16, 512}});
 
 }  // namespace
 

@@ -53,7 +53,8 @@ struct Rotation {
   const pack::StoredMatrix& take() { return copies[next++ % copies.size()]; }
 };
 
-std::size_t copies_for(std::size_t bytes) { return std::max<std::size_t>(2, (kRotationBytes + bytes - 1) / bytes); }
+/// Few of small ones: they lie in a cache when a model runs, too.
+std::size_t copies_for(std::size_t bytes) { return std::clamp<std::size_t>((kRotationBytes + bytes - 1) / bytes, 2, 64); }
 
 Rotation packed_rotation(Shape shape, unsigned bits, std::size_t group_size) {
   Rotation rotation;
@@ -229,7 +230,7 @@ Result<void> bench_shapes(const BenchShapeOptions& options, Threads& threads) {
   std::vector<std::vector<std::string>> rows;
   Json records = Json::array();
   for (const Shape& shape : shapes) ShapeBench(shape, options, threads).run(rows, records);
-  fmt::print("{}\n{} threads, {}; weights in rotation over {} MB, the best run of each within {:.2f} s\n",
+  fmt::print("{}\n{} threads, {}; up to 64 copies of the weights in rotation over {} MB, the best run of each within {:.2f} s\n",
              table({"shape", "tokens", "weights", "ms", "GFLOP/s", "GB/s", "of read", "x fp32", "x bf16"}, rows), threads.count(),
              kernels::isa_name(), kRotationBytes >> 20, options.seconds);
   if (options.output.empty()) return {};

@@ -47,9 +47,16 @@ bool cpu_has_dot(std::int64_t target) {
 #endif
 }
 
-/// Highway's choice, before anybody narrowed it.
+/// Targets in use that have a name here; others (SVE) have no packed kernels.
+std::int64_t named_targets() {
+  std::int64_t named = 0;
+  for (const Isa& isa : kIsas) named |= isa.target;
+  return hwy::SupportedTargets() & named;
+}
+
+/// Those of this CPU, before anybody narrowed them.
 std::int64_t all_targets() {
-  static const std::int64_t all = hwy::SupportedTargets();
+  static const std::int64_t all = named_targets();
   return all;
 }
 
@@ -73,7 +80,7 @@ std::vector<std::string> isa_names() {
 }
 
 std::string isa_name() {
-  const std::int64_t best = hwy::SupportedTargets() & -hwy::SupportedTargets();
+  const std::int64_t targets = named_targets(), best = targets & -targets;
   for (const Isa& isa : kIsas)
     if (isa.target == best && isa.dot == has_dot_product(best)) return isa.name;
   return hwy::TargetName(best);

@@ -9,6 +9,8 @@
 #include "lieq/base/dtype.h"
 #include "lieq/kernels/buffer.h"
 
+// Vectors here are kept in arrays, which those of unknown size cannot be.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lieq/kernels/packed_f32.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
@@ -58,10 +60,10 @@ void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_
 template <unsigned kBits>
 HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, VF scale, VF zero, float* HWY_RESTRICT panel) {
   const DF df;
-  ForSteps([&](auto step) HWY_ATTR {
+  ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
     constexpr int kStep = decltype(step)::value;
     const V32 four = hn::BitCast(D32(), CodesOf<kBits, kStep>(unit, v));  // codes of four inputs, one a byte
-    const auto decode = [&](auto byte) HWY_ATTR {
+    const auto decode = [&](auto byte) HWY_ATTR LIEQ_INLINE_LAMBDA {
       constexpr int kByte = decltype(byte)::value;
       const V32 code = hn::And(kByte == 0 ? four : hn::ShiftRight<8 * kByte>(four), hn::Set(D32(), 255));
       hn::Store(hn::Mul(scale, hn::Sub(hn::ConvertTo(df, code), zero)), df, panel + (4 * kStep + kByte) * static_cast<int>(kBlock));
@@ -108,7 +110,7 @@ HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs,
   for (std::size_t c = 0; c < kChains; ++c)
     for (std::size_t t = 0; t < kTokens; ++t)
       for (std::size_t v = 0; v < kVectors; ++v) acc[c][t][v] = c == 0 ? hn::Load(df, sums + t * kBlock + v * kRows) : hn::Zero(df);
-  const auto add = [&](std::size_t k, VF (&chain)[kTokens][kVectors]) HWY_ATTR {
+  const auto add = [&](std::size_t k, VF (&chain)[kTokens][kVectors]) HWY_ATTR LIEQ_INLINE_LAMBDA {
     for (std::size_t t = 0; t < kTokens; ++t) {
       const VF value = hn::Set(df, x[t * stride + k]);
       for (std::size_t v = 0; v < kVectors; ++v)

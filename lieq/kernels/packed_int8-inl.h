@@ -92,18 +92,13 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
   constexpr int kFit = kStepsThatFit<kBits>;
   constexpr bool kByStep = kFit < kUnitSteps, kByUnit = kFit < 2 * kUnitSteps;
   VAcc acc[kTokens][kV][Source::kChains];
-  const auto clear = [&]() HWY_ATTR {
+  const auto clear = [&]() HWY_ATTR LIEQ_INLINE_LAMBDA {
     for (auto& token : acc)
       for (auto& vector : token)
         for (auto& chain : vector) chain = ZeroAcc();
   };
-  clear();
-  if constexpr (kByUnit) {
-    for (auto& token : total)
-      for (auto& vector : token) vector = hn::Zero(D32());
-  }
-  for (std::size_t u = 0; u < units; ++u) {
-    ForSteps([&](auto step) HWY_ATTR {
+  const auto add_unit = [&]() HWY_ATTR LIEQ_INLINE_LAMBDA {
+    ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
       constexpr int kStep = decltype(step)::value;
       V8 codes[kV];
       for (std::size_t v = 0; v < kV; ++v) codes[v] = source.template Codes<kStep>(v);
@@ -121,15 +116,29 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
     });
     source.Advance();
     x += Int8Inputs::kUnit;
-    if constexpr (kByUnit && !kByStep) {
-      for (std::size_t t = 0; t < kTokens; ++t)
-        for (std::size_t v = 0; v < kV; ++v) total[t][v] = hn::Add(total[t][v], Widen(Source::Merge(acc[t][v])));
-      clear();
+  };
+  const auto widen = [&](auto first) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      for (std::size_t v = 0; v < kV; ++v) {
+        const V32 sum = Widen(Source::Merge(acc[t][v]));
+        total[t][v] = decltype(first)::value ? sum : hn::Add(total[t][v], sum);
+      }
     }
-  }
-  if constexpr (!kByUnit) {
-    for (std::size_t t = 0; t < kTokens; ++t)
-      for (std::size_t v = 0; v < kV; ++v) total[t][v] = Widen(Source::Merge(acc[t][v]));
+  };
+  if constexpr (kByStep) {
+    for (auto& token : total)
+      for (auto& vector : token) vector = hn::Zero(D32());
+    for (std::size_t u = 0; u < units; ++u) add_unit();
+  } else {
+    clear();
+    add_unit();
+    if constexpr (kByUnit) widen(std::true_type());
+    if (units == kPieceUnits) {
+      if constexpr (kByUnit) clear();
+      add_unit();
+      if constexpr (kByUnit) widen(std::false_type());
+    }
+    if constexpr (!kByUnit) widen(std::true_type());
   }
 }
 
@@ -204,7 +213,7 @@ HWY_INLINE void UnpackPiece(const pack::PackedMatrix& w, std::size_t first_block
     std::uint8_t* to = tile.codes[b] + tile_unit * kUnitBytes;
     for (std::size_t u = 0; u < count; ++u, unit += w.unit_bytes(), to += kUnitBytes) {
       for (std::size_t v = 0; v < kVectors; ++v) {
-        ForSteps([&](auto step) HWY_ATTR {
+        ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
           constexpr int kStep = decltype(step)::value;
           hn::Store(CodesOf<kBits, kStep>(unit, v), D8(), to + static_cast<std::size_t>(kStep) * kChunk + v * kBytes);
         });
@@ -289,7 +298,7 @@ HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT s
       const std::int8_t* codes = x.codes.data() + token * x.stride + input;
       const float* scales = x.scales.data() + token * x.pieces + piece;
       const float* half_sums = x.half_sums.data() + token * x.pieces + piece;
-      const auto run = [&](auto count) HWY_ATTR {
+      const auto run = [&](auto count) HWY_ATTR LIEQ_INLINE_LAMBDA {
         TileTokens<kTileBits<kBits>, decltype(count)::value>(tile, product.blocks, codes, x.stride, scales, half_sums, x.pieces,
                                                   sums + t * kItemRows);
         t += decltype(count)::value;

@@ -7,6 +7,8 @@
 
 #include "lieq/kernels/isa.h"
 
+// Vectors here are kept in arrays, which those of unknown size cannot be.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lieq/kernels/packed_int8.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
@@ -39,7 +41,7 @@ namespace plain {
 #elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
 #define LIEQ_DOT 3
 #pragma GCC push_options
-#pragma GCC target("arch=armv8.2-a+dotprod")
+#pragma GCC target("arch=armv8.2-a+crypto+dotprod")
 #endif
 #ifdef LIEQ_DOT
 namespace lieq::kernels::HWY_NAMESPACE::dot {

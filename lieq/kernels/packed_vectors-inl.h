@@ -1,6 +1,10 @@
 // Vectors of packed weights. Included once per target and dot product by the kernels, hence without a guard, inside
 // their namespace; `hn` is Highway's.
 
+// Sums stay in registers only if the lambdas around them are gone.
+#undef LIEQ_INLINE_LAMBDA
+#define LIEQ_INLINE_LAMBDA __attribute__((always_inline))
+
 using D8 = hn::CappedTag<std::uint8_t, pack::PackedMatrix::kChunkBytes>;
 using DI8 = hn::RebindToSigned<D8>;
 using D16 = hn::Repartition<std::int16_t, D8>;
@@ -23,7 +27,7 @@ constexpr int kUnitSteps = pack::PackedMatrix::kUnitInputs / 4;                 
 /// Calls f with integral constants 0 ... 7.
 template <class F>
 HWY_INLINE void ForSteps(const F& f) {
-  [&]<int... kSteps>(std::integer_sequence<int, kSteps...>) HWY_ATTR {
+  [&]<int... kSteps>(std::integer_sequence<int, kSteps...>) HWY_ATTR LIEQ_INLINE_LAMBDA {
     (f(std::integral_constant<int, kSteps>()), ...);
   }(std::make_integer_sequence<int, kUnitSteps>());
 }

@@ -23,9 +23,9 @@ TINY = SOURCE / "tests/data/tiny-llama"
 TINY_GGUF = SOURCE / "tests/data/tiny-llama.gguf"
 
 
-def lieq(*args, stdin: str | bytes = "") -> subprocess.CompletedProcess:
+def lieq(*args, stdin: str | bytes = "", isa: str = "auto") -> subprocess.CompletedProcess:
     data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run([LIEQ, *map(str, args)], input=data, capture_output=True, timeout=300)
+    done = subprocess.run([LIEQ, *map(str, args)], input=data, capture_output=True, timeout=300, env=os.environ | {"LIEQ_ISA": isa})
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -180,43 +180,6 @@ class Generate(Case):
         done = lieq("run", DEMO, "-p", "")
         self.assertEqual(done.returncode, 2)
         self.assertIn("prompt", done.stderr)
-
-
-class Bench(InTemporaryFolder):
-    def test_table_and_record_agree(self):
-        out = self.folder / "bench.json"
-        text = self.succeed("bench", TINY, "-p", 33, "-n", 4, "-r", 3, "-t", 2, "-o", out)
-        record = json.loads(out.read_text())[0]
-        for part in ("tiny-llama", "pp33", "tg4", "t/s", "resident"):
-            self.assertIn(part, text)
-        for test, tokens in (("prompt", 33), ("decode", 4)):
-            rates = record[f"{test}_tokens_per_second"]
-            self.assertEqual(rates["tokens"], tokens)
-            self.assertEqual(len(rates["samples"]), 3)
-            self.assertAlmostEqual(rates["mean"], sum(rates["samples"]) / 3)
-            self.assertIn(f"{rates['mean']:.2f} ± {rates['stddev']:.2f}", text)
-            self.assertGreater(min(rates["samples"]), 0)
-        self.assertGreater(record["read_bandwidth"], 0)
-        # The cache of 33 positions: keys and values of one layer and head, 16 wide, half precision, in panels of 16.
-        self.assertEqual(record["memory"]["cache"], 2 * 48 * 16 * 2)
-
-    def test_embed_bits_shrink_the_embedding(self):
-        def embeddings(*options):
-            return json.loads(self.succeed("bench", TINY, "-p", 0, "-n", 1, "-r", 1, "--json", *options))[0]["memory"]["embeddings"]
-
-        stored = embeddings()
-        self.assertEqual(stored, 272 * 32 * 2)
-        self.assertEqual(embeddings("--embed-bits", 16), stored)
-        # 32 codes, one half-precision scale and one zero point of 16 bits (8-bit codes) or 8 bits a row.
-        self.assertEqual(embeddings("--embed-bits", 8), 272 * (32 + 2 + 2))
-        self.assertEqual(embeddings("--embed-bits", 4), 272 * (16 + 2 + 1))
-
-    def test_refusals(self):
-        self.assertIn("max_position_embeddings = 256", self.refuse(2, "bench", TINY, "-p", 257))
-        self.assertIn("expected a MODEL or --shape", self.refuse(2, "bench"))
-        self.refuse(2, "bench", TINY, "--embed-bits", 5)
-        self.refuse(2, "bench", TINY, "--activations", "int4")
-        self.refuse(1, "bench", self.folder / "nothing")
 
 
 class Tokenize(Case):
@@ -467,6 +430,69 @@ class Resume(InTemporaryFolder):
             self.assertEqual(contents(self.folder / "q"), expected)
             self.assertEqual([f.name for f in self.folder.iterdir() if ".partial" in f.name], [])
         self.assertGreater(resumed, 3)
+
+
+class Bench(InTemporaryFolder):
+    def test_table_and_record_agree(self):
+        out = self.folder / "bench.json"
+        text = self.succeed("bench", TINY, "-p", 33, "-n", 4, "-r", 3, "-t", 2, "-o", out)
+        record = json.loads(out.read_text())[0]
+        for part in ("tiny-llama", "pp33", "tg4", "t/s", "resident"):
+            self.assertIn(part, text)
+        for test, tokens in (("prompt", 33), ("decode", 4)):
+            rates = record[f"{test}_tokens_per_second"]
+            self.assertEqual(rates["tokens"], tokens)
+            self.assertEqual(len(rates["samples"]), 3)
+            self.assertAlmostEqual(rates["mean"], sum(rates["samples"]) / 3)
+            self.assertIn(f"{rates['mean']:.2f} ± {rates['stddev']:.2f}", text)
+            self.assertGreater(min(rates["samples"]), 0)
+        self.assertGreater(record["read_bandwidth"], 0)
+        # The cache of 33 positions: keys and values of one layer and head, 16 wide, half precision, in panels of 16.
+        self.assertEqual(record["memory"]["cache"], 2 * 48 * 16 * 2)
+
+    def test_embed_bits_shrink_the_embedding(self):
+        def embeddings(*options):
+            return json.loads(self.succeed("bench", TINY, "-p", 0, "-n", 1, "-r", 1, "--json", *options))[0]["memory"]["embeddings"]
+
+        stored = embeddings()
+        self.assertEqual(stored, 272 * 32 * 2)
+        self.assertEqual(embeddings("--embed-bits", 16), stored)
+        # 32 codes, one half-precision scale and one zero point of 16 bits (8-bit codes) or 8 bits a row.
+        self.assertEqual(embeddings("--embed-bits", 8), 272 * (32 + 2 + 2))
+        self.assertEqual(embeddings("--embed-bits", 4), 272 * (16 + 2 + 1))
+
+    def test_refusals(self):
+        self.assertIn("max_position_embeddings = 256", self.refuse(2, "bench", TINY, "-p", 257))
+        self.assertIn("expected a MODEL or --shape", self.refuse(2, "bench"))
+        self.refuse(2, "bench", TINY, "--embed-bits", 5)
+        self.refuse(2, "bench", TINY, "--activations", "int4")
+        self.refuse(1, "bench", self.folder / "nothing")
+
+    def test_shapes_as_table_and_json(self):
+        output = self.folder / "bench.json"
+        text = self.succeed("bench", "--shape", "64x96", "--bits", "2,3", "--tokens", "1,5", "--group-size", 32, "--seconds", 0.01, "-o", output)
+        kernels = ["dense fp32", "dense bf16", "2-bit g32", "2-bit g32, fp32 inputs", "3-bit g32", "3-bit g32, fp32 inputs", "read"]
+        records = json.loads(output.read_text())["records"]
+        self.assertEqual([(r["tokens"], r["kernel"]) for r in records], [(t, k) for t in (1, 5) for k in kernels])
+        for record in records:
+            self.assertGreater(record["seconds"], 0)
+            self.assertIn(record["kernel"], text)
+        packed = records[2]
+        self.assertEqual(packed["weight_bytes"], 96 * (64 * 2 // 8 + 64 // 32 * 2) + 96 // 16 * 2 * 8)
+        self.assertAlmostEqual(packed["gb_per_s"] * packed["seconds"] * 1e9, packed["weight_bytes"], delta=1)
+
+    def test_bad_shapes(self):
+        self.assertIn("--shape: found '64', expected INxOUT", self.refuse(2, "bench", "--shape", "64"))
+        self.assertIn("'64x0'", self.refuse(2, "bench", "--shape", "64x0"))
+        self.assertIn("--group-size: found 48, expected a divisor of the 64 inputs", self.refuse(2, "bench", "--shape", "64x8", "--group-size", 48))
+
+    def test_isa_is_chosen_by_name(self):
+        done = lieq("bench", "--shape", "64x96", "--tokens", 1, "--seconds", 0, isa="scalar")
+        self.assertIn(", scalar;", done.stdout)
+        done = lieq("bench", "--shape", "64x96", isa="mmx")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("LIEQ_ISA: found 'mmx', expected auto or one of ", done.stderr)
+        self.assertIn("scalar", done.stderr)
 
 
 class Usage(Case):
