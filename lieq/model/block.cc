@@ -16,7 +16,8 @@ std::vector<std::size_t> positions_of(std::span<const SequenceSpan> sequences) {
   std::vector<std::size_t> positions, ends(sequences.size());
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const SequenceSpan& sequence = sequences[s];
-    LIEQ_CHECK(sequence.parent == kNoParent || (sequence.parent < s && !sequence.cache && !sequences[sequence.parent].cache));
+    LIEQ_CHECK(sequence.parent == kNoParent ||
+               (sequence.parent < s && !sequence.cache && !sequences[sequence.parent].cache));
     const std::size_t past = sequence.cache                 ? sequence.cache->length()
                              : sequence.parent != kNoParent ? ends[sequence.parent]
                                                             : 0;
@@ -122,8 +123,8 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
   prepare_heads(*threads_, *config_, layer.k_norm, positions, rope_, k);
   std::vector<AttentionSequence> gathered = gather_sequences(sequences, layer_index, k, v);
   join_ancestors(*threads_, sequences, joined_keys_, joined_values_, gathered);
-  kernels::attention(*threads_, {config_->num_attention_heads, config_->num_key_value_heads, config_->head_dim}, gathered, q,
-                     attended);
+  kernels::attention(*threads_, {config_->num_attention_heads, config_->num_key_value_heads, config_->head_dim},
+                     gathered, q, attended);
 }
 
 void BlockState::mlp_gate(const Layer& layer, MatrixView<const float> normed, MatrixView<float> gated) {
