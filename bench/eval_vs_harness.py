@@ -4,10 +4,10 @@
     bench/eval_vs_harness.py LIEQ MODEL_FOLDER TASKS_DIR [--tasks hellaswag,mmlu_high_school_biology] [--limit 40]
                              [--num-fewshot 0] [--batch-size 1] [--rounds 1] [--threads 1] [--dtype float32]
 
-Both answer the first questions of each task, read from TASKS_DIR/TASK.jsonl (the harness's hub downloads are replaced by
-these files). Timed are tokenising and scoring: of the harness its `loglikelihood`, of lieq what it reports; CPU seconds of
-lieq are those of the whole process, loading included. Rounds alternate; the best of each counts. Log-likelihoods are
-compared too. Needs lm-eval, torch and transformers from PyPI.
+Both answer the first questions of each task, read from TASKS_DIR/TASK.jsonl (the harness's hub downloads are replaced
+by these files). Timed are tokenising and scoring: of the harness its `loglikelihood`, of lieq what it reports; CPU
+seconds of lieq are those of the whole process, loading included. Rounds alternate; the best of each counts.
+Log-likelihoods are compared too. Needs lm-eval, torch and transformers from PyPI.
 """
 
 import argparse
@@ -26,7 +26,8 @@ import lm_eval
 import torch
 from lm_eval.models.huggingface import HFLM
 
-PATHS = {"baber/piqa": "piqa", "aps/super_glue": "boolq", "Rowan/hellaswag": "hellaswag", "allenai/winogrande": "winogrande"}
+PATHS = {"baber/piqa": "piqa", "aps/super_glue": "boolq", "Rowan/hellaswag": "hellaswag",
+         "allenai/winogrande": "winogrande"}
 
 
 def serve_local_files(folder: Path) -> None:
@@ -60,7 +61,8 @@ class TimedLM(HFLM):
 
 
 def run_harness(model: TimedLM, task: str, args: argparse.Namespace) -> tuple[float, float, list[float]]:
-    done = lm_eval.simple_evaluate(model=model, tasks=[task], limit=args.limit, num_fewshot=args.num_fewshot, bootstrap_iters=0)
+    done = lm_eval.simple_evaluate(model=model, tasks=[task], limit=args.limit, num_fewshot=args.num_fewshot,
+                                   bootstrap_iters=0)
     samples = sorted(done["samples"][task], key=lambda sample: sample["doc_id"])
     return model.wall, model.cpu, [response[0] for sample in samples for response in sample["filtered_resps"]]
 
@@ -70,8 +72,8 @@ def run_lieq(task: str, args: argparse.Namespace) -> tuple[float, float, list[fl
         out = Path(folder) / "results.json"
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         shots = ["--num-fewshot", str(args.num_fewshot)] if args.num_fewshot else []
-        subprocess.run([args.lieq, "eval", args.model, "--tasks", task, "--tasks-dir", args.tasks_dir, "--limit", str(args.limit),
-                        "--threads", str(args.threads), "--log-samples", "--output", out, *shots],
+        subprocess.run([args.lieq, "eval", args.model, "--tasks", task, "--tasks-dir", args.tasks_dir, "--limit",
+                        str(args.limit), "--threads", str(args.threads), "--log-samples", "--output", out, *shots],
                        check=True, capture_output=True, env={**os.environ, "XDG_CACHE_HOME": folder})
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         samples = [json.loads(line) for line in (Path(folder) / f"samples_{task}.jsonl").open(encoding="utf-8")]
@@ -98,8 +100,8 @@ def main() -> None:
     serve_local_files(Path(args.tasks_dir))
     model = TimedLM(pretrained=args.model, dtype=args.dtype, device="cpu", batch_size=args.batch_size)
     cpu_name = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
-    print(f"{cpu_name}, {args.threads} threads; lm-eval {lm_eval.__version__}, torch {torch.__version__} {args.dtype}, batch "
-          f"{args.batch_size}; {args.limit} questions, {args.num_fewshot} shots, best of {args.rounds} rounds")
+    print(f"{cpu_name}, {args.threads} threads; lm-eval {lm_eval.__version__}, torch {torch.__version__} {args.dtype}, "
+          f"batch {args.batch_size}; {args.limit} questions, {args.num_fewshot} shots, best of {args.rounds} rounds")
     for task in args.tasks.split(","):
         harness, lieq = [], []
         for _ in range(args.rounds):
@@ -107,8 +109,9 @@ def main() -> None:
             harness.append(run_harness(model, task, args))
         apart = max(abs(a - b) for a, b in zip(harness[0][2], lieq[0][2], strict=True))
         wall, cpu = ([min(run[i] for run in runs) for runs in (harness, lieq)] for i in (0, 1))
-        print(f"{task}: questions/s harness {args.limit / wall[0]:.2f}, lieq {args.limit / wall[1]:.2f}: ratio {wall[0] / wall[1]:.2f}; "
-              f"CPU seconds {cpu[0]:.1f}, {cpu[1]:.1f}: ratio {cpu[0] / cpu[1]:.2f}; log-likelihoods at most {apart:.1e} apart")
+        print(f"{task}: questions/s harness {args.limit / wall[0]:.2f}, lieq {args.limit / wall[1]:.2f}: "
+              f"ratio {wall[0] / wall[1]:.2f}; CPU seconds {cpu[0]:.1f}, {cpu[1]:.1f}: ratio {cpu[0] / cpu[1]:.2f}; "
+              f"log-likelihoods at most {apart:.1e} apart")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@
 namespace lieq {
 namespace {
 
-Json number_or(const std::optional<double>& value, const char* otherwise) { return value ? Json(*value) : Json(otherwise); }
+Json number_or(const std::optional<double>& value, const char* otherwise) {
+  return value ? Json(*value) : Json(otherwise);
+}
 
 /// {"alias", "acc,none", "acc_stderr,none", ...}; the filter is always "none".
 Json metrics_json(const TaskRecord& record) {
@@ -23,7 +25,8 @@ Json metrics_json(const TaskRecord& record) {
 Json config_json(const TaskRecord& record) {
   Json metrics = Json::array();
   for (const MetricValue& metric : record.metrics)
-    metrics.push_back({{"metric", metric.name}, {"aggregation", "mean"}, {"higher_is_better", metric.higher_is_better}});
+    metrics.push_back(
+        {{"metric", metric.name}, {"aggregation", "mean"}, {"higher_is_better", metric.higher_is_better}});
   return {{"task", record.name},
           {"task_alias", record.alias},
           {"output_type", record.output_type},
@@ -35,14 +38,15 @@ Json config_json(const TaskRecord& record) {
 
 /// What only this program says.
 Json own_json(const TaskResults& results) {
-  Json json = {{"version", results.version},      {"model", results.model},          {"path", results.path},
-               {"compute", results.compute},      {"code_bits", results.code_bits},  {"true_bits", results.true_bits},
+  Json json = {{"version", results.version},       {"model", results.model},         {"path", results.path},
+               {"compute", results.compute},       {"code_bits", results.code_bits}, {"true_bits", results.true_bits},
                {"file_bytes", results.file_bytes}, {"seconds", results.seconds}};
   for (const EvalRecord& record : results.perplexities) json["perplexity"].push_back(to_json(record));
   if (results.reference.empty()) return json;
   json["reference"] = results.reference;
   for (const auto& [task, difference] : results.differences)
-    json["difference"][task] = {{"acc", difference.difference}, {"acc_stderr", difference.std_error}, {"p_value", difference.p_value}};
+    json["difference"][task] = {
+        {"acc", difference.difference}, {"acc_stderr", difference.std_error}, {"p_value", difference.p_value}};
   return json;
 }
 
@@ -59,15 +63,18 @@ const TaskRecord* TaskResults::find(const std::string& name) const {
 }
 
 Json to_json(const TaskResults& results) {
-  Json json = {{"results", Json::object()}, {"group_subtasks", Json::object()},   {"configs", Json::object()},
-               {"versions", Json::object()}, {"n-shot", Json::object()},          {"higher_is_better", Json::object()},
-               {"n-samples", Json::object()}, {"git_hash", nullptr},              {"date", results.date},
-               {"max_length", results.max_length}, {"model_source", "lieq"},      {"model_name", results.path}};
+  Json json = {{"results", Json::object()},   {"group_subtasks", Json::object()},
+               {"configs", Json::object()},   {"versions", Json::object()},
+               {"n-shot", Json::object()},    {"higher_is_better", Json::object()},
+               {"n-samples", Json::object()}, {"git_hash", nullptr},
+               {"date", results.date},        {"max_length", results.max_length},
+               {"model_source", "lieq"},      {"model_name", results.path}};
   for (const TaskRecord& record : results.tasks) {
     json["results"][record.name] = metrics_json(record);
     if (record.num_fewshot) json["n-shot"][record.name] = *record.num_fewshot;
     if (record.shows_direction)
-      for (const MetricValue& metric : record.metrics) json["higher_is_better"][record.name][metric.name] = metric.higher_is_better;
+      for (const MetricValue& metric : record.metrics)
+        json["higher_is_better"][record.name][metric.name] = metric.higher_is_better;
     if (record.is_group()) {
       json["groups"][record.name] = metrics_json(record);
       json["group_subtasks"][record.name] = record.children;

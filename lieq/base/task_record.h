@@ -13,9 +13,9 @@
 namespace lieq {
 
 struct MetricValue {
-  std::string name;                  ///< "acc", "acc_norm", "word_perplexity", ...
+  std::string name;  ///< "acc", "acc_norm", "word_perplexity", ...
   double value = 0;
-  std::optional<double> std_error;   ///< absent: shown as N/A
+  std::optional<double> std_error;  ///< absent: shown as N/A
   bool higher_is_better = true;
 };
 
@@ -23,12 +23,12 @@ struct MetricValue {
 struct TaskRecord {
   std::string name, alias;
   double version = 1;
-  std::string output_type = "multiple_choice"; ///< or "loglikelihood_rolling", "perplexity"
-  std::optional<std::uint64_t> num_fewshot;    ///< absent for a group of groups
-  std::uint64_t original = 0, effective = 0;   ///< records in the data, and those that were scored
-  std::vector<MetricValue> metrics;            ///< in order of name
-  std::vector<std::string> children;           ///< names of a group's members; empty for a task
-  bool shows_direction = true;                 ///< the harness leaves the arrow of a group of groups blank
+  std::string output_type = "multiple_choice";  ///< or "loglikelihood_rolling", "perplexity"
+  std::optional<std::uint64_t> num_fewshot;     ///< absent for a group of groups
+  std::uint64_t original = 0, effective = 0;    ///< records in the data, and those that were scored
+  std::vector<MetricValue> metrics;             ///< in order of name
+  std::vector<std::string> children;            ///< names of a group's members; empty for a task
+  bool shows_direction = true;                  ///< the harness leaves the arrow of a group of groups blank
 
   [[nodiscard]] bool is_group() const { return !children.empty(); }
   [[nodiscard]] const MetricValue* metric(const std::string& metric_name) const;
@@ -38,25 +38,25 @@ struct TaskRecord {
 struct PairedDifference {
   double difference = 0;  ///< this model minus the reference
   double std_error = 0;
-  double p_value = 1;     ///< two-sided
+  double p_value = 1;  ///< two-sided
 };
 
 /// All tasks of one model.
 struct TaskResults {
-  std::string model, path;     ///< as tables call it, as the user named it
-  std::string compute;         ///< "fp32" or "bf16"
-  std::string version;         ///< of this program
+  std::string model, path;  ///< as tables call it, as the user named it
+  std::string compute;      ///< "fp32" or "bf16"
+  std::string version;      ///< of this program
   double code_bits = 0, true_bits = 0;
   std::uint64_t parameters = 0, file_bytes = 0;
   std::uint64_t max_length = 0;
-  std::uint64_t batch_size = 0;  ///< 0: chosen by the program
-  double limit = 0;            ///< 0: none
-  double date = 0;             ///< seconds since 1970
-  double seconds = 0;          ///< wall time of scoring
-  std::vector<TaskRecord> tasks;                         ///< groups included
-  std::vector<EvalRecord> perplexities;                  ///< of the texts among the tasks
-  std::string reference;                                 ///< empty: this is the reference, or alone
-  std::map<std::string, PairedDifference> differences;   ///< accuracy by task; "mean" for the plain mean
+  std::uint64_t batch_size = 0;                         ///< 0: chosen by the program
+  double limit = 0;                                     ///< 0: none
+  double date = 0;                                      ///< seconds since 1970
+  double seconds = 0;                                   ///< wall time of scoring
+  std::vector<TaskRecord> tasks;                        ///< groups included
+  std::vector<EvalRecord> perplexities;                 ///< of the texts among the tasks
+  std::string reference;                                ///< empty: this is the reference, or alone
+  std::map<std::string, PairedDifference> differences;  ///< accuracy by task; "mean" for the plain mean
 
   [[nodiscard]] const TaskRecord* find(const std::string& name) const;
 };

@@ -1,9 +1,9 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
-
-#include <fmt/format.h>
 
 #include "lieq/cli/harness_table.h"
 #include "lieq/cli/table.h"
@@ -53,7 +53,8 @@ std::vector<std::vector<std::string>> task_rows(const std::vector<TaskResults>& 
   for (const TaskRecord* record : top_level(models.front())) {
     for (std::size_t i = 0; i < record->metrics.size(); ++i) {
       const MetricValue& first = record->metrics[i];
-      std::vector<std::string> row = {fmt::format("{} {} {}", record->alias, first.name, first.higher_is_better ? "↑" : "↓")};
+      std::vector<std::string> row = {
+          fmt::format("{} {} {}", record->alias, first.name, first.higher_is_better ? "↑" : "↓")};
       for (const TaskResults& model : models) row.push_back(with_error(model.find(record->name)->metrics[i], 4));
       rows.push_back(std::move(row));
     }

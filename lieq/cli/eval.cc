@@ -1,7 +1,7 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
-
-#include <fmt/format.h>
 
 #include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
@@ -15,20 +15,22 @@
 namespace lieq::cli {
 namespace {
 
-void print(const std::vector<EvalRecord>& records) {
+void print(const EvalOptions& options, const std::vector<EvalRecord>& records) {
   const EvalRecord& first = records.front();
   fmt::print("{}\n", eval_table(records));
   for (const EvalRecord& r : records) {
-    if (r.kl_p99)
-      fmt::print("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl, *r.kl_stderr,
-                 *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
+    if (r.kl_p99 && !options.protocol.empty())
+      fmt::print("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl,
+                 *r.kl_stderr, *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
     if (r.word_perplexity)
-      fmt::print("{}: word_perplexity {:.4f} ± {:.4f}, byte_perplexity {:.4f} ± {:.4f}, bits_per_byte {:.4f} ± {:.4f}\n", r.model,
-                 *r.word_perplexity, *r.word_perplexity_stderr, *r.byte_perplexity, *r.byte_perplexity_stderr, *r.bits_per_byte,
-                 *r.bits_per_byte_stderr);
+      fmt::print(
+          "{}: word_perplexity {:.4f} ± {:.4f}, byte_perplexity {:.4f} ± {:.4f}, bits_per_byte {:.4f} ± {:.4f}\n",
+          r.model, *r.word_perplexity, *r.word_perplexity_stderr, *r.byte_perplexity, *r.byte_perplexity_stderr,
+          *r.bits_per_byte, *r.bits_per_byte_stderr);
   }
-  fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens, first.window,
-             first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute, first.seconds);
+  fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens,
+             first.window, options.protocol.empty() ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute,
+             first.seconds);
 }
 
 /// The last part of a path, without a trailing slash: what tables call a model.
@@ -85,7 +87,7 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
   if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
   LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
   LIEQ_ASSIGN(const auto records, evaluate_text(options, file.string(), text_options, models, threads, console));
-  print(records);
+  print(options, records);
   if (options.output.empty()) return {};
   Json json = Json::array();
   for (const EvalRecord& record : records) json.push_back(to_json(record));
@@ -95,28 +97,37 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
 void add_text_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--text", options.text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
   app.add_option("--ppl", options.protocol,
-                 "How perplexity is measured: gptq (windows of 2048 of WikiText's rows joined by two newlines, the paper's), llamacpp "
-                 "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte). Default: windows "
+                 "How perplexity is measured: gptq (windows of 2048 of WikiText's rows joined by two newlines, the "
+                 "paper's), llamacpp "
+                 "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte). "
+                 "Default: windows "
                  "of the text as it is")
       ->check(CLI::IsMember({"gptq", "llamacpp", "lm-eval"}));
-  app.add_option("--window,-c", options.window, "Tokens in a window (default: 2048, or the model's limit if that is less)")
+  app.add_option("--window,-c", options.window,
+                 "Tokens in a window (default: 2048, or the model's limit if that is less)")
       ->check(CLI::Range(2, 1 << 24));
-  app.add_option("--stride", options.stride, "Tokens from one window to the next (default: the window); only new ones are scored")
+  app.add_option("--stride", options.stride,
+                 "Tokens from one window to the next (default: the window); only new ones are scored")
       ->check(CLI::Range(1, 1 << 24));
-  app.add_option("--chunks", options.chunks, "Score this many windows only (default: all)")->check(CLI::Range(1, 1 << 30));
-  app.add_flag("--rows", options.rows, "Join the lines as the GPTQ evaluation joins WikiText's rows, with two newlines");
+  app.add_option("--chunks", options.chunks, "Score this many windows only (default: all)")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_flag("--rows", options.rows,
+               "Join the lines as the GPTQ evaluation joins WikiText's rows, with two newlines");
   app.add_option("--field", options.field, "The field of a .jsonl record that holds the text")->capture_default_str();
 }
 
 void add_task_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--tasks", options.tasks,
-                 "Zero-shot tasks, scored as lm-evaluation-harness does: piqa, arc_easy, arc_challenge, boolq, hellaswag, winogrande, "
+                 "Zero-shot tasks, scored as lm-evaluation-harness does: piqa, arc_easy, arc_challenge, boolq, "
+                 "hellaswag, winogrande, "
                  "mmlu (or mmlu_stem, mmlu_SUBJECT, ...); perplexity: wikitext2, ptb, c4, wikitext")
       ->delimiter(',');
   app.add_option("--tasks-dir", options.tasks_dir, "Folder with the data of the tasks")->capture_default_str();
-  app.add_option("--limit,-L", options.limit, "The first so many questions of each task, or, below 1, this share of them")
+  app.add_option("--limit,-L", options.limit,
+                 "The first so many questions of each task, or, below 1, this share of them")
       ->check(CLI::PositiveNumber);
-  app.add_option("--num-fewshot,-f", options.num_fewshot, "Solved examples before each question of mmlu")->check(CLI::Range(0, 5));
+  app.add_option("--num-fewshot,-f", options.num_fewshot, "Solved examples before each question of mmlu")
+      ->check(CLI::Range(0, 5));
   app.add_option("--batch-size,-b", options.batch_size, "Questions that run together (default: auto)");
   app.add_flag("--log-samples,-s", options.log_samples, "Write each question with its scores beside --output");
 }
@@ -125,11 +136,14 @@ void add_task_options(CLI::App& app, EvalOptions& options) {
 
 Run add_eval(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<EvalOptions>();
-  app.add_option("MODEL", options->models, "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")->required();
+  app.add_option("MODEL", options->models,
+                 "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")
+      ->required();
   add_text_options(app, *options);
   add_task_options(app, *options);
   app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
-      ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
   app.add_option("--output,-o", options->output, "Write the results as JSON");

@@ -37,10 +37,11 @@ struct EvalModels {
 
 /// Scores one text with all models: a record each. KL and agreement where a model shares the first one's tokens.
 [[nodiscard]] Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const std::string& file,
-                                                            const eval::TextOptions& text_options, const EvalModels& models,
-                                                            Threads& threads, Sink& sink);
+                                                            const eval::TextOptions& text_options,
+                                                            const EvalModels& models, Threads& threads, Sink& sink);
 
 /// Runs --tasks: prints the tables, writes --output and the samples.
-[[nodiscard]] Result<void> evaluate_tasks(const EvalOptions& options, const EvalModels& models, Threads& threads, Sink& sink);
+[[nodiscard]] Result<void> evaluate_tasks(const EvalOptions& options, const EvalModels& models, Threads& threads,
+                                          Sink& sink);
 
 }  // namespace lieq::cli

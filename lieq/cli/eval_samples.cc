@@ -22,9 +22,15 @@ Result<void> write_samples(const std::filesystem::path& file, const eval::Task& 
       responses.push_back(Json::array({response}));
       filtered.push_back(response);
     }
-    Json line = {{"doc_id", item.index},   {"doc", item.doc},           {"target", item.target},
-                 {"arguments", arguments}, {"resps", responses},        {"filtered_resps", filtered},
-                 {"filter", "none"},       {"metrics", Json::array({"acc"})}, {"acc", answers.acc[i] ? 1.0 : 0.0}};
+    Json line = {{"doc_id", item.index},
+                 {"doc", item.doc},
+                 {"target", item.target},
+                 {"arguments", arguments},
+                 {"resps", responses},
+                 {"filtered_resps", filtered},
+                 {"filter", "none"},
+                 {"metrics", Json::array({"acc"})},
+                 {"acc", answers.acc[i] ? 1.0 : 0.0}};
     if (eval::has_acc_norm(task)) {
       line["metrics"].push_back("acc_norm");
       line["acc_norm"] = answers.acc_norm[i] ? 1.0 : 0.0;

@@ -1,9 +1,9 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <set>
-
-#include <fmt/format.h>
 
 #include "lieq/base/task_record.h"
 #include "lieq/cli/cache_folder.h"
@@ -42,12 +42,14 @@ Result<std::size_t> batch_size_of(const std::string& text) {
 Result<Questions> read_questions(const EvalOptions& options) {
   Questions questions;
   std::vector<std::string> choice_tasks;
-  for (const std::string& name : options.tasks) (eval::text_kind(name) ? questions.texts : choice_tasks).push_back(name);
+  for (const std::string& name : options.tasks)
+    (eval::text_kind(name) ? questions.texts : choice_tasks).push_back(name);
   if (!options.text.empty() && questions.texts.size() != 1)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("--text: found {} perplexity tasks to read it, expected one",
-                                                         questions.texts.size()));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--text: found {} perplexity tasks to read it, expected one", questions.texts.size()));
   LIEQ_ASSIGN(questions.selection, eval::select_tasks(choice_tasks));
-  LIEQ_ASSIGN(questions.items, eval::load_items(questions.selection.tasks, options.tasks_dir, {options.limit, options.num_fewshot}));
+  LIEQ_ASSIGN(questions.items,
+              eval::load_items(questions.selection.tasks, options.tasks_dir, {options.limit, options.num_fewshot}));
   return questions;
 }
 
@@ -59,8 +61,8 @@ std::string samples_name(const EvalOptions& options, const std::string& label, c
 }
 
 /// Answers of one model to all questions; adds a record for each task and group to `results`.
-Result<ModelAnswers> answer(const EvalOptions& options, const Questions& questions, const eval::Bundle& bundle, Threads& threads,
-                            Sink& sink, TaskResults& results) {
+Result<ModelAnswers> answer(const EvalOptions& options, const Questions& questions, const eval::Bundle& bundle,
+                            Threads& threads, Sink& sink, TaskResults& results) {
   eval::ChoiceOptions choice_options;
   choice_options.compute = compute_of(options);
   LIEQ_ASSIGN(choice_options.batch_size, batch_size_of(options.batch_size));
@@ -80,7 +82,8 @@ Result<ModelAnswers> answer(const EvalOptions& options, const Questions& questio
     results.tasks.push_back(eval::task_record(questions.selection.tasks[t], task, model.answers.back()));
     if (!options.log_samples) continue;
     const std::string name = samples_name(options, results.model, questions.selection.tasks[t].name);
-    LIEQ_TRY(write_samples(std::filesystem::path(options.output).parent_path() / name, questions.selection.tasks[t], task.items, own));
+    LIEQ_TRY(write_samples(std::filesystem::path(options.output).parent_path() / name, questions.selection.tasks[t],
+                           task.items, own));
   }
   const std::vector<TaskRecord> leaves = results.tasks;
   for (const eval::TaskGroup& group : questions.selection.groups)
@@ -138,8 +141,8 @@ TaskRecord text_record(const std::string& task, const EvalRecord& record) {
   return result;
 }
 
-Result<void> run_text(const EvalOptions& options, const std::string& task, const EvalModels& models, Threads& threads, Sink& sink,
-                      std::vector<TaskResults>& results) {
+Result<void> run_text(const EvalOptions& options, const std::string& task, const EvalModels& models, Threads& threads,
+                      Sink& sink, std::vector<TaskResults>& results) {
   eval::TextOptions text;
   text.kind = *eval::text_kind(task);
   if (task == "wikitext") {
@@ -194,8 +197,8 @@ void print(const EvalOptions& options, const std::vector<TaskResults>& results) 
   for (std::size_t text = 0; text < results.front().perplexities.size() && results.size() > 1; ++text) {
     std::vector<EvalRecord> records;
     for (const TaskResults& model : results) records.push_back(model.perplexities[text]);
-    fmt::print("\n{}: {} protocol, windows of {}\n{}", records.front().text, records.front().protocol, records.front().window,
-               eval_table(records));
+    fmt::print("\n{}: {} protocol, windows of {}\n{}", records.front().text, records.front().protocol,
+               records.front().window, eval_table(records));
   }
 }
 
@@ -203,7 +206,8 @@ void print(const EvalOptions& options, const std::vector<TaskResults>& results) 
 
 Result<void> evaluate_tasks(const EvalOptions& options, const EvalModels& models, Threads& threads, Sink& sink) {
   if (options.log_samples && options.output.empty())
-    return fail(ErrorCode::kInvalidArgument, "--log-samples: found no --output, expected the file beside which samples go");
+    return fail(ErrorCode::kInvalidArgument,
+                "--log-samples: found no --output, expected the file beside which samples go");
   LIEQ_ASSIGN(const Questions questions, read_questions(options));
   std::vector<TaskResults> results;
   ModelAnswers reference;

@@ -1,8 +1,8 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <span>
-
-#include <fmt/format.h>
 
 #include "lieq/cli/eval_options.h"
 #include "lieq/cli/run_options.h"
@@ -33,8 +33,10 @@ Result<std::vector<Group>> group_by_tokens(const std::vector<eval::Bundle>& bund
       continue;
     }
     if (m > 0)
-      sink.warn(fmt::format("{}: its tokens for this text differ from those of {}: no KL or top-1 agreement, and its perplexity "
-                            "per token does not compare", bundles[m].model.path.string(), bundles[0].model.path.string()));
+      sink.warn(fmt::format(
+          "{}: its tokens for this text differ from those of {}: no KL or top-1 agreement, and its perplexity "
+          "per token does not compare",
+          bundles[m].model.path.string(), bundles[0].model.path.string()));
     groups.push_back({std::move(plan), {m}});
   }
   return groups;
@@ -55,10 +57,11 @@ kernels::Compute compute_of(const EvalOptions& options) {
 std::string compute_name(const EvalOptions& options) { return options.activations == "int8" ? "int8" : options.compute; }
 
 Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const std::string& file,
-                                              const eval::TextOptions& text_options, const EvalModels& models, Threads& threads,
-                                              Sink& sink) {
+                                              const eval::TextOptions& text_options, const EvalModels& models,
+                                              Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(const eval::EvalText text, eval::read_eval_text(file, text_options, sink));
-  eval::TextOptions common = text_options;  // one window for all models: the least of their limits if none was asked for
+  eval::TextOptions common =
+      text_options;  // one window for all models: the least of their limits if none was asked for
   if (common.window == 0 && common.protocol == eval::Protocol::kGptq) {
     common.window = 2048;
     for (const eval::Bundle& bundle : models.bundles)

@@ -1,12 +1,12 @@
 #include "lieq/cli/harness_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
 #include <set>
-
-#include <fmt/format.h>
 
 #include "lieq/cli/table.h"
 
@@ -58,7 +58,8 @@ struct Column {
     for (std::size_t r = 0; r < rows.size(); ++r) {
       std::string& cell = rows[r][c];
       // Among texts a whole number stays whole.
-      if (is_number[r]) cell = fmt::format("{:.{}f}", *number_in(cell), numeric || decimals_of(cell) > 0 ? decimals : 0);
+      if (is_number[r])
+        cell = fmt::format("{:.{}f}", *number_in(cell), numeric || decimals_of(cell) > 0 ? decimals : 0);
       if (is_blank(cell)) cell.clear();
       width = std::max(width, width_of(cell));
     }
@@ -106,8 +107,9 @@ std::string results_table(const TaskResults& results, bool groups_only) {
       first = false;
     }
   }
-  return markdown_table({groups_only ? "Groups" : "Tasks", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"},
-                        std::move(rows));
+  return markdown_table(
+      {groups_only ? "Groups" : "Tasks", "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"},
+      std::move(rows));
 }
 
 }  // namespace
@@ -124,7 +126,8 @@ std::string markdown_table(const std::vector<std::string>& head, std::vector<std
   for (std::size_t r = 0; r < rows.size(); ++r) {
     text += "|";
     for (std::size_t c = 0; c < head.size(); ++c)
-      text.append(padded(rows[r][c], columns[c].width, columns[c].is_number[r] ? Align::kRight : Align::kLeft)).append("|");
+      text.append(padded(rows[r][c], columns[c].width, columns[c].is_number[r] ? Align::kRight : Align::kLeft))
+          .append("|");
     text += "\n";
   }
   return text;

@@ -1,12 +1,12 @@
 #include "lieq/eval/choices.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <optional>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "lieq/eval/journal.h"
 #include "lieq/eval/prefix_tree.h"
@@ -25,7 +25,8 @@ constexpr std::size_t kBatchTokens = 2048;
 /// The choices of one item.
 using ItemTokens = std::vector<ChoiceTokens>;
 
-Result<std::vector<ItemTokens>> encode_items(const PromptEncoder& encoder, std::span<const Item* const> items, Threads& threads) {
+Result<std::vector<ItemTokens>> encode_items(const PromptEncoder& encoder, std::span<const Item* const> items,
+                                             Threads& threads) {
   std::vector<ItemTokens> tokens(items.size());
   std::vector<std::optional<Error>> errors(items.size());
   threads.for_each(items.size(), [&](std::size_t i, std::size_t) {
@@ -69,7 +70,8 @@ std::vector<std::vector<std::size_t>> make_batches(const std::vector<ItemTokens>
     // The first of a batch is measured against its successor, with which it shares what the batch shares.
     const std::size_t neighbour = i > 0 ? order[i - 1] : order[std::min<std::size_t>(1, order.size() - 1)];
     const std::size_t cost = order.size() > 1 ? new_tokens(items[order[i]], items[neighbour][0].input) : 0;
-    const bool full = !batches.empty() && (batch_size > 0 ? batches.back().size() >= batch_size : filled + cost > kBatchTokens);
+    const bool full =
+        !batches.empty() && (batch_size > 0 ? batches.back().size() >= batch_size : filled + cost > kBatchTokens);
     if (batches.empty() || full) {
       batches.emplace_back();
       filled = 0;
@@ -110,10 +112,12 @@ class Scorer {
     std::ranges::stable_sort(predictions, {}, &Prediction::row);
     std::vector<ChoiceScore> scores(choices.size(), ChoiceScore{0, true});
     const std::size_t slice = model::logit_slice_rows(model_.config);
-    for (std::size_t begin = 0; begin < predictions.size();) begin = score_slice(predictions, begin, slice, hidden, scores);
+    for (std::size_t begin = 0; begin < predictions.size();)
+      begin = score_slice(predictions, begin, slice, hidden, scores);
     for (const ChoiceScore& score : scores)
       if (!std::isfinite(score.loglik))
-        return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity, expected finite values", model_.path.string()));
+        return fail(ErrorCode::kNumerical,
+                    fmt::format("{}: logits: found NaN or infinity, expected finite values", model_.path.string()));
     return scores;
   }
 
@@ -159,7 +163,8 @@ class Scorer {
 };
 
 /// Equal for runs whose batches and results are equal.
-std::string fingerprint_of(const Bundle& bundle, const std::vector<ItemTokens>& items, const ChoiceOptions& options, Threads& threads) {
+std::string fingerprint_of(const Bundle& bundle, const std::vector<ItemTokens>& items, const ChoiceOptions& options,
+                           Threads& threads) {
   std::vector<TokenId> all;
   for (const ItemTokens& item : items) {
     for (const ChoiceTokens& choice : item) {
@@ -192,10 +197,18 @@ std::optional<std::vector<ChoiceScore>> scores_from_json(const Json* json, std::
   return scores;
 }
 
+/// A journal that cannot be written costs an interrupted run its work, nothing else.
+Journal open_journal(const std::filesystem::path& file, const std::string& fingerprint, Sink& sink) {
+  auto journal = Journal::open(file, fingerprint);
+  if (journal) return std::move(*journal);
+  sink.warn(journal.error().message + " (an interrupted run will start again)");
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<const Item* const> items, const ChoiceOptions& options,
-                                            Threads& threads, Sink& sink) {
+Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<const Item* const> items,
+                                            const ChoiceOptions& options, Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(const PromptEncoder encoder, PromptEncoder::create(bundle, options.max_length));
   LIEQ_ASSIGN(const std::vector<ItemTokens> tokens, encode_items(encoder, items, threads));
   const auto batches = make_batches(tokens, options.batch_size);
@@ -205,7 +218,7 @@ Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<cons
     fingerprint = fingerprint_of(bundle, tokens, options, threads);
     journal_file = options.journals / (fingerprint + ".journal");
   }
-  LIEQ_ASSIGN(Journal journal, Journal::open(journal_file, fingerprint));
+  Journal journal = open_journal(journal_file, fingerprint, sink);
   Scorer scorer(bundle.model, threads, options.compute);
   std::vector<ItemScores> all(items.size());
   std::size_t done = 0;
@@ -216,7 +229,10 @@ Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<cons
     std::optional<std::vector<ChoiceScore>> scores = scores_from_json(journal.find(b), choices.size());
     if (!scores) {
       LIEQ_ASSIGN(scores, scorer.score(choices));
-      LIEQ_TRY(journal.append(b, to_json(*scores)));
+      if (const auto noted = journal.append(b, to_json(*scores)); !noted) {
+        sink.warn(noted.error().message);
+        journal = Journal();
+      }
     }
     auto next = scores->begin();
     for (const std::size_t i : batches[b]) {

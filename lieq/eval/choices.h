@@ -31,10 +31,11 @@ struct ChoiceOptions {
   std::filesystem::path journals;  ///< folder for what is finished so far; empty: an interrupted run starts again
 };
 
-/// Scores of each item, in order. Items run sorted by their tokens, in batches whose common beginnings (contexts of several
-/// choices, descriptions, few-shot examples) are computed once; only the rows that predict an answer go through the head.
-/// Interrupted, the same call with the same model and items goes on after the last finished batch, with the same results.
-/// Errors: those of PromptEncoder; kNumerical when logits are not finite; kIo (journal). Same result for any thread count.
+/// Scores of each item, in order. Items run sorted by their tokens, in batches whose common beginnings (contexts of
+/// several choices, descriptions, few-shot examples) are computed once; only the rows that predict an answer go through
+/// the head. Interrupted, the same call with the same model and items goes on after the last finished batch, with the
+/// same results. Errors: those of PromptEncoder; kNumerical when logits are not finite. Same result for any
+/// thread count.
 [[nodiscard]] Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<const Item* const> items,
                                                           const ChoiceOptions& options, Threads& threads, Sink& sink);
 

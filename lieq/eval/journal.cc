@@ -1,8 +1,8 @@
 #include "lieq/eval/journal.h"
 
-#include <utility>
-
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace lieq::eval {
 namespace {
@@ -40,7 +40,8 @@ Result<Journal> Journal::open(const std::filesystem::path& path, const std::stri
   // Written anew from the lines that were whole: a half line is never appended to.
   journal.file_.open(path, std::ios::trunc);
   journal.file_ << Json{{kFingerprint, fingerprint}}.dump() << '\n';
-  for (const auto& [part, value] : journal.parts_) journal.file_ << Json{{"part", part}, {"value", value}}.dump() << '\n';
+  for (const auto& [part, value] : journal.parts_)
+    journal.file_ << Json{{"part", part}, {"value", value}}.dump() << '\n';
   journal.file_.flush();
   if (!journal.file_) return fail(ErrorCode::kIo, fmt::format("{}: cannot be written", path.string()));
   return journal;

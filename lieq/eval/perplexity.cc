@@ -1,11 +1,11 @@
 #include "lieq/eval/perplexity.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
 #include <numeric>
-
-#include <fmt/format.h>
 
 #include "lieq/kernels/buffer.h"
 #include "lieq/kernels/softmax.h"
@@ -76,7 +76,8 @@ Result<void> check_arguments(std::span<const Model* const> models, const WindowP
   if (plan.windows.empty()) return invalid("text: found no token to score, expected some");
   std::size_t longest = 0;
   for (const Window& window : plan.windows) {
-    LIEQ_CHECK(window.first_scored >= 1 && window.first_scored < window.size && window.begin + window.size <= plan.ids.size());
+    LIEQ_CHECK(window.first_scored >= 1 && window.first_scored < window.size &&
+               window.begin + window.size <= plan.ids.size());
     longest = std::max(longest, window.size - 1);
   }
   for (const Model* model : models) {
@@ -121,8 +122,8 @@ Batch take_batch(const WindowPlan& plan, std::size_t& next) {
 
 }  // namespace
 
-Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models, const WindowPlan& plan, Threads& threads,
-                                            kernels::Compute compute, Sink& sink) {
+Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models, const WindowPlan& plan,
+                                            Threads& threads, kernels::Compute compute, Sink& sink) {
   LIEQ_TRY(check_arguments(models, plan));
   std::vector<std::unique_ptr<Lane>> lanes;
   for (const Model* model : models) lanes.push_back(std::make_unique<Lane>(*model, threads, compute));
@@ -142,8 +143,9 @@ Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models
       score_slice(lanes, row, std::min(slice, batch.rows.size() - row), batch.targets, batch.tokens.size(), threads);
     for (const auto& lane : lanes) {
       if (!std::isfinite(std::accumulate(lane->scores.nll.begin(), lane->scores.nll.end(), 0.0)))
-        return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity in windows {} to {}, expected finite values",
-                                                       lane->model->path.string(), first, next - 1));
+        return fail(ErrorCode::kNumerical,
+                    fmt::format("{}: logits: found NaN or infinity in windows {} to {}, expected finite values",
+                                lane->model->path.string(), first, next - 1));
     }
     sink.progress("perplexity", next, plan.windows.size());
   }
@@ -153,7 +155,8 @@ Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models
 }
 
 Result<std::vector<TokenScores>> score_windows(std::span<const Model* const> models, std::span<const TokenId> ids,
-                                               std::size_t window, Threads& threads, kernels::Compute compute, Sink& sink) {
+                                               std::size_t window, Threads& threads, kernels::Compute compute,
+                                               Sink& sink) {
   if (window < 2) return invalid(fmt::format("window: found {}, expected at least 2 tokens", window));
   if (ids.size() < window)
     return invalid(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
@@ -178,7 +181,8 @@ template <class T>
 double standard_error(const std::vector<T>& values, double mean_value) {
   const auto n = static_cast<double>(values.size());
   double squares = 0;
-  for (const T value : values) squares += (static_cast<double>(value) - mean_value) * (static_cast<double>(value) - mean_value);
+  for (const T value : values)
+    squares += (static_cast<double>(value) - mean_value) * (static_cast<double>(value) - mean_value);
   return n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Perplexity over windows of a text, and the distance of several models to the first of them. windows.h has the protocols.
+/// Perplexity over windows of a text, and the distance of several models to the first of them. windows.h cuts the text.
 
 #include <cstddef>
 #include <span>
@@ -21,13 +21,14 @@ struct TokenScores {
   std::vector<char> top1;  ///< 1 where the arg-max equals the first model's; empty for the first model
 };
 
-/// Scores the windows of a plan; several run as one batch of about 2048 tokens. All models must share the vocabulary: same
-/// vocab_size, same ids. Scores stand in the order of the windows.
+/// Scores the windows of a plan; several run as one batch of about 2048 tokens. All models must share the vocabulary:
+/// same vocab_size, same ids. Scores stand in the order of the windows.
 /// Cost: one forward pass per model and window; memory: hidden states and 64 MiB of logits per model.
-/// Errors: kInvalidArgument (no windows, a window longer than max_position_embeddings, an id or a vocab_size that does not
+/// Errors: kInvalidArgument (no windows, one longer than max_position_embeddings, an id or a vocab_size that does not
 /// fit); kNumerical when a model's logits are not finite. Deterministic for any thread count.
-[[nodiscard]] Result<std::vector<TokenScores>> score_plan(std::span<const model::Model* const> models, const WindowPlan& plan,
-                                                          Threads& threads, kernels::Compute compute, Sink& sink);
+[[nodiscard]] Result<std::vector<TokenScores>> score_plan(std::span<const model::Model* const> models,
+                                                          const WindowPlan& plan, Threads& threads,
+                                                          kernels::Compute compute, Sink& sink);
 
 /// score_plan() of gptq_windows(ids, window). Errors: also kInvalidArgument for a window < 2 or ids shorter than one.
 [[nodiscard]] Result<std::vector<TokenScores>> score_windows(std::span<const model::Model* const> models,

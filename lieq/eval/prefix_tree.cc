@@ -9,13 +9,15 @@ namespace {
 using model::TokenId;
 using Text = std::span<const TokenId>;
 
-/// Texts [first, last) of the sorted order, which agree in their first `depth` tokens, those being the tree up to `parent`.
+/// Texts [first, last) of the sorted order, which agree in their first `depth` tokens, those being the tree up to
+/// `parent`.
 struct Branch {
   std::size_t first, last, depth, parent;
 };
 
 /// Adds the tokens all texts of the branch go on with as one span, and returns the branches beyond it.
-std::vector<Branch> grow(std::span<const Text> texts, std::span<const std::size_t> order, const Branch& branch, PrefixTree& tree) {
+std::vector<Branch> grow(std::span<const Text> texts, std::span<const std::size_t> order, const Branch& branch,
+                         PrefixTree& tree) {
   const Text low = texts[order[branch.first]], high = texts[order[branch.last - 1]];
   const std::size_t end = common_prefix(low, high);  // sorted: what the extremes share, all share
   std::size_t parent = branch.parent;
@@ -52,7 +54,8 @@ PrefixTree build_prefix_tree(std::span<const Text> texts) {
   tree.rows.resize(texts.size());
   std::vector<std::size_t> order(texts.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return std::ranges::lexicographical_compare(texts[a], texts[b]); });
+  std::ranges::stable_sort(
+      order, [&](std::size_t a, std::size_t b) { return std::ranges::lexicographical_compare(texts[a], texts[b]); });
   std::vector<Branch> open;
   if (!texts.empty()) open.push_back({0, texts.size(), 0, model::kNoParent});
   while (!open.empty()) {

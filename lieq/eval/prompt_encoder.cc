@@ -1,9 +1,9 @@
 #include "lieq/eval/prompt_encoder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
-
-#include <fmt/format.h>
 
 #include "lieq/base/json.h"
 #include "lieq/eval/python_text.h"
@@ -21,7 +21,8 @@ Result<std::optional<TokenId>> named_token(const Json& config, const std::string
   if (value && value->is_object()) value = Fields(*value, place).find("content");
   if (!value) return std::optional<TokenId>();
   if (!value->is_string())
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': found {}, expected a string", place, key, brief(*value)));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': found {}, expected a string", place, key, brief(*value)));
   return tokenizer.id_of(value->get_ref<const std::string&>());
 }
 
@@ -49,8 +50,9 @@ Result<PromptEncoder> PromptEncoder::create(const Bundle& bundle, std::size_t ma
   encoder.bundle_ = &bundle;
   const std::size_t limit = bundle.model.config.max_position_embeddings;
   if (max_length > limit)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("window: found {}, expected at most max_position_embeddings = {} of {}",
-                                                         max_length, limit, bundle.model.path.string()));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("window: found {}, expected at most max_position_embeddings = {} of {}", max_length, limit,
+                            bundle.model.path.string()));
   encoder.max_length_ = max_length == 0 ? limit : max_length;
   LIEQ_ASSIGN(encoder.prefix_, find_prefix(bundle));
   if (encoder.prefix_) encoder.prefix_text_ = bundle.tokenizer.decode({&*encoder.prefix_, 1}, text::SpecialText::kKeep);
@@ -75,12 +77,14 @@ Result<ChoiceTokens> PromptEncoder::encode_choice(std::string_view context, std:
     context_ids = encode(python_rstrip(context)).size();
   }
   if (context_ids == 0 || ids.size() <= context_ids)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} tokens of context and {} in all, expected some of both to score",
-                                                       place, context_ids, ids.size()));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: found {} tokens of context and {} in all, expected some of both to score", place,
+                            context_ids, ids.size()));
   const std::size_t targets = ids.size() - context_ids;
   if (targets > max_length_)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found an answer of {} tokens, expected at most {}, the model's window",
-                                                       place, targets, max_length_));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: found an answer of {} tokens, expected at most {}, the model's window", place, targets,
+                            max_length_));
   const std::size_t dropped = ids.size() - std::min(ids.size(), max_length_ + 1);
   ChoiceTokens choice;
   choice.input.assign(ids.begin() + static_cast<std::ptrdiff_t>(dropped), ids.end() - 1);

@@ -30,13 +30,14 @@ class PromptEncoder {
   /// Special tokens are not added to a text that begins with the text of prefix_token() already.
   [[nodiscard]] std::vector<model::TokenId> encode(std::string_view text) const;
 
-  /// White space at the context's end moves to the continuation; targets are the ids of both together behind as many as the
-  /// context alone has; of what is too long the beginning goes. An empty context is prefix_token().
-  /// Errors: kInvalidFormat, `place` and why: no token to score, or more than max_length.
+  /// White space at the context's end moves to the continuation; targets are the ids of both together behind as many as
+  /// the context alone has; of what is too long the beginning goes. An empty context is prefix_token(). Errors:
+  /// kInvalidFormat, `place` and why: no token to score, or more than max_length.
   [[nodiscard]] Result<ChoiceTokens> encode_choice(std::string_view context, std::string_view continuation,
                                                    const std::string& place) const;
 
-  /// What stands for "nothing before": the tokenizer's BOS, else its EOS (tokenizer_config.json; for GGUF its metadata).
+  /// What stands for "nothing before": the tokenizer's BOS, else its EOS (tokenizer_config.json; for GGUF its
+  /// metadata).
   [[nodiscard]] std::optional<model::TokenId> prefix_token() const { return prefix_; }
 
  private:

@@ -1,11 +1,11 @@
 #include "lieq/eval/python_text.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
-
-#include <utf8proc.h>
 
 #include "lieq/text/utf8.h"
 
@@ -13,20 +13,54 @@ namespace lieq::eval {
 namespace {
 
 /// The characters whose title case is more than one character (SpecialCasing.txt); utf8proc maps one to one.
-constexpr std::pair<char32_t, std::string_view> kLongTitles[] = {
-    {0x00DF, "Ss"}, {0x0149, "\u02BCN"}, {0x01F0, "J\u030C"}, {0x0390, "\u0399\u0308\u0301"},
-    {0x03B0, "\u03A5\u0308\u0301"}, {0x0587, "\u0535\u0582"}, {0x1E96, "H\u0331"}, {0x1E97, "T\u0308"},
-    {0x1E98, "W\u030A"}, {0x1E99, "Y\u030A"}, {0x1E9A, "A\u02BE"}, {0x1F50, "\u03A5\u0313"},
-    {0x1F52, "\u03A5\u0313\u0300"}, {0x1F54, "\u03A5\u0313\u0301"}, {0x1F56, "\u03A5\u0313\u0342"},
-    {0x1FB2, "\u1FBA\u0345"}, {0x1FB4, "\u0386\u0345"}, {0x1FB6, "\u0391\u0342"}, {0x1FB7, "\u0391\u0342\u0345"},
-    {0x1FC2, "\u1FCA\u0345"}, {0x1FC4, "\u0389\u0345"}, {0x1FC6, "\u0397\u0342"}, {0x1FC7, "\u0397\u0342\u0345"},
-    {0x1FD2, "\u0399\u0308\u0300"}, {0x1FD3, "\u0399\u0308\u0301"}, {0x1FD6, "\u0399\u0342"},
-    {0x1FD7, "\u0399\u0308\u0342"}, {0x1FE2, "\u03A5\u0308\u0300"}, {0x1FE3, "\u03A5\u0308\u0301"},
-    {0x1FE4, "\u03A1\u0313"}, {0x1FE6, "\u03A5\u0342"}, {0x1FE7, "\u03A5\u0308\u0342"}, {0x1FF2, "\u1FFA\u0345"},
-    {0x1FF4, "\u038F\u0345"}, {0x1FF6, "\u03A9\u0342"}, {0x1FF7, "\u03A9\u0342\u0345"}, {0xFB00, "Ff"},
-    {0xFB01, "Fi"}, {0xFB02, "Fl"}, {0xFB03, "Ffi"}, {0xFB04, "Ffl"}, {0xFB05, "St"}, {0xFB06, "St"},
-    {0xFB13, "\u0544\u0576"}, {0xFB14, "\u0544\u0565"}, {0xFB15, "\u0544\u056B"}, {0xFB16, "\u054E\u0576"},
-    {0xFB17, "\u0544\u056D"}};
+constexpr std::pair<char32_t, std::string_view> kLongTitles[] = {{0x00DF, "Ss"},
+                                                                 {0x0149, "\u02BCN"},
+                                                                 {0x01F0, "J\u030C"},
+                                                                 {0x0390, "\u0399\u0308\u0301"},
+                                                                 {0x03B0, "\u03A5\u0308\u0301"},
+                                                                 {0x0587, "\u0535\u0582"},
+                                                                 {0x1E96, "H\u0331"},
+                                                                 {0x1E97, "T\u0308"},
+                                                                 {0x1E98, "W\u030A"},
+                                                                 {0x1E99, "Y\u030A"},
+                                                                 {0x1E9A, "A\u02BE"},
+                                                                 {0x1F50, "\u03A5\u0313"},
+                                                                 {0x1F52, "\u03A5\u0313\u0300"},
+                                                                 {0x1F54, "\u03A5\u0313\u0301"},
+                                                                 {0x1F56, "\u03A5\u0313\u0342"},
+                                                                 {0x1FB2, "\u1FBA\u0345"},
+                                                                 {0x1FB4, "\u0386\u0345"},
+                                                                 {0x1FB6, "\u0391\u0342"},
+                                                                 {0x1FB7, "\u0391\u0342\u0345"},
+                                                                 {0x1FC2, "\u1FCA\u0345"},
+                                                                 {0x1FC4, "\u0389\u0345"},
+                                                                 {0x1FC6, "\u0397\u0342"},
+                                                                 {0x1FC7, "\u0397\u0342\u0345"},
+                                                                 {0x1FD2, "\u0399\u0308\u0300"},
+                                                                 {0x1FD3, "\u0399\u0308\u0301"},
+                                                                 {0x1FD6, "\u0399\u0342"},
+                                                                 {0x1FD7, "\u0399\u0308\u0342"},
+                                                                 {0x1FE2, "\u03A5\u0308\u0300"},
+                                                                 {0x1FE3, "\u03A5\u0308\u0301"},
+                                                                 {0x1FE4, "\u03A1\u0313"},
+                                                                 {0x1FE6, "\u03A5\u0342"},
+                                                                 {0x1FE7, "\u03A5\u0308\u0342"},
+                                                                 {0x1FF2, "\u1FFA\u0345"},
+                                                                 {0x1FF4, "\u038F\u0345"},
+                                                                 {0x1FF6, "\u03A9\u0342"},
+                                                                 {0x1FF7, "\u03A9\u0342\u0345"},
+                                                                 {0xFB00, "Ff"},
+                                                                 {0xFB01, "Fi"},
+                                                                 {0xFB02, "Fl"},
+                                                                 {0xFB03, "Ffi"},
+                                                                 {0xFB04, "Ffl"},
+                                                                 {0xFB05, "St"},
+                                                                 {0xFB06, "St"},
+                                                                 {0xFB13, "\u0544\u0576"},
+                                                                 {0xFB14, "\u0544\u0565"},
+                                                                 {0xFB15, "\u0544\u056B"},
+                                                                 {0xFB16, "\u054E\u0576"},
+                                                                 {0xFB17, "\u0544\u056D"}};
 
 bool is_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
@@ -43,8 +77,8 @@ bool is_cased(char32_t c) {
 /// What may stand between a letter and a sigma without a say in whether the sigma ends the word.
 bool is_case_ignorable(char32_t c) {
   static constexpr std::u32string_view kPunctuation = U"'.:\u00B7\u0387\u055F\u05F4\u2018\u2019\u2024\u2027";
-  static constexpr std::array kKinds = {UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME, UTF8PROC_CATEGORY_CF, UTF8PROC_CATEGORY_LM,
-                                        UTF8PROC_CATEGORY_SK};
+  static constexpr std::array kKinds = {UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME, UTF8PROC_CATEGORY_CF,
+                                        UTF8PROC_CATEGORY_LM, UTF8PROC_CATEGORY_SK};
   return kPunctuation.find(c) != std::u32string_view::npos || std::ranges::find(kKinds, category(c)) != kKinds.end();
 }
 

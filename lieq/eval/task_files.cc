@@ -1,9 +1,9 @@
 #include "lieq/eval/task_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
-
-#include <fmt/format.h>
 
 #include "lieq/io/atomic_file.h"
 
@@ -16,7 +16,9 @@ namespace fs = std::filesystem;
 const std::map<std::string_view, std::vector<std::string_view>>& upstream_places() {
   static const std::map<std::string_view, std::vector<std::string_view>> places = {
       {"piqa", {"piqa/valid.jsonl", "physicaliqa-train-dev/dev.jsonl"}},
-      {"arc_easy", {"ARC/ARC-Easy/ARC-Easy-Test.jsonl", "ARC-V1-Feb2018-2/ARC-Easy/ARC-Easy-Test.jsonl", "ARC-Easy/ARC-Easy-Test.jsonl"}},
+      {"arc_easy",
+       {"ARC/ARC-Easy/ARC-Easy-Test.jsonl", "ARC-V1-Feb2018-2/ARC-Easy/ARC-Easy-Test.jsonl",
+        "ARC-Easy/ARC-Easy-Test.jsonl"}},
       {"arc_challenge",
        {"ARC/ARC-Challenge/ARC-Challenge-Test.jsonl", "ARC-V1-Feb2018-2/ARC-Challenge/ARC-Challenge-Test.jsonl",
         "ARC-Challenge/ARC-Challenge-Test.jsonl"}},
@@ -25,8 +27,9 @@ const std::map<std::string_view, std::vector<std::string_view>>& upstream_places
       {"winogrande", {"winogrande/dev.jsonl", "winogrande_1.1/dev.jsonl"}},
       {"mmlu", {"mmlu/data/test", "mmlu/test", "data/test"}},
       {"mmlu_dev", {"mmlu/data/dev", "mmlu/dev", "data/dev"}},
-      {"wikitext2", {"wikitext2-test.txt", "wiki.test.raw", "wikitext-2-raw/wiki.test.raw", "text/wikitext2-test.txt",
-                     "../text/wikitext2-test.txt"}},
+      {"wikitext2",
+       {"wikitext2-test.txt", "wiki.test.raw", "wikitext-2-raw/wiki.test.raw", "text/wikitext2-test.txt",
+        "../text/wikitext2-test.txt"}},
       {"ptb", {"ptb-test.txt", "ptb.test.txt", "text/ptb-test.txt", "../text/ptb-test.txt"}},
       {"c4", {"c4-sample.jsonl", "text/c4-sample.jsonl", "../text/c4-sample.jsonl"}},
   };
@@ -53,8 +56,8 @@ Result<std::vector<std::string>> read_labels(const fs::path& file, std::size_t c
     if (!is_blank(line)) labels.emplace_back(line);
   }
   if (labels.size() != count)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} labels, expected {}, one for each record", file.string(),
-                                                       labels.size(), count));
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} labels, expected {}, one for each record",
+                                                       file.string(), labels.size(), count));
   return labels;
 }
 
@@ -72,12 +75,14 @@ Result<std::vector<TaskLine>> read_jsonl(const fs::path& file) {
       return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected an object", place, brief(json)));
     if (const auto doc = json.find("doc"); doc != json.end()) {
       if (!doc->is_object())
-        return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field 'doc': found {}, expected an object", place, brief(*doc)));
+        return fail(ErrorCode::kInvalidFormat,
+                    fmt::format("{}: field 'doc': found {}, expected an object", place, brief(*doc)));
       json = Json(std::move(*doc));
     }
     lines.push_back({std::move(json), std::move(place), std::nullopt});
   }
-  if (lines.empty()) return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found no records, expected some", file.string()));
+  if (lines.empty())
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found no records, expected some", file.string()));
   const fs::path labels_file = fs::path(file).replace_extension() += "-labels.lst";
   std::error_code ignored;
   if (fs::exists(labels_file, ignored)) {
@@ -95,11 +100,14 @@ Result<void> append_mmlu_csv(const fs::path& file, const std::string& subject, s
     std::string place = fmt::format("{}: line {}", file.string(), row.line);
     std::vector<std::string>& f = row.fields;
     if (f.size() != 6)
-      return fail(ErrorCode::kInvalidFormat,
-                  fmt::format("{}: found {} fields, expected 6: a question, four answers and a letter", place, f.size()));
+      return fail(
+          ErrorCode::kInvalidFormat,
+          fmt::format("{}: found {} fields, expected 6: a question, four answers and a letter", place, f.size()));
     if (f[5].size() != 1 || f[5][0] < 'A' || f[5][0] > 'D')
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: last field: found '{}', expected A, B, C or D", place, f[5]));
-    Json doc = {{"question", f[0]}, {"subject", subject}, {"choices", {f[1], f[2], f[3], f[4]}}, {"answer", f[5][0] - 'A'}};
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: last field: found '{}', expected A, B, C or D", place, f[5]));
+    Json doc = {
+        {"question", f[0]}, {"subject", subject}, {"choices", {f[1], f[2], f[3], f[4]}}, {"answer", f[5][0] - 'A'}};
     lines.push_back({std::move(doc), std::move(place), std::nullopt});
   }
   return {};
@@ -112,7 +120,8 @@ Result<std::vector<TaskLine>> read_mmlu_folder(const fs::path& folder) {
     if (entry.path().extension() == ".csv") files.push_back(entry.path());
   if (error) return fail(ErrorCode::kIo, fmt::format("{}: {}", folder.string(), error.message()));
   if (files.empty())
-    return fail(ErrorCode::kNotFound, fmt::format("{}: found no .csv files, expected one for each subject", folder.string()));
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: found no .csv files, expected one for each subject", folder.string()));
   std::ranges::sort(files);
   std::vector<TaskLine> lines;
   for (const fs::path& file : files) {
@@ -134,8 +143,9 @@ Result<fs::path> locate(std::string_view data, const fs::path& dir) {
     if (fs::exists(path, ignored)) return path;
     names += fmt::format("{}{}", names.empty() ? "" : ", ", path.lexically_relative(dir / "").string());
   }
-  return fail(ErrorCode::kNotFound, fmt::format("{}: found no data for {}, expected one of {} (--tasks-dir says where to look)",
-                                                dir.string(), data, names));
+  return fail(ErrorCode::kNotFound,
+              fmt::format("{}: found no data for {}, expected one of {} (--tasks-dir says where to look)", dir.string(),
+                          data, names));
 }
 
 Result<std::vector<TaskLine>> read_task_lines(const fs::path& path) {

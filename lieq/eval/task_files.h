@@ -19,15 +19,14 @@ struct TaskLine {
   std::optional<std::string> label;  ///< from a file of labels beside it (piqa, winogrande)
 };
 
-/// Where the data of `data` ("piqa", ..., "mmlu", "mmlu_dev"; "wikitext2", "ptb", "c4") lie below `dir`: NAME.jsonl, or the file or folder of the
-/// authors' release in its usual place. A further kind of place, such as a download cache, is one more line here.
-/// Errors: kNotFound that lists the places that were tried.
+/// Where the data of `data` ("piqa", ..., "mmlu", "mmlu_dev"; "wikitext2", "ptb", "c4") lie below `dir`: NAME.jsonl, or
+/// the file or folder of the authors' release in its usual place. A further kind of place, such as a download cache, is
+/// one more line here. Errors: kNotFound that lists the places that were tried.
 [[nodiscard]] Result<std::filesystem::path> locate(std::string_view data, const std::filesystem::path& dir);
 
-/// The records of what locate() found. .jsonl: one object a line, blank lines skipped; an object with a field `doc` is that
-/// field. Where X-labels.lst lies beside X.jsonl, its lines are the labels. A folder of MMLU's .csv files becomes hub
-/// records, subjects in name order.
-/// Errors: kNotFound, kIo, kInvalidFormat naming file and line.
+/// The records of what locate() found. .jsonl: one object a line, blank lines skipped; an object with a field `doc` is
+/// that field. Where X-labels.lst lies beside X.jsonl, its lines are the labels. A folder of MMLU's .csv files becomes
+/// hub records, subjects in name order. Errors: kNotFound, kIo, kInvalidFormat naming file and line.
 [[nodiscard]] Result<std::vector<TaskLine>> read_task_lines(const std::filesystem::path& path);
 
 /// The rows of a .csv file: fields in double quotes may hold commas, line breaks and doubled quotes.

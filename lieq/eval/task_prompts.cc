@@ -1,12 +1,13 @@
-/// The formats are those of the harness's task files: piqa 1.0, ai2_arc 1.0, boolq 2.0, hellaswag 1.0, winogrande 1.0, mmlu 1.0.
+/// The formats are those of the harness's task files: piqa 1.0, ai2_arc 1.0, boolq 2.0, hellaswag 1.0, winogrande 1.0,
+/// mmlu 1.0.
 #include "lieq/eval/task_prompts.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <span>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "lieq/base/record_fields.h"
 #include "lieq/eval/python_text.h"
@@ -14,8 +15,10 @@
 namespace lieq::eval {
 namespace {
 
-Unexpected wrong(const std::string& place, std::string_view key, const std::string& found, const std::string& expected) {
-  return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': found {}, expected {}", place, key, found, expected));
+Unexpected wrong(const std::string& place, std::string_view key, const std::string& found,
+                 const std::string& expected) {
+  return fail(ErrorCode::kInvalidFormat,
+              fmt::format("{}: field '{}': found {}, expected {}", place, key, found, expected));
 }
 
 /// An answer's number: an integer, the same as a string, or a truth value.
@@ -36,8 +39,10 @@ Result<std::vector<std::string>> strings(const Json& object, const std::string& 
                                          std::size_t least, std::size_t most) {
   const Fields fields(object, place);
   LIEQ_ASSIGN(const Json* list, required_list(fields, key));
-  const std::string expected = least == most ? fmt::format("{} strings", least) : fmt::format("at least {} strings", least);
-  if (list->size() < least || list->size() > most) return wrong(place, key, fmt::format("{} values", list->size()), expected);
+  const std::string expected =
+      least == most ? fmt::format("{} strings", least) : fmt::format("at least {} strings", least);
+  if (list->size() < least || list->size() > most)
+    return wrong(place, key, fmt::format("{} values", list->size()), expected);
   std::vector<std::string> values;
   for (const Json& one : *list) {
     if (!one.is_string()) return wrong(place, key, brief(one), expected);
@@ -181,8 +186,8 @@ Result<Item> mmlu_item(TaskLine line) {
   LIEQ_ASSIGN(const std::string question, required_string(fields, "question"));
   LIEQ_ASSIGN(const auto choices, strings(line.json, line.place, "choices", 4, 4));
   LIEQ_ASSIGN(const std::size_t gold, choice_index(line.json, line.place, "answer", 4));
-  std::string context = fmt::format("{}\nA. {}\nB. {}\nC. {}\nD. {}\nAnswer:", python_strip(question), choices[0], choices[1],
-                                    choices[2], choices[3]);
+  std::string context = fmt::format("{}\nA. {}\nB. {}\nC. {}\nD. {}\nAnswer:", python_strip(question), choices[0],
+                                    choices[1], choices[2], choices[3]);
   return make_item(std::move(line), std::move(context), {"A", "B", "C", "D"}, gold);
 }
 

@@ -36,7 +36,8 @@ double sign_test(std::size_t fewer, std::size_t n) {
   const auto size = static_cast<double>(n);
   for (std::size_t k = 0; k <= fewer; ++k) {
     const auto successes = static_cast<double>(k);
-    sum += std::exp(std::lgamma(size + 1) - std::lgamma(successes + 1) - std::lgamma(size - successes + 1) - size * std::log(2.0));
+    sum += std::exp(std::lgamma(size + 1) - std::lgamma(successes + 1) - std::lgamma(size - successes + 1) -
+                    size * std::log(2.0));
   }
   return std::min(1.0, 2 * sum);
 }

@@ -28,10 +28,11 @@ struct Answers {
 
 /// The mean accuracy of a group's tasks by number of items, with the pooled standard error
 /// √(Σ n(n-1) se² / (Σ n - k) / Σ n). `tasks`: the records of all tasks; `groups`: all groups, to find their members.
-[[nodiscard]] TaskRecord group_record(const TaskGroup& group, std::span<const TaskGroup> groups, std::span<const TaskRecord> tasks);
+[[nodiscard]] TaskRecord group_record(const TaskGroup& group, std::span<const TaskGroup> groups,
+                                      std::span<const TaskRecord> tasks);
 
-/// The same questions answered by two models. The standard error is that of the mean of the per-item differences, p that of
-/// McNemar's exact test. Sizes are equal and not 0.
+/// The same questions answered by two models. The standard error is that of the mean of the per-item differences, p
+/// that of McNemar's exact test. Sizes are equal and not 0.
 [[nodiscard]] PairedDifference paired_difference(std::span<const char> reference, std::span<const char> model);
 
 /// The difference of plain means over tasks, whose items are independent: p from the normal distribution.

@@ -1,11 +1,11 @@
 #include "lieq/eval/tasks.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "lieq/base/record_fields.h"
 #include "lieq/eval/mmlu_subjects.h"
@@ -24,9 +24,9 @@ struct TaskFormat {
 namespace {
 
 constexpr TaskFormat kFormats[] = {
-    {"piqa", 1, true, piqa_item},           {"arc_easy", 1, true, arc_item}, {"arc_challenge", 1, true, arc_item},
-    {"boolq", 2, false, boolq_item},        {"hellaswag", 1, true, hellaswag_item},
-    {"winogrande", 1, false, winogrande_item}, {"mmlu", 1, false, mmlu_item},
+    {"piqa", 1, true, piqa_item},    {"arc_easy", 1, true, arc_item},        {"arc_challenge", 1, true, arc_item},
+    {"boolq", 2, false, boolq_item}, {"hellaswag", 1, true, hellaswag_item}, {"winogrande", 1, false, winogrande_item},
+    {"mmlu", 1, false, mmlu_item},
 };
 constexpr std::string_view kMmlu = "mmlu";
 
@@ -53,7 +53,7 @@ std::string blanks(std::string_view name) {
 
 /// Adds what of MMLU bears the name: everything, a group or a subject. False if nothing does.
 bool select_mmlu(std::string_view name, TaskSelection& selection) {
-  TaskGroup all{"mmlu", "mmlu", {}};
+  TaskGroup all{"mmlu", "mmlu", {"mmlu_stem", "mmlu_other", "mmlu_social_sciences", "mmlu_humanities"}};
   std::map<std::string, TaskGroup> groups;
   bool found = false;
   for (const MmluSubject& subject : mmlu_subjects()) {
@@ -62,8 +62,7 @@ bool select_mmlu(std::string_view name, TaskSelection& selection) {
     found = true;
     add_task(selection, {task, std::string(subject.name), std::string(subject.name), find_format(kMmlu)});
     if (name == task) continue;
-    const auto [entry, is_new] = groups.try_emplace(group, TaskGroup{group, blanks(subject.group), {}});
-    if (is_new) all.children.push_back(group);
+    const auto entry = groups.try_emplace(group, TaskGroup{group, blanks(subject.group), {}}).first;
     entry->second.children.push_back(task);
   }
   if (name == kMmlu) add_group(selection, std::move(all));
@@ -101,11 +100,13 @@ Result<std::vector<Item>> make_items(const TaskFormat& format, const std::vector
 }
 
 /// Puts description and examples before every question of an MMLU subject.
-Result<void> add_preamble(const Task& task, const std::vector<TaskLine>& dev, std::size_t num_fewshot, std::vector<Item>& items) {
+Result<void> add_preamble(const Task& task, const std::vector<TaskLine>& dev, std::size_t num_fewshot,
+                          std::vector<Item>& items) {
   LIEQ_ASSIGN(const std::vector<TaskLine> lines, lines_of(dev, task.subject));
   if (lines.size() < num_fewshot)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("--num-fewshot: found {}, expected at most {}, the examples of {}",
-                                                         num_fewshot, lines.size(), task.name));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--num-fewshot: found {}, expected at most {}, the examples of {}", num_fewshot,
+                            lines.size(), task.name));
   LIEQ_ASSIGN(const std::vector<Item> examples, make_items(*task.format, lines, num_fewshot));
   const std::string preamble = mmlu_preamble(task.subject, examples);
   for (Item& item : items) item.contexts[0] = preamble + item.contexts[0];
@@ -125,9 +126,12 @@ Result<TaskSelection> select_tasks(const std::vector<std::string>& names) {
     if (!format) {
       std::vector<std::string_view> known;
       for (const TaskFormat& one : kFormats) known.push_back(one.name);
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("task '{}': unknown, expected one of {}, mmlu_stem, mmlu_other, mmlu_social_sciences, mmlu_humanities, "
-                              "mmlu_SUBJECT; for perplexity wikitext2, ptb, c4 or wikitext", name, fmt::join(known, ", ")));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "task '{}': unknown, expected one of {}, mmlu_stem, mmlu_other, mmlu_social_sciences, mmlu_humanities, "
+              "mmlu_SUBJECT; for perplexity wikitext2, ptb, c4 or wikitext",
+              name, fmt::join(known, ", ")));
     }
     add_task(selection, {name, name, "", format});
   }
@@ -146,14 +150,16 @@ Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const 
   };
   const auto takes_examples = [](const Task& task) { return !task.subject.empty(); };
   if (options.num_fewshot > 0 && std::ranges::none_of(tasks, takes_examples))
-    return fail(ErrorCode::kInvalidArgument, fmt::format("--num-fewshot: found {}, expected 0 (only mmlu has examples to show)",
-                                                         options.num_fewshot));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("--num-fewshot: found {}, expected 0 (only mmlu has examples to show)", options.num_fewshot));
   std::vector<TaskItems> all;
   for (const Task& task : tasks) {
     LIEQ_ASSIGN(const auto* records, read(task.format->name));
     LIEQ_ASSIGN(const std::vector<TaskLine> lines, lines_of(*records, task.subject));
     if (lines.empty())
-      return fail(ErrorCode::kNotFound, fmt::format("{}: found no records of {}, expected some", dir.string(), task.name));
+      return fail(ErrorCode::kNotFound,
+                  fmt::format("{}: found no records of {}, expected some", dir.string(), task.name));
     TaskItems found;
     found.original = lines.size();
     found.num_fewshot = takes_examples(task) ? options.num_fewshot : 0;

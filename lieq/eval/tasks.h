@@ -25,7 +25,7 @@ struct Task {
 /// A mean over tasks.
 struct TaskGroup {
   std::string name, alias;            ///< "mmlu_stem", "stem"
-  std::vector<std::string> children;  ///< names of tasks or groups, sorted
+  std::vector<std::string> children;  ///< names of tasks or groups, in the harness's order
 };
 
 struct TaskSelection {
@@ -55,27 +55,30 @@ struct Item {
   std::string target;                      ///< as the harness logs it
 
   [[nodiscard]] std::size_t num_choices() const { return choice_chars.size(); }
-  [[nodiscard]] const std::string& context(std::size_t choice) const { return contexts[contexts.size() > 1 ? choice : 0]; }
+  [[nodiscard]] const std::string& context(std::size_t choice) const {
+    return contexts[contexts.size() > 1 ? choice : 0];
+  }
   [[nodiscard]] const std::string& continuation(std::size_t choice) const {
     return continuations[continuations.size() > 1 ? choice : 0];
   }
 };
 
 struct ItemOptions {
-  double limit = 0;             ///< the first so many of each task; below 1: this share of them, rounded up; 0: all
-  std::size_t num_fewshot = 0;  ///< solved examples before each question of MMLU, the first of its dev split; others get none
+  double limit = 0;  ///< the first so many of each task; below 1: this share of them, rounded up; 0: all
+  std::size_t num_fewshot =
+      0;  ///< solved examples before each question of MMLU, the first of its dev split; others get none
 };
 
 struct TaskItems {
   std::vector<Item> items;
-  std::size_t original = 0;     ///< records in the data, before the limit
+  std::size_t original = 0;  ///< records in the data, before the limit
   std::size_t num_fewshot = 0;
 };
 
 /// Items of each task, in the order of `tasks`. Data are searched for below `dir` (task_files.h).
 /// Errors: kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev
 /// split, or more than it holds).
-[[nodiscard]] Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const std::filesystem::path& dir,
-                                                        const ItemOptions& options);
+[[nodiscard]] Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks,
+                                                        const std::filesystem::path& dir, const ItemOptions& options);
 
 }  // namespace lieq::eval

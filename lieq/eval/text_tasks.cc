@@ -1,11 +1,11 @@
 #include "lieq/eval/text_tasks.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "lieq/base/check.h"
 #include "lieq/eval/prompt_encoder.h"
@@ -52,17 +52,18 @@ Result<std::size_t> window_of(const TextOptions& options, const Bundle& bundle) 
   const std::size_t usual = options.protocol == Protocol::kGptq ? kGptqWindow : kLlamaCppWindow;
   if (options.window == 0) return options.protocol == Protocol::kLmEval ? limit : std::min(usual, limit);
   if (options.window > limit)
-    return invalid(fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}", options.window, limit,
-                               bundle.model.path.string()));
+    return invalid(fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}",
+                               options.window, limit, bundle.model.path.string()));
   return options.window;
 }
 
-Result<TextPlan> plan_documents(const EvalText& text, const Bundle& bundle, std::size_t window, const std::string& place) {
+Result<TextPlan> plan_documents(const EvalText& text, const Bundle& bundle, std::size_t window,
+                                const std::string& place) {
   LIEQ_ASSIGN(const PromptEncoder encoder, PromptEncoder::create(bundle, window));
   const auto prefix = encoder.prefix_token();
   if (!prefix)
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("{}: no BOS or EOS token, expected one to begin a document with", bundle.model.path.string()));
+    return fail(ErrorCode::kUnsupported, fmt::format("{}: no BOS or EOS token, expected one to begin a document with",
+                                                     bundle.model.path.string()));
   TextPlan result{{}, window, window, {}};
   for (const std::string& document : text.documents) {
     const std::size_t before = result.plan.windows.size();
@@ -83,7 +84,8 @@ Rate rate_of(const std::vector<double>& nll, const std::vector<std::size_t>& uni
   const auto n = static_cast<double>(nll.size());
   Rate rate{std::accumulate(nll.begin(), nll.end(), 0.0) / total, 0};
   double squares = 0;
-  for (std::size_t d = 0; d < nll.size(); ++d) squares += std::pow(nll[d] - rate.nll * static_cast<double>(units[d]), 2);
+  for (std::size_t d = 0; d < nll.size(); ++d)
+    squares += std::pow(nll[d] - rate.nll * static_cast<double>(units[d]), 2);
   if (n > 1) rate.std_error = std::sqrt(squares * n / (n - 1)) / total;
   return rate;
 }
@@ -125,14 +127,17 @@ Result<EvalText> read_eval_text(const std::filesystem::path& file, const TextOpt
   return text;
 }
 
-Result<TextPlan> plan_text(const EvalText& text, const Bundle& bundle, const TextOptions& options, const std::string& place) {
+Result<TextPlan> plan_text(const EvalText& text, const Bundle& bundle, const TextOptions& options,
+                           const std::string& place) {
   LIEQ_ASSIGN(const std::size_t window, window_of(options, bundle));
   if (options.protocol == Protocol::kLmEval) return plan_documents(text, bundle, window, place);
   const std::size_t stride = options.stride == 0 ? window : options.stride;
-  if (stride > window) return invalid(fmt::format("--stride: found {}, expected at most the window, {}", stride, window));
+  if (stride > window)
+    return invalid(fmt::format("--stride: found {}, expected at most the window, {}", stride, window));
   std::vector<TokenId> ids = bundle.tokenizer.encode(text.documents.at(0), text::SpecialTokens::kAdd);
   if (ids.size() < window)
-    return invalid(fmt::format("{}: found {} tokens, expected at least one window of {} (--window)", place, ids.size(), window));
+    return invalid(
+        fmt::format("{}: found {} tokens, expected at least one window of {} (--window)", place, ids.size(), window));
   TextPlan result{{}, window, stride, {}};
   if (options.protocol == Protocol::kGptq) {
     if (options.kind == TextKind::kC4) ids.resize(std::min(ids.size(), kC4Windows * window));

@@ -40,10 +40,10 @@ enum class TextKind {
 struct TextOptions {
   Protocol protocol = Protocol::kGptq;
   TextKind kind = TextKind::kPlain;
-  std::size_t window = 0;   ///< tokens; 0: 2048 (gptq), 512 (llamacpp), the model's max_position_embeddings (lm-eval)
-  std::size_t stride = 0;   ///< gptq: tokens between starts of windows; 0: the window
-  std::size_t chunks = 0;   ///< score so many windows only; 0: all
-  std::size_t limit = 0;    ///< lm-eval: so many documents only; 0: all
+  std::size_t window = 0;  ///< tokens; 0: 2048 (gptq), 512 (llamacpp), the model's max_position_embeddings (lm-eval)
+  std::size_t stride = 0;  ///< gptq: tokens between starts of windows; 0: the window
+  std::size_t chunks = 0;  ///< score so many windows only; 0: all
+  std::size_t limit = 0;   ///< lm-eval: so many documents only; 0: all
   std::string field = "text";
 };
 
@@ -54,7 +54,8 @@ struct EvalText {
 };
 
 /// Errors: those of text::read_documents; kInvalidFormat for a text without words.
-[[nodiscard]] Result<EvalText> read_eval_text(const std::filesystem::path& file, const TextOptions& options, Sink& sink);
+[[nodiscard]] Result<EvalText> read_eval_text(const std::filesystem::path& file, const TextOptions& options,
+                                              Sink& sink);
 
 /// A text cut up for one model.
 struct TextPlan {

@@ -54,7 +54,8 @@ WindowPlan llamacpp_windows(std::vector<TokenId> ids, std::size_t window, TokenI
   return plan;
 }
 
-void append_rolling_windows(std::span<const TokenId> document, std::size_t max_length, TokenId prefix, WindowPlan& plan) {
+void append_rolling_windows(std::span<const TokenId> document, std::size_t max_length, TokenId prefix,
+                            WindowPlan& plan) {
   const std::size_t start = plan.ids.size();  // of the prefix; token t of the document is at start + 1 + t
   plan.ids.push_back(prefix);
   plan.ids.insert(plan.ids.end(), document.begin(), document.end());
@@ -92,13 +93,28 @@ std::vector<std::string> wikitext_pages(std::string_view text) {
 
 std::string wikitext_detokenize(std::string page) {
   using Replacement = std::pair<std::string_view, std::string_view>;
-  static constexpr std::array<Replacement, 9> kBefore = {{{" @-@ ", "-"}, {" @,@ ", ","}, {" @.@ ", "."}, {" : ", ": "},
-                                                          {" ; ", "; "}, {" . ", ". "}, {" ! ", "! "}, {" ? ", "? "}, {" , ", ", "}}};
-  static constexpr std::array<Replacement, 8> kAfter = {{{"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="}, {" \u00B0 ", "\u00B0"},
-                                                         {" \n", "\n"}, {"\n ", "\n"}, {" N ", " 1 "}, {" 's", "'s"}}};
+  static constexpr std::array<Replacement, 9> kBefore = {{{" @-@ ", "-"},
+                                                          {" @,@ ", ","},
+                                                          {" @.@ ", "."},
+                                                          {" : ", ": "},
+                                                          {" ; ", "; "},
+                                                          {" . ", ". "},
+                                                          {" ! ", "! "},
+                                                          {" ? ", "? "},
+                                                          {" , ", ", "}}};
+  static constexpr std::array<Replacement, 8> kAfter = {{{"= = = =", "===="},
+                                                         {"= = =", "==="},
+                                                         {"= =", "=="},
+                                                         {" \u00B0 ", "\u00B0"},
+                                                         {" \n", "\n"},
+                                                         {"\n ", "\n"},
+                                                         {" N ", " 1 "},
+                                                         {" 's", "'s"}}};
   page = python_replace(page, "s '", "s'");
-  // The harness's pattern has slashes in it by mistake, and puts in its own replacement's brackets; scores depend on it.
-  for (char digit = '0'; digit <= '9'; ++digit) page = python_replace(page, std::string("/' ") + digit + "/", "/'[0-9]/");
+  // The harness's pattern has slashes in it by mistake, and puts in its own replacement's brackets; scores depend on
+  // it.
+  for (char digit = '0'; digit <= '9'; ++digit)
+    page = python_replace(page, std::string("/' ") + digit + "/", "/'[0-9]/");
   for (const auto& [from, to] : kBefore) page = python_replace(page, from, to);
   for (const auto& [open, close] : {std::pair{'(', ')'}, {'[', ']'}, {'{', '}'}, {'"', '"'}, {'\'', '\''}})
     page = tighten(page, open, close);

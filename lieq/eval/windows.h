@@ -25,12 +25,13 @@ struct WindowPlan {
 /// stride < window: windows overlap, and of all but the first only the last `stride` tokens count.
 [[nodiscard]] WindowPlan gptq_windows(std::vector<model::TokenId> ids, std::size_t window, std::size_t stride);
 
-/// llama.cpp's: windows do not overlap, the first token of each is replaced by `bos` (if >= 0: where the model has one),
-/// and the second half of each counts: tokens window / 2 + 1 on.
+/// llama.cpp's: windows do not overlap, the first token of each is replaced by `bos` (if >= 0: where the model has
+/// one), and the second half of each counts: tokens window / 2 + 1 on.
 [[nodiscard]] WindowPlan llamacpp_windows(std::vector<model::TokenId> ids, std::size_t window, model::TokenId bos);
 
-/// lm-evaluation-harness's rolling log-likelihood of one document, appended to `plan`: every token counts once, the first
-/// given `prefix`; inputs hold at most `max_length` tokens; each window but the first sees at least one token before its own.
+/// lm-evaluation-harness's rolling log-likelihood of one document, appended to `plan`: every token counts once, the
+/// first given `prefix`; inputs hold at most `max_length` tokens; each window but the first sees at least one token
+/// before its own.
 void append_rolling_windows(std::span<const model::TokenId> document, std::size_t max_length, model::TokenId prefix,
                             WindowPlan& plan);
 

@@ -26,12 +26,12 @@ namespace lieq::model {
 
 inline constexpr std::size_t kNoParent = static_cast<std::size_t>(-1);
 
-/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on; behind those of its parent; or from 0.
+/// One sequence of a batch: `tokens` new tokens, at positions cache->length() on, or behind its parent's, or from 0.
 struct SequenceSpan {
   std::size_t tokens = 0;
   KvCache* cache = nullptr;
-  /// Number of an earlier sequence of the same batch that this one continues: texts with a common beginning run it once.
-  /// Neither of the two has a cache. Parents may have parents, and several children.
+  /// Number of an earlier sequence of the same batch that this one continues: texts with a common beginning run it
+  /// once. Neither of the two has a cache. Parents may have parents, and several children.
   std::size_t parent = kNoParent;
 };
 

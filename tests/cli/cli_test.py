@@ -163,10 +163,10 @@ def write_tasks(folder: Path) -> None:
     """Small files of each task, in the hub's fields."""
     verses = ["the heaven", "the earth", "the waters", "the light"]
     docs = {
-        "piqa": [{"goal": f"Verse {i}: in the beginning God created", "sol1": verses[i % 4], "sol2": "a computer", "label": i % 2}
-                 for i in range(6)],
-        "winogrande": [{"sentence": f"And God said to Adam and Eve {i} that _ shall rule.", "option1": "Adam", "option2": "Eve",
-                        "answer": "12"[i % 2]} for i in range(4)],
+        "piqa": [{"goal": f"Verse {i}: in the beginning God created", "sol1": verses[i % 4], "sol2": "a computer",
+                  "label": i % 2} for i in range(6)],
+        "winogrande": [{"sentence": f"And God said to Adam and Eve {i} that _ shall rule.", "option1": "Adam",
+                        "option2": "Eve", "answer": "12"[i % 2]} for i in range(4)],
         "mmlu": [{"question": f" What was made on day {i}? ", "subject": subject, "choices": verses, "answer": i % 4}
                  for subject in ("world_religions", "anatomy") for i in range(5)],
         "mmlu_dev": [{"question": f"Which came {i}?", "subject": subject, "choices": verses, "answer": i % 4}
@@ -194,7 +194,8 @@ class Tasks(InTemporaryFolder):
         self.assertEqual(piqa["alias"], "piqa")
         acc = piqa["acc,none"]
         self.assertAlmostEqual(piqa["acc_stderr,none"], math.sqrt(acc * (1 - acc) / 3), delta=1e-12)
-        self.assertEqual(results["n-samples"], {"piqa": {"original": 6, "effective": 4}, "winogrande": {"original": 4, "effective": 4}})
+        self.assertEqual(results["n-samples"]["piqa"], {"original": 6, "effective": 4})
+        self.assertEqual(results["n-samples"]["winogrande"], {"original": 4, "effective": 4})
         self.assertEqual(results["n-shot"], {"piqa": 0, "winogrande": 0})
         self.assertEqual(results["versions"], {"piqa": 1, "winogrande": 1})
         self.assertEqual(results["higher_is_better"]["piqa"], {"acc": True, "acc_norm": True})
@@ -209,16 +210,18 @@ class Tasks(InTemporaryFolder):
 
     def test_mmlu_groups_and_shots(self):
         (self.folder / "mmlu.jsonl").write_text((self.folder / "mmlu.jsonl").read_text() * 2)
-        results = self.run_tasks(DEMO, "--tasks", "mmlu_world_religions,mmlu_anatomy", "--num-fewshot", 2, "--log-samples")
+        tasks = ("--tasks", "mmlu_world_religions,mmlu_anatomy")
+        results = self.run_tasks(DEMO, *tasks, "--num-fewshot", 2, "--log-samples")
         self.assertEqual(results["n-shot"], {"mmlu_anatomy": 2, "mmlu_world_religions": 2})
         sample = json.loads((self.folder / "samples_mmlu_anatomy.jsonl").read_text().splitlines()[0])
         prompt = sample["arguments"]["gen_args_0"]["arg_0"]
-        self.assertTrue(prompt.startswith("The following are multiple choice questions (with answers) about anatomy.\n\nWhich came 0?\nA. "))
+        head = "The following are multiple choice questions (with answers) about anatomy.\n\nWhich came 0?\nA. "
+        self.assertTrue(prompt.startswith(head), prompt)
         self.assertIn("\nAnswer: B\n\nWhat was made on day 0?\nA. ", prompt)
         self.assertTrue(prompt.endswith("\nAnswer:"))
         self.assertEqual(sample["arguments"]["gen_args_3"]["arg_1"], " D")
         self.assertEqual([len(sample[key]) for key in ("resps", "filtered_resps")], [4, 4])
-        line = self.refuse(1, "eval", DEMO, "--tasks", "mmlu_anatomy", "--num-fewshot", 1, "--tasks-dir", self.without("mmlu_dev.jsonl"))
+        line = self.refuse(1, "eval", DEMO, *tasks, "--num-fewshot", 1, "--tasks-dir", self.without("mmlu_dev.jsonl"))
         self.assertIn("mmlu_dev.jsonl", line)
         line = self.refuse(2, "eval", DEMO, "--tasks", "mmlu_anatomy", "--num-fewshot", 3, "--tasks-dir", self.folder)
         self.assertIn("expected at most 2, the examples of mmlu_anatomy", line)
@@ -240,15 +243,16 @@ class Tasks(InTemporaryFolder):
             self.assertIn(part, self.table)
 
     def test_perplexity_tasks(self):
-        results = self.run_tasks(DEMO, "--tasks", "ptb,piqa", "--text", DEMO / "heldout.txt", "--window", 256, "--chunks", 4)
+        text = ("--text", DEMO / "heldout.txt", "--window", 256, "--chunks", 4)
+        results = self.run_tasks(DEMO, "--tasks", "ptb,piqa", *text)
         self.assertGreater(results["results"]["ptb"]["perplexity,none"], 1)
         self.assertEqual(results["higher_is_better"]["ptb"], {"perplexity": False})
         self.assertEqual(results["lieq"]["perplexity"][0]["protocol"], "gptq")
         self.assertRegex(self.table, r"\|ptb +\| +1\|none +\| +0\|perplexity\|↓")
 
     def test_killed_and_run_again(self):
-        records = [{"goal": f"Verse {i}: " + "and God said " * (i % 40), "sol1": "let there be light", "sol2": "no", "label": 0}
-                   for i in range(400)]
+        records = [{"goal": f"Verse {i}: " + "and God said " * (i % 40), "sol1": "let there be light", "sol2": "no",
+                    "label": 0} for i in range(400)]
         (self.folder / "piqa.jsonl").write_text("".join(json.dumps(doc) + "\n" for doc in records))
         args = ("eval", DEMO, "--tasks", "piqa", "--tasks-dir", self.folder, "--log-samples", "--output", self.output)
         self.succeed(*args)
@@ -281,8 +285,8 @@ class Tasks(InTemporaryFolder):
         line = self.refuse(1, "eval", DEMO, "--tasks", "piqa", *folder)
         self.assertIn("piqa.jsonl: line 7: field 'goal': found 1, expected a string", line)
         self.assertIn("--output", self.refuse(2, "eval", DEMO, "--tasks", "winogrande", "--log-samples", *folder))
-        self.assertIn("--batch-size", self.refuse(2, "eval", DEMO, "--tasks", "winogrande", "--batch-size", "many", *folder))
-        self.assertIn("--num-fewshot", self.refuse(2, "eval", DEMO, "--tasks", "winogrande", "--num-fewshot", 1, *folder))
+        for option, value in (("--batch-size", "many"), ("--num-fewshot", 1)):
+            self.assertIn(option, self.refuse(2, "eval", DEMO, "--tasks", "winogrande", option, value, *folder))
         self.assertIn("--text or --tasks", self.refuse(2, "eval", DEMO))
 
 

@@ -18,7 +18,8 @@ TaskRecord task(std::string name, double version, std::vector<MetricValue> metri
 TEST(HarnessTable, Tasks) {
   TaskResults results;
   results.tasks = {task("piqa", 1, {{"acc", 2.0 / 3, 1.0 / 3}, {"acc_norm", 2.0 / 3, 1.0 / 3}}),
-                   task("arc_challenge", 1, {{"acc", 0, 0}, {"acc_norm", 0, 0}}), task("boolq", 2, {{"acc", 1.0 / 3, 1.0 / 3}})};
+                   task("arc_challenge", 1, {{"acc", 0, 0}, {"acc_norm", 0, 0}}),
+                   task("boolq", 2, {{"acc", 1.0 / 3, 1.0 / 3}})};
   EXPECT_EQ(harness_tables(results),
             "|    Tasks    |Version|Filter|n-shot| Metric |   |Value |   |Stderr|\n"
             "|-------------|------:|------|-----:|--------|---|-----:|---|-----:|\n"
@@ -46,8 +47,10 @@ TEST(HarnessTable, ShortNumbersAndMissingErrors) {
 
 TEST(HarnessTable, PerplexitiesPointDown) {
   TaskResults results;
-  results.tasks = {task("wikitext", 2, {{"bits_per_byte", 1.1, std::nullopt, false}, {"word_perplexity", 29.98332, std::nullopt, false}}),
-                   task("piqa", 1, {{"acc", 0.5, 0.1}})};
+  results.tasks = {
+      task("wikitext", 2,
+           {{"bits_per_byte", 1.1, std::nullopt, false}, {"word_perplexity", 29.98332, std::nullopt, false}}),
+      task("piqa", 1, {{"acc", 0.5, 0.1}})};
   EXPECT_EQ(harness_tables(results),
             "| Tasks  |Version|Filter|n-shot|    Metric     |   | Value |   |Stderr|\n"
             "|--------|------:|------|-----:|---------------|---|------:|---|------|\n"

@@ -27,7 +27,8 @@ class Choices : public testing::Test {
   std::vector<Item> items() {
     std::vector<Item> items;
     for (int i = 0; i < 12; ++i)
-      items.push_back(item("In the beginning, verse " + std::to_string(i) + ": God created", {" the heaven", " the earth and", " light"}));
+      items.push_back(item("In the beginning, verse " + std::to_string(i) + ": God created",
+                           {" the heaven", " the earth and", " light"}));
     return items;
   }
   std::vector<ItemScores> score(const std::vector<Item>& items, const ChoiceOptions& options = {}) {
@@ -62,7 +63,8 @@ TEST_F(Choices, SharedContextsChangeNothing) {
   const auto scores = score(all);
   for (std::size_t i = 0; i < all.size(); ++i)
     for (std::size_t c = 0; c < 3; ++c)
-      EXPECT_NEAR(scores[i][c].loglik, alone(must(encoder.encode_choice(all[i].context(c), all[i].continuation(c), "here"))), 1e-3);
+      EXPECT_NEAR(scores[i][c].loglik,
+                  alone(must(encoder.encode_choice(all[i].context(c), all[i].continuation(c), "here"))), 1e-3);
 }
 
 TEST_F(Choices, GreedyMeansEveryTokenIsTheArgMax) {
@@ -70,7 +72,8 @@ TEST_F(Choices, GreedyMeansEveryTokenIsTheArgMax) {
   // The arg-max after this context, as a second choice beside something else.
   std::vector<TokenId> ids = encoder.encode("In the beginning God created the");
   model::RunState state(bundle_.model, threads_, kernels::Compute::kF32);
-  test::Matrix hidden(ids.size(), bundle_.model.config.hidden_size), logits(ids.size(), bundle_.model.config.vocab_size);
+  test::Matrix hidden(ids.size(), bundle_.model.config.hidden_size),
+      logits(ids.size(), bundle_.model.config.vocab_size);
   const model::SequenceSpan span{ids.size()};
   model::forward(bundle_.model, ids, {&span, 1}, state, hidden.view());
   model::logits(bundle_.model, hidden.view(), state, logits.view());
@@ -86,9 +89,11 @@ TEST_F(Choices, EncodesAsTheHarness) {
   const auto whole = encoder.encode("God created the heaven and the earth and the sea");
   ASSERT_GT(whole.size(), 9U);
   // White space moves to the continuation; the beginning of what is too long goes.
-  const ChoiceTokens choice = must(encoder.encode_choice("God created the heaven and the earth and the  ", "sea", "here"));
+  const ChoiceTokens choice =
+      must(encoder.encode_choice("God created the heaven and the earth and the  ", "sea", "here"));
   EXPECT_EQ(choice.input.size(), 8U);
-  const ChoiceTokens plain = must(encoder.encode_choice("God created the heaven and the earth and the", " sea", "here"));
+  const ChoiceTokens plain =
+      must(encoder.encode_choice("God created the heaven and the earth and the", " sea", "here"));
   EXPECT_TRUE(std::equal(plain.input.begin(), plain.input.end(), whole.end() - 9));
   EXPECT_EQ(plain.targets, (std::vector<TokenId>{whole.back()}));
   // Nothing before: BOS, else EOS.
@@ -140,6 +145,12 @@ TEST_F(Choices, AnInterruptedRunGoesOnWithTheSameResults) {
     for (const ChoiceScore& one : scores) found = found || one.loglik == -12345.5;
   EXPECT_TRUE(found);
   std::filesystem::remove_all(folder);
+}
+
+TEST_F(Choices, AFolderThatCannotBeWrittenIsNoFailure) {
+  ChoiceOptions options;
+  options.journals = "/proc/no/such/folder";
+  EXPECT_EQ(score(items(), options), score(items()));
 }
 
 TEST_F(Choices, NoDependenceOnThreads) {

@@ -1,5 +1,7 @@
 /// Against lm-evaluation-harness: ../shared/data/tasks/harness_strings.jsonl and ../shared/golden/zeroshot.
 
+#include "tests/support/golden.h"
+
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -11,7 +13,6 @@
 #include "lieq/eval/task_results.h"
 #include "lieq/eval/windows.h"
 #include "lieq/io/atomic_file.h"
-#include "tests/support/golden.h"
 
 namespace lieq::eval {
 namespace {
@@ -130,9 +131,10 @@ TEST_P(Zeroshot, ScoresAndPredictionsAreTheHarnesss) {
   EXPECT_LE(worst, kLoglikBound);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tasks, Zeroshot, testing::Values("piqa", "arc_easy", "arc_challenge", "boolq", "hellaswag", "winogrande",
-                                                          "mmlu", "mmlu_5shot"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Tasks, Zeroshot,
+                         testing::Values("piqa", "arc_easy", "arc_challenge", "boolq", "hellaswag", "winogrande",
+                                         "mmlu", "mmlu_5shot"),
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace lieq::eval

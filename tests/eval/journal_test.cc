@@ -9,7 +9,8 @@ using test::must;
 
 class JournalFile : public testing::Test {
  protected:
-  JournalFile() : file_(testing::TempDir() + "journal_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  JournalFile()
+      : file_(testing::TempDir() + "journal_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::remove(file_);
   }
   ~JournalFile() override { std::filesystem::remove(file_); }

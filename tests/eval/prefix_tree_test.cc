@@ -76,7 +76,8 @@ TEST(PrefixTree, ForwardGivesWhatEachTextAloneGives) {
     double worst = 0;
     for (std::size_t t = 0; t < texts[s].size(); ++t)
       for (std::size_t j = 0; j < model.config.hidden_size; ++j)
-        worst = std::max(worst, static_cast<double>(std::abs(alone.view()(t, j) - together.view()(tree.rows[s][t], j))));
+        worst =
+            std::max(worst, static_cast<double>(std::abs(alone.view()(t, j) - together.view()(tree.rows[s][t], j))));
     EXPECT_LT(worst, 1e-4) << s;  // golden/README.md's bound for hidden states of two float32 runs
   }
 }

@@ -21,7 +21,7 @@ TEST(PythonText, CapitalizesLikePython) {
   EXPECT_EQ(python_capitalize("éCOLE ÀÉ"), "École àé");
   EXPECT_EQ(python_capitalize("ßA"), "Ssa");
   EXPECT_EQ(python_capitalize("ﬁNE"), "Fine");
-  EXPECT_EQ(python_capitalize("ǆX"), "ǅx");          // title case, not upper
+  EXPECT_EQ(python_capitalize("ǆX"), "ǅx");  // title case, not upper
   EXPECT_EQ(python_capitalize("aİ"), "Ai\u0307");
   EXPECT_EQ(python_capitalize("ΟΔΟΣ ΣΑΣ Σ"), "Οδος σας σ");
 }

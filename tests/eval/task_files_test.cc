@@ -11,7 +11,8 @@ using test::must;
 
 class TaskFiles : public testing::Test {
  protected:
-  TaskFiles() : folder_(testing::TempDir() + "task_files_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  TaskFiles()
+      : folder_(testing::TempDir() + "task_files_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::create_directories(folder_);
   }
   ~TaskFiles() override { std::filesystem::remove_all(folder_); }
@@ -72,11 +73,14 @@ TEST_F(TaskFiles, MmluFolder) {
   write("mmlu/test/college_physics_test.csv", "q,1,2,3,4,C\n");
   const auto lines = must(read_task_lines(must(locate("mmlu", folder_))));
   ASSERT_EQ(lines.size(), 1U);
-  EXPECT_EQ(lines[0].json, Json({{"question", "q"}, {"subject", "college_physics"}, {"choices", {"1", "2", "3", "4"}}, {"answer", 2}}));
+  EXPECT_EQ(
+      lines[0].json,
+      Json({{"question", "q"}, {"subject", "college_physics"}, {"choices", {"1", "2", "3", "4"}}, {"answer", 2}}));
   write("mmlu/test/college_physics_test.csv", "q,1,2,3,4,E\n");
   EXPECT_NE(read_task_lines(folder_ / "mmlu/test").error().message.find("expected A, B, C or D"), std::string::npos);
   write("mmlu/test/college_physics_test.csv", "q,1,2,3,A\n");
-  EXPECT_NE(read_task_lines(folder_ / "mmlu/test").error().message.find("found 5 fields, expected 6"), std::string::npos);
+  EXPECT_NE(read_task_lines(folder_ / "mmlu/test").error().message.find("found 5 fields, expected 6"),
+            std::string::npos);
 }
 
 TEST_F(TaskFiles, SaysWhereItLooked) {

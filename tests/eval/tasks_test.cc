@@ -14,7 +14,11 @@ namespace {
 using test::must;
 
 Json hellaswag_doc(const std::string& ctx_b, const std::string& ending) {
-  return {{"activity_label", "Pets"}, {"ctx_a", "A cat [title] sat."}, {"ctx_b", ctx_b}, {"endings", {ending, "b", "c", "d"}}, {"label", "0"}};
+  return {{"activity_label", "Pets"},
+          {"ctx_a", "A cat [title] sat."},
+          {"ctx_b", ctx_b},
+          {"endings", {ending, "b", "c", "d"}},
+          {"label", "0"}};
 }
 
 TEST(Prompts, HellaswagCleansAsTheHarness) {
@@ -43,12 +47,13 @@ TEST(Prompts, FirstReleaseOfBoolqHasItsTitleApart) {
 TEST(Prompts, WrongFieldsAreNamed) {
   const auto refusal = [](const Result<Item>& item) { return item ? "" : item.error().message; };
   const Json piqa = {{"goal", "g"}, {"sol1", "a"}, {"sol2", "b"}, {"label", 0}};
-  for (const auto& [key, value, expected] : {std::tuple<const char*, Json, const char*>{"goal", 7, "'goal': found 7, expected a string"},
-                                             {"sol2", nullptr, "'sol2': missing"},
-                                             {"label", 2, "'label': found 2, expected a number from 0 to 1"},
-                                             {"label", -1, "'label': found -1"},
-                                             {"label", 0.5, "'label': found 0.5"},
-                                             {"label", nullptr, "'label': missing"}}) {
+  for (const auto& [key, value, expected] :
+       {std::tuple<const char*, Json, const char*>{"goal", 7, "'goal': found 7, expected a string"},
+        {"sol2", nullptr, "'sol2': missing"},
+        {"label", 2, "'label': found 2, expected a number from 0 to 1"},
+        {"label", -1, "'label': found -1"},
+        {"label", 0.5, "'label': found 0.5"},
+        {"label", nullptr, "'label': missing"}}) {
     Json doc = piqa;
     doc[key] = value;
     const std::string message = refusal(piqa_item({doc, "f.jsonl: line 3", {}}));
@@ -58,8 +63,12 @@ TEST(Prompts, WrongFieldsAreNamed) {
   EXPECT_NE(refusal(arc_item({arc, "here", {}})).find("'answerKey': found 'C'"), std::string::npos);
   const Json no_blank = {{"sentence", "no blank"}, {"option1", "a"}, {"option2", "b"}, {"answer", "1"}};
   EXPECT_NE(refusal(winogrande_item({no_blank, "here", {}})).find("'sentence': found no '_'"), std::string::npos);
-  EXPECT_NE(refusal(hellaswag_item({Json{{"activity_label", "a"}, {"ctx_a", ""}, {"ctx_b", ""}, {"endings", {"a"}}, {"label", 0}},
-                                    "here", {}})).find("'endings': found 1 values, expected 4 strings"), std::string::npos);
+  EXPECT_NE(refusal(hellaswag_item(
+                        {Json{{"activity_label", "a"}, {"ctx_a", ""}, {"ctx_b", ""}, {"endings", {"a"}}, {"label", 0}},
+                         "here",
+                         {}}))
+                .find("'endings': found 1 values, expected 4 strings"),
+            std::string::npos);
 }
 
 TEST(Selection, MmluIsAGroupOfGroups) {
@@ -67,14 +76,15 @@ TEST(Selection, MmluIsAGroupOfGroups) {
   EXPECT_EQ(all.tasks.size(), 58U);
   ASSERT_EQ(all.groups.size(), 5U);
   EXPECT_EQ(all.groups[0].children,
-            (std::vector<std::string>{"mmlu_humanities", "mmlu_other", "mmlu_social_sciences", "mmlu_stem"}));
+            (std::vector<std::string>{"mmlu_stem", "mmlu_other", "mmlu_social_sciences", "mmlu_humanities"}));
   std::size_t members = 0;
   for (std::size_t g = 1; g < 5; ++g) members += all.groups[g].children.size();
   EXPECT_EQ(members, 57U);
   const TaskSelection one = must(select_tasks({"mmlu_anatomy"}));
   EXPECT_EQ(one.tasks.size(), 1U);
   EXPECT_TRUE(one.groups.empty());
-  EXPECT_NE(select_tasks({"piqua"}).error().message.find("'piqua': unknown, expected one of piqa, arc_easy"), std::string::npos);
+  EXPECT_NE(select_tasks({"piqua"}).error().message.find("'piqua': unknown, expected one of piqa, arc_easy"),
+            std::string::npos);
 }
 
 /// An item with choices of these lengths.
@@ -87,7 +97,8 @@ Item item_of(std::vector<std::size_t> chars, std::size_t gold) {
 
 TEST(Results, AccuraciesAndTheirErrors) {
   const std::vector<Item> items = {item_of({4, 2}, 0), item_of({4, 2}, 1), item_of({4, 2}, 1)};
-  const std::vector<ItemScores> scores = {{{-4, false}, {-3, false}}, {{-4, false}, {-3, false}}, {{-1, false}, {-1, false}}};
+  const std::vector<ItemScores> scores = {
+      {{-4, false}, {-3, false}}, {{-4, false}, {-3, false}}, {{-1, false}, {-1, false}}};
   const Answers answers = grade(items, scores);
   EXPECT_EQ(answers.acc, (std::vector<char>{0, 1, 0}));       // equal sums: the first
   EXPECT_EQ(answers.acc_norm, (std::vector<char>{1, 0, 0}));  // -1 < -1.5; -0.25 > -0.5
@@ -146,8 +157,10 @@ TEST(Windows, GptqWithAndWithoutOverlap) {
     return all;
   };
   EXPECT_EQ(firsts(gptq_windows(ids, 4, 4)), (std::vector<std::array<std::size_t, 3>>{{0, 4, 1}, {4, 4, 1}}));
-  EXPECT_EQ(firsts(gptq_windows(ids, 4, 3)), (std::vector<std::array<std::size_t, 3>>{{0, 4, 1}, {3, 4, 1}, {6, 4, 1}}));
-  EXPECT_EQ(firsts(gptq_windows(ids, 6, 2)), (std::vector<std::array<std::size_t, 3>>{{0, 6, 1}, {2, 6, 4}, {4, 6, 4}}));
+  EXPECT_EQ(firsts(gptq_windows(ids, 4, 3)),
+            (std::vector<std::array<std::size_t, 3>>{{0, 4, 1}, {3, 4, 1}, {6, 4, 1}}));
+  EXPECT_EQ(firsts(gptq_windows(ids, 6, 2)),
+            (std::vector<std::array<std::size_t, 3>>{{0, 6, 1}, {2, 6, 4}, {4, 6, 4}}));
   const WindowPlan llama = llamacpp_windows(ids, 4, 1);
   EXPECT_EQ(firsts(llama), (std::vector<std::array<std::size_t, 3>>{{0, 4, 3}, {4, 4, 3}}));
   EXPECT_EQ(llama.ids, (std::vector<model::TokenId>{1, 7, 7, 7, 1, 7, 7, 7, 7, 7}));
