@@ -120,19 +120,20 @@ void race(std::vector<Kernel>& kernels, std::size_t tokens, double seconds) {
   } while (std::chrono::duration<double>(Clock::now() - start).count() < all);
 }
 
-/// Reads the codes of a packed matrix and does nothing else with them than add them up.
+/// Reads the codes of a packed matrix and does nothing else with them than add them up. Four streams at a time: on the
+/// CPUs at hand, memory delivers those faster than one.
 std::uint64_t read_all(Threads& threads, const pack::PackedMatrix& packed) {
-  constexpr std::size_t kPart = std::size_t{256} << 10;
+  constexpr std::size_t kStreams = 4, kLine = 8, kPart = std::size_t{32} << 10;  // words of a line, of an item
   const std::size_t words = packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes() / 8;
   const auto* data = reinterpret_cast<const std::uint64_t*>(packed.codes(0, 0));
-  std::vector<std::uint64_t> sums((words * 8 + kPart - 1) / kPart);
+  std::vector<std::uint64_t> sums((words + kPart - 1) / kPart);
   threads.for_each(sums.size(), [&](std::size_t item, std::size_t) {
-    std::uint64_t lanes[8] = {};
-    const std::size_t first = item * kPart / 8, end = std::min(words, first + kPart / 8);
-    for (std::size_t k = first; k + 8 <= end; k += 8) {
-      __builtin_prefetch(data + k + 256);  // as far ahead as the kernels do
-      for (std::size_t l = 0; l < 8; ++l) lanes[l] += data[k + l];
-    }
+    std::uint64_t lanes[kLine] = {};
+    const std::size_t first = item * kPart, count = std::min(words - first, kPart), stream = count / kStreams / kLine * kLine;
+    for (std::size_t k = 0; k < stream; k += kLine)
+      for (std::size_t s = 0; s < kStreams; ++s)
+        for (std::size_t l = 0; l < kLine; ++l) lanes[l] += data[first + s * stream + k + l];
+    for (std::size_t k = kStreams * stream; k < count; ++k) lanes[0] += data[first + k];
     for (const std::uint64_t lane : lanes) sums[item] += lane;
   });
   std::uint64_t sum = 0;
