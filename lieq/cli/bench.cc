@@ -38,9 +38,6 @@ void add_shape_options(CLI::App& app, CLI::Option* shape, BenchShapeOptions& opt
   app.add_flag("!--no-dense", options.dense, "With --shape: leave dense weights out")->needs(shape);
   app.add_option("--seconds", options.seconds, "With --shape: time for each kernel at each number of tokens")
       ->capture_default_str()->check(CLI::Range(0.0, 60.0))->needs(shape);
-  app.add_option("--inputs", options.inputs, "With --shape: how packed weights take inputs")
-      ->capture_default_str()->check(CLI::IsMember({"int8", "fp32", "both"}))->needs(shape);
-  app.add_flag("!--no-dense", options.dense, "With --shape: leave dense weights out")->needs(shape);
 }
 
 }  // namespace
