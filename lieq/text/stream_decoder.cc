@@ -64,7 +64,8 @@ std::string StreamDecoder::settle(bool last) {
   if (!last && (!by_tokens_ || byte_token(tokens_.back()))) return {};
   const bool opens = std::exchange(first_, false);
   std::string text = per_token_.apply(std::exchange(tokens_, {}));
-  return by_tokens_ ? without_lead((opens ? "" : per_token_.joint) + text) : text;
+  if (!opens) text.insert(0, per_token_.joint);
+  return by_tokens_ ? without_lead(std::move(text)) : text;
 }
 
 std::string StreamDecoder::without_lead(std::string text) {

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Runs the lieq program as a user would: cli_test.py CLASS [unittest options]. Paths come from the environment."""
 
+import gzip
 import json
 import math
 import os
+import pty
+import re
 import resource
 import shutil
 import signal
@@ -182,7 +185,192 @@ class Generate(Case):
         self.assertIn("prompt", done.stderr)
 
 
+    def test_bad_sampling_options_are_named(self):
+        for args, name in ((("--top-p", 2), "top_p"), (("--top-p", 0), "top_p"), (("--temp", -1), "temperature"), (("--min-p", 1.5), "min_p"),
+                           (("--repeat-penalty", 0), "repeat_penalty"), (("--top-k", -1), "top-k"), (("--ctx-size", 5000), "max_position_embeddings = 1024")):
+            self.assertIn(name, self.refuse(2, "run", DEMO, "-p", "And", *args))
+
+    def test_sampling_steps_that_leave_one_token_are_greedy(self):
+        greedy = self.succeed("run", DEMO, "-p", "And", "-n", 12)
+        for args in (("--top-k", 1), ("--top-p", 1e-9), ("--min-p", 1)):
+            self.assertEqual(self.succeed("run", DEMO, "-p", "And", "-n", 12, "--temp", 1, *args), greedy)
+
+    def test_a_prompt_from_a_file(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write("In the beginning\n")
+            file.flush()
+            self.assertEqual(self.succeed("run", DEMO, "-f", file.name, "-n", 5), self.succeed("run", DEMO, "-p", "In the beginning", "-n", 5))
+        self.assertIn("nowhere.txt", self.refuse(1, "run", DEMO, "-f", "nowhere.txt"))
+
+    def test_until_the_context_is_full(self):
+        done = lieq("run", DEMO, "-p", "And", "-n", -1, "-c", 30, "--ignore-eos")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        prompt, new = (int(part.split()[0]) for part in re.findall(r"\d+ tokens", done.stderr))
+        self.assertEqual(prompt + new, 31)  # the last token takes no room
+
+
+#: The demo model was not taught to talk, so it is told how a conversation looks, and stays greedy.
+CHAT = ("chat", DEMO, "--chat-template", "chatml", "--temp", 0, "--ignore-eos", "-n", 6)
+
+
+def chatml(*turns: str) -> str:
+    roles = ("user", "assistant")
+    said = "".join(f"<|im_start|>{roles[i % 2]}\n{turn}<|im_end|>\n" for i, turn in enumerate(turns))
+    return said + "<|im_start|>assistant\n"
+
+
+class Terminal:
+    """lieq with a pseudo-terminal as its standard input and output."""
+
+    def __init__(self, *args):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(LIEQ, [LIEQ, *map(str, args)])
+        self.seen = ""
+
+    def read(self) -> bool:
+        try:
+            data = os.read(self.fd, 4096)
+        except OSError:  # the other side has gone
+            return False
+        self.seen += data.decode(errors="replace")
+        return bool(data)
+
+    def wait_for(self, text: str) -> str:
+        """Reads until `text` comes; returns what was before it."""
+        while text not in self.seen:
+            if not self.read():
+                raise AssertionError(f"no {text!r} in {self.seen!r}")
+        before, _, self.seen = self.seen.partition(text)
+        return before
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def status(self) -> int:
+        while self.read():
+            pass
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+class Chat(InTemporaryFolder):
+    def continuation(self, prompt: str) -> str:
+        """What run makes of a prompt that chat should have made."""
+        return self.succeed("run", DEMO, "-p", prompt, "-n", 6, "--ignore-eos").removeprefix(prompt)
+
+    def test_each_line_is_a_turn(self):
+        first = self.continuation(chatml("In the beginning")).removesuffix("\n")
+        second = self.continuation(chatml("In the beginning", first, "And God said"))
+        self.assertEqual(self.succeed(*CHAT, stdin="In the beginning\n\nAnd God said\n"), f"{first}\n{second}")
+
+    def test_a_common_history_is_not_run_again(self):
+        one, two = lieq(*CHAT, stdin="In the beginning\n"), lieq(*CHAT, stdin="In the beginning\nAnd God said\n")
+        tokens = [int(re.search(r"prompt: (\d+) tokens", done.stderr)[1]) for done in (one, two)]
+        whole = self.succeed("tokenize", DEMO, stdin=chatml("In the beginning", "x", "And God said").replace("\n", " ") + "\n").split()
+        self.assertLess(tokens[1], tokens[0] + len(whole))
+
+    def test_the_first_message_as_an_option(self):
+        answer = self.continuation(chatml("In the beginning"))
+        self.assertEqual(self.succeed(*CHAT, "-p", "In the beginning", stdin="never read\n"), answer)
+
+    def test_system_prompt_and_template_arguments(self):
+        template = self.folder / "t.jinja"
+        template.write_text("{% for m in messages %}{{ m.role }}={{ m.content }};{% endfor %}{{ mood }}{{ n + 1 }}{{ enable_thinking }}")
+        args = ("-sys", "Be kind", "--template-arg", "mood=good", "--template-arg", "n=1", "--no-think")
+        answer = self.continuation("system=Be kind;user=And;good2False")
+        self.assertEqual(self.succeed("chat", DEMO, "--chat-template", template, "--temp", 0, "--ignore-eos", "-n", 6, *args, "-p", "And"), answer)
+
+    def test_clear_starts_anew(self):
+        answers = self.succeed(*CHAT, stdin="And\n/clear\nAnd\n/exit\nAnd\n").splitlines()
+        alone = self.succeed(*CHAT, stdin="And\n").splitlines()
+        self.assertEqual(answers, alone * 2)
+
+    def test_seeds(self):
+        sampled = ("chat", DEMO, "--chat-template", "chatml", "--temp", 1, "--ignore-eos", "-n", 20, "-p", "And")
+        texts = [self.succeed(*sampled, "--seed", seed) for seed in (1, 1, 2)]
+        self.assertEqual(texts[0], texts[1])
+        self.assertNotEqual(texts[0], texts[2])
+
+    def test_stop_tokens_of_generation_config(self):
+        model = self.folder / "m"
+        shutil.copytree(DEMO, model)
+        (model / "chat_template.jinja").write_text("{{ messages[-1].content }}")
+        ids = self.succeed("tokenize", DEMO, stdin=self.succeed("run", DEMO, "-p", "In the beginning", "-n", 3, "--ignore-eos")).split()
+        for stops in (int(ids[-1]), [4095, int(ids[-1])]):
+            (model / "generation_config.json").write_text(json.dumps({"eos_token_id": stops}))
+            text = self.succeed("chat", model, "--temp", 0, "-p", "In the beginning", "-n", 10)
+            whole = self.succeed("run", DEMO, "-p", "In the beginning", "-n", 2, "--ignore-eos").removeprefix("In the beginning")
+            self.assertEqual(text, whole)
+
+    def test_a_conversation_beyond_the_context_is_refused(self):
+        line = self.refuse(2, *CHAT, "-c", 16, "-p", "And God said " * 10)
+        for part in ("context of 16", "/clear", "--ctx-size", "1024"):
+            self.assertIn(part, line)
+        self.assertIn("max_position_embeddings = 1024", self.refuse(2, *CHAT, "-c", 2000, "-p", "x"))
+
+    def test_templates_that_do_not_work(self):
+        line = self.refuse(1, "chat", DEMO, "-p", "x")
+        for part in ("demo", "no chat template", "--chat-template", "chatml"):
+            self.assertIn(part, line)
+        template = self.folder / "t.jinja"
+        args = ("chat", DEMO, "--chat-template", template, "-p", "x")
+        template.write_text("a\n{% for m in messages %}")
+        self.assertIn("t.jinja: line 2", self.refuse(1, *args).replace("line 3", "line 2"))
+        template.write_text("{{ raise_exception('only haiku') }}")
+        self.assertIn("only haiku", self.refuse(2, *args))
+        self.assertIn("nonsense", self.refuse(2, "chat", DEMO, "--chat-template", "nonsense", "-p", "x"))
+        self.assertIn("KEY=VALUE", self.refuse(2, "chat", DEMO, "--chat-template", "chatml", "--template-arg", "x", "-p", "x"))
+
+    def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves(self):
+        terminal = Terminal("chat", DEMO, "--chat-template", "chatml", "--temp", 0, "--ignore-eos")
+        terminal.wait_for("> ")
+        terminal.type("And God said\n")
+        terminal.wait_for("And God said\r\n")
+        while len(terminal.seen) < 20:  # a thousand tokens would follow
+            self.assertTrue(terminal.read())
+        terminal.type("\x03")
+        terminal.wait_for("> ")
+        terminal.type("/help\n")
+        terminal.wait_for("/clear")
+        terminal.wait_for("> ")
+        terminal.type("\x04")
+        terminal.wait_for("tokens/s")
+        self.assertEqual(terminal.status(), 0)
+
+    def test_ctrl_c_at_the_prompt_leaves(self):
+        terminal = Terminal(*CHAT)
+        terminal.wait_for("> ")
+        terminal.type("\x03")
+        terminal.wait_for("tokens/s")
+        self.assertEqual(terminal.status(), 0)
+
+    def test_an_overflow_at_a_terminal_is_told_and_the_talk_goes_on(self):
+        terminal = Terminal(*CHAT, "-c", 60)
+        terminal.wait_for("> ")
+        terminal.type("And God said " * 20 + "\n")
+        terminal.wait_for("/clear")
+        terminal.wait_for("> ")
+        terminal.type("And\n")
+        terminal.wait_for("And\r\n")
+        self.assertNotIn("lieq:", terminal.wait_for("> "))
+        terminal.type("/exit\n")
+        self.assertEqual(terminal.status(), 0)
+
+
 class Tokenize(Case):
+    def test_golden_conversations(self):
+        golden = SHARED / "golden/tokenizers/qwen3"
+        if not golden.exists():
+            self.skipTest(f"needs {golden}")
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "tokenizer.json").write_bytes(gzip.decompress((golden / "tokenizer.json.gz").read_bytes()))
+            shutil.copy(golden / "tokenizer_config.json", folder)
+            lines = (golden / "chat.jsonl").read_text()
+            got = [json.loads(line) for line in self.succeed("tokenize", folder, "--chat", stdin=lines).split("\n") if line]
+        expected = [json.loads(line) for line in lines.split("\n") if line]
+        self.assertEqual(got, [{"prompt": line["prompt"], "ids": line["ids"]} for line in expected])
+
     TEXTS = ["In the beginning God created the heaven and the earth.", "", "  two  blanks ", "naïve 12345 — ünïcödé 😀", "a\tb"]
 
     def test_lines_go_there_and_back(self):
@@ -434,13 +622,13 @@ class Resume(InTemporaryFolder):
 
 class Usage(Case):
     def test_wrong_usage_is_status_2(self):
-        for args in ((), ("inspect",), ("nonsense",), ("eval", DEMO), ("run", DEMO), ("eval", DEMO, "--text", "x", "--compute", "fp8"),
+        for args in ((), ("inspect",), ("nonsense",), ("eval", DEMO), ("run", DEMO), ("chat",), ("eval", DEMO, "--text", "x", "--compute", "fp8"),
                      ("inspect", DEMO, "--threads", "0"), ("eval", DEMO, "--text", "x", "--window", "one")):
             self.refuse(2, *args)
 
     def test_help_and_version(self):
         self.assertIn("inspect", self.succeed("--help"))
-        for verb in ("inspect", "eval", "run", "tokenize"):
+        for verb in ("inspect", "eval", "run", "chat", "tokenize"):
             self.assertIn("MODEL", self.succeed(verb, "--help"))
         self.assertRegex(self.succeed("--version"), r"^lieq \d+\.\d+\.\d+\n$")
 

@@ -98,7 +98,8 @@ Result<Value> join_filter(Interpreter& interpreter, const Value& value, const Ar
     LIEQ_ASSIGN(const Value item, attribute.of(interpreter, items[i]));
     LIEQ_ASSIGN(const std::string text, interpreter.text(item));
     LIEQ_TRY(interpreter.spend(joint.size()));
-    joined += (i == 0 ? "" : joint) + text;
+    if (i > 0) joined += joint;
+    joined += text;
   }
   return joined;
 }

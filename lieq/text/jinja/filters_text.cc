@@ -161,7 +161,7 @@ Result<Value> tojson_filter(Interpreter& interpreter, const Value& value, const 
       style.indent = std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
     }
     LIEQ_TRY(interpreter.spend(std::min(kMaxWork, style.indent->size() * value.depth()) * std::min(kMaxWork, 1 + value.weight() / 16)));
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
   }
   const Value* separators = given.find(2, "separators");
   if (separators && !separators->is_none()) {

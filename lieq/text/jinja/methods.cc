@@ -160,7 +160,8 @@ Result<Value> join_method(const std::string& text, const Arguments& given) {
   for (std::size_t i = list->taken; i < list->items.size(); ++i) {
     const std::string* item = list->items[i].string();
     if (!item) return type_error(fmt::format("sequence item {}: expected str instance, {} found", i, list->items[i].type_name()));
-    joined += (i == list->taken ? "" : text) + *item;
+    if (i > list->taken) joined += text;
+    joined += *item;
   }
   return joined;
 }
@@ -191,7 +192,8 @@ Result<Value> zfill_method(const std::string& text, const Arguments& given) {
   LIEQ_ASSIGN(const std::int64_t width, integer_argument(given, 0, "width", 0));
   const bool sign = text.starts_with('-') || text.starts_with('+');
   LIEQ_ASSIGN(std::string padded, padded_to(text.substr(sign ? 1 : 0), width - (sign ? 1 : 0), "0", 1));
-  return (sign ? text.substr(0, 1) : "") + padded;
+  if (sign) padded.insert(0, 1, text.front());
+  return padded;
 }
 
 constexpr std::array<std::pair<std::string_view, Method>, 37> kMethods = {{

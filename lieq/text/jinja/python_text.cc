@@ -19,7 +19,7 @@ std::string repr_string(std::string_view text) {
   for (const std::string_view one : characters(text)) {
     const char32_t value = decode_utf8(one, 0).value;
     const auto code = static_cast<unsigned>(value);
-    if (value == static_cast<char32_t>(quote) || value == '\\') out.append("\\").append(one);
+    if (value == static_cast<char32_t>(quote) || value == '\\') out.append(1, '\\').append(one);
     else if (value == '\n') out += "\\n";
     else if (value == '\r') out += "\\r";
     else if (value == '\t') out += "\\t";
@@ -27,29 +27,30 @@ std::string repr_string(std::string_view text) {
     else if (code < 0x100) out += fmt::format("\\x{:02x}", code);
     else out += code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code);
   }
-  return out + quote;
+  out += quote;
+  return out;
 }
 
 std::string repr_items(const std::vector<Value>& items) {
   std::string out;
-  for (std::size_t i = 0; i < items.size(); ++i) out += (i == 0 ? "" : ", ") + repr(items[i]);
+  for (std::size_t i = 0; i < items.size(); ++i) out.append(i == 0 ? "" : ", ").append(repr(items[i]));
   return out;
 }
 
 std::string repr_sequence(const Sequence& sequence) {
   switch (sequence.kind) {
-    case Sequence::Kind::kTuple: return "(" + repr_items(sequence.items) + (sequence.items.size() == 1 ? ",)" : ")");
+    case Sequence::Kind::kTuple: return fmt::format("({}{})", repr_items(sequence.items), sequence.items.size() == 1 ? "," : "");
     case Sequence::Kind::kRange: return sequence.written;
-    case Sequence::Kind::kView: return "dict_view([" + repr_items(sequence.items) + "])";
+    case Sequence::Kind::kView: return fmt::format("dict_view([{}])", repr_items(sequence.items));
     case Sequence::Kind::kGenerator: return "<generator object>";
-    default: return "[" + repr_items(sequence.items) + "]";
+    default: return fmt::format("[{}]", repr_items(sequence.items));
   }
 }
 
 std::string repr_dict(const Dict& dict) {
   std::string out = "{";
-  for (const auto& [key, value] : dict.entries) out += (out.size() == 1 ? "" : ", ") + repr(key) + ": " + repr(value);
-  return out + "}";
+  for (const auto& [key, value] : dict.entries) out.append(out.size() == 1 ? "" : ", ").append(repr(key)).append(": ").append(repr(value));
+  return out.append("}");
 }
 
 void append_json_string(std::string& out, std::string_view text, bool ascii) {
