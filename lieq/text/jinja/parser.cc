@@ -36,10 +36,10 @@ class Parser : private ExpressionParser {
     if (++nesting_ > kMaxNesting) return wrong(fmt::format("found blocks nested deeper than {}", kMaxNesting));
     Block block;
     while (!sees(TokenKind::kEnd) && !sees_end(ends)) {
-      const std::size_t line = peek().line;
+      const std::size_t outer = std::exchange(opened_, peek().line);
       auto parsed = statement();
       if (!parsed) return Unexpected(std::move(parsed).error());
-      parsed->line = line;
+      parsed->line = std::exchange(opened_, outer);
       block.push_back(std::move(*parsed));
     }
     --nesting_;
@@ -48,10 +48,9 @@ class Parser : private ExpressionParser {
 
   /// As statements, then takes "{% END".
   Result<Block> body(Ends ends, std::string& end) {
-    const std::size_t opened = peek().line;
     LIEQ_ASSIGN(Block block, statements(ends));
     if (sees(TokenKind::kEnd))
-      return wrong(fmt::format("found the end of the template, expected '{}' of the block opened in line {}", *(ends.end() - 1), opened));
+      return wrong(fmt::format("found the end of the template, expected '{}' of the block opened in line {}", *(ends.end() - 1), opened_));
     take();
     end = take().text;
     return block;
@@ -248,7 +247,8 @@ class Parser : private ExpressionParser {
     return leave;
   }
 
-  std::size_t loops_ = 0;  ///< around the current statement
+  std::size_t loops_ = 0;   ///< around the current statement
+  std::size_t opened_ = 1;  ///< the line in which the current statement begins
 };
 
 }  // namespace
