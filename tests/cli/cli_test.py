@@ -364,7 +364,7 @@ class Generate(Case):
     def test_until_the_context_is_full(self):
         done = lieq("run", DEMO, "-p", "And", "-n", -1, "-c", 30, "--ignore-eos")
         self.assertEqual(done.returncode, 0, done.stderr)
-        prompt, new = (int(part.split()[0]) for part in re.findall(r"\d+ tokens", done.stderr))
+        prompt, new = map(int, re.findall(r"(\d+) tokens,", done.stderr))
         self.assertEqual(prompt + new, 31)  # the last token takes no room
 
 
