@@ -12,7 +12,7 @@ namespace lieq::cli {
 
 void SamplingFlags::add_to(CLI::App& app, const std::string& defaults) {
   app.add_option("--temp,--temperature", temperature, "Sampling temperature; 0: always the most likely token (default: " + defaults + ")");
-  app.add_option("--top-k", top_k, "Sample from the k most likely tokens; 0: all")->check(CLI::NonNegativeNumber);
+  app.add_option("--top-k", top_k, "Sample from the k most likely tokens; 0: all")->check(CLI::Range(0, 1 << 30));
   app.add_option("--top-p", top_p, "Sample from the fewest tokens whose probabilities reach this sum; 1: all");
   app.add_option("--min-p", min_p, "Sample from tokens at least this times as likely as the likeliest; 0: all");
   app.add_option("--repeat-penalty", repeat_penalty, "Make the last 64 tokens less likely; 1: no");
