@@ -20,7 +20,9 @@ namespace lieq::cli {
 struct CalibrationOptions {
   std::string source = "self", field = "text";
   std::size_t windows = 0, window = 0;  ///< 0: 32 x 1024 from a file, 64 x 512 from the model itself
-  bool plain = false;                   ///< half of those windows: a fit by plain GPTQ gains little from more
+  /// Half of those windows, for plain GPTQ: on a model of 135 M parameters it gained nothing from the other half
+  /// (16 and 32 windows of 1024: perplexity 146.3 and 145.5, standard error 6.5; KL 1.806 and 1.808).
+  bool plain = false;
   std::uint64_t seed = 42;
 };
 
