@@ -52,6 +52,8 @@ Result<Json> read_json(const std::filesystem::path& file, DuplicateKeys duplicat
   return parse_json(text.view(), file.string(), duplicates);
 }
 
+std::string indented(const Json& value) { return value.dump(2, ' ', false, Json::error_handler_t::replace); }
+
 std::string brief(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list of " + std::to_string(value.size());

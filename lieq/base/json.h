@@ -55,6 +55,9 @@ class Fields {
   std::string place_;
 };
 
+/// Indented by two; what is no UTF-8 becomes U+FFFD.
+[[nodiscard]] std::string indented(const Json& value);
+
 /// A value shortened for an error message (at most about 60 bytes).
 [[nodiscard]] std::string brief(const Json& value);
 

@@ -45,7 +45,7 @@ Result<void> run(Options options) {
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));
   print(plan);
   if (options.output.empty()) return {};
-  return io::write_file(options.output, to_json(plan).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return io::write_json(options.output, to_json(plan));
 }
 
 }  // namespace

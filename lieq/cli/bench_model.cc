@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lieq/base/json.h"
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/run_options.h"
 #include "lieq/cli/table.h"
@@ -34,8 +35,7 @@ Result<Measured> measure(const std::string& path, const BenchModelOptions& optio
   measured.load_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::size_t after = eval::resident_bytes();
   measured.resident = after > before ? after - before : 0;
-  const std::filesystem::path clean = std::filesystem::path(path).lexically_normal();
-  measured.name = clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
+  measured.name = model_label(path);
   measured.linears = linears_footprint(model);
   measured.embeddings = embeddings_footprint(model);
   measured.parameters = parameter_count(model);
@@ -100,14 +100,13 @@ Result<void> bench_models(const BenchModelOptions& options, Threads& threads) {
   const double bandwidth = eval::read_bandwidth(threads);
   Json json = Json::array();
   for (const Measured& one : all) json.push_back(to_json(one, options, bandwidth, threads.count()));
-  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   if (options.json) {
-    fmt::print("{}", text);
+    fmt::print("{}\n", indented(json));
   } else {
     print(all, options, bandwidth, threads.count());
   }
   if (options.output.empty()) return {};
-  return io::write_file(options.output, text);
+  return io::write_json(options.output, json);
 }
 
 }  // namespace lieq::cli

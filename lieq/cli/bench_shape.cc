@@ -15,6 +15,7 @@
 #include "lieq/io/atomic_file.h"
 #include "lieq/kernels/isa.h"
 #include "lieq/kernels/linear.h"
+#include "lieq/kernels/read_words.h"
 
 namespace lieq::cli {
 namespace {
@@ -120,25 +121,15 @@ void race(std::vector<Kernel>& kernels, std::size_t tokens, double seconds) {
   } while (std::chrono::duration<double>(Clock::now() - start).count() < all);
 }
 
-/// Reads the codes of a packed matrix and does nothing else with them than add them up. Four streams at a time: on the
-/// CPUs at hand, memory delivers those faster than one.
+/// The bytes of the codes alone.
+std::size_t code_bytes(const pack::PackedMatrix& packed) {
+  return packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes();
+}
+
+/// Reads the codes of a packed matrix and does nothing else with them than add them up.
 std::uint64_t read_all(Threads& threads, const pack::PackedMatrix& packed) {
-  constexpr std::size_t kStreams = 4, kLine = 8, kPart = std::size_t{32} << 10;  // words of a line, of an item
-  const std::size_t words = packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes() / 8;
-  const auto* data = reinterpret_cast<const std::uint64_t*>(packed.codes(0, 0));
-  std::vector<std::uint64_t> sums((words + kPart - 1) / kPart);
-  threads.for_each(sums.size(), [&](std::size_t item, std::size_t) {
-    std::uint64_t lanes[kLine] = {};
-    const std::size_t first = item * kPart, count = std::min(words - first, kPart), stream = count / kStreams / kLine * kLine;
-    for (std::size_t k = 0; k < stream; k += kLine)
-      for (std::size_t s = 0; s < kStreams; ++s)
-        for (std::size_t l = 0; l < kLine; ++l) lanes[l] += data[first + s * stream + k + l];
-    for (std::size_t k = kStreams * stream; k < count; ++k) lanes[0] += data[first + k];
-    for (const std::uint64_t lane : lanes) sums[item] += lane;
-  });
-  std::uint64_t sum = 0;
-  for (const std::uint64_t part : sums) sum += part;
-  return sum;
+  const auto* words = reinterpret_cast<const std::uint64_t*>(packed.codes(0, 0));
+  return kernels::read_words(threads, {words, code_bytes(packed) / sizeof *words});
 }
 
 /// Everything one shape is measured with.
@@ -176,10 +167,6 @@ class ShapeBench {
   }
 
  private:
-  static std::size_t code_bytes(const pack::PackedMatrix& packed) {
-    return packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes();
-  }
-
   Rotation& keep(Rotation rotation) { return *rotations_.emplace_back(std::make_unique<Rotation>(std::move(rotation))); }
   void add_kernel(std::string name, unsigned bits, Rotation& rotation, kernels::Compute compute) {
     const pack::StoredMatrix& one = rotation.copies[0];
@@ -236,7 +223,7 @@ Result<void> bench_shapes(const BenchShapeOptions& options, Threads& threads) {
              kernels::isa_name(), kRotationBytes >> 20, options.seconds);
   if (options.output.empty()) return {};
   const Json json = {{"isa", kernels::isa_name()}, {"threads", threads.count()}, {"group_size", options.group_size}, {"records", records}};
-  return io::write_file(options.output, json.dump(2) + "\n");
+  return io::write_json(options.output, json);
 }
 
 }  // namespace lieq::cli

@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "lieq/cli/cache_folder.h"
 #include "lieq/eval/self_text.h"
 #include "lieq/hub/data_sets.h"
+#include "lieq/hub/environment.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/model/fingerprint.h"
@@ -54,7 +54,7 @@ Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptio
   const std::size_t windows = options.windows ? options.windows : options.plain ? 32 : 64;
   const eval::SelfTextOptions sampling{
       .sequences = windows + held_out_of(windows), .length = made.window, .temperature = 1, .seed = options.seed};
-  const std::filesystem::path folder = cache_folder();
+  const std::filesystem::path folder = hub::cache_folder().value_or(std::filesystem::path());
   const std::filesystem::path file =
       folder / fmt::format("self-{}-{}x{}-{}.safetensors", model::fingerprint(bundle.model, threads),
                                                           sampling.sequences, sampling.length, sampling.seed);

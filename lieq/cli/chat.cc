@@ -58,10 +58,8 @@ Result<OrderedJson> template_arguments(const Options& options) {
 }
 
 Result<std::size_t> context_size(const Options& options, const model::Model& model) {
-  const std::size_t most = model.config.max_position_embeddings;
-  if (options.context <= most) return options.context == 0 ? std::min(most, kDefaultContext) : options.context;
-  return fail(ErrorCode::kInvalidArgument, fmt::format("--ctx-size: found {}, expected at most max_position_embeddings = {} of {}",
-                                                       options.context, most, model.path.string()));
+  LIEQ_TRY(check_context(options.context, model));
+  return options.context == 0 ? std::min(model.config.max_position_embeddings, kDefaultContext) : options.context;
 }
 
 /// A model, what was said so far, and what of it the cache holds.
@@ -201,7 +199,7 @@ Result<void> chat(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model));
   generate.max_new_tokens = options.max_new_tokens < 0 ? context : static_cast<std::size_t>(options.max_new_tokens);
   generate.cancelled = Interrupts::pressed;
-  if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, config, chat_template.special_tokens().value("eos_token", ""));
+  if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
   Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
                             activations_of(options.activations));
   conversation.start(text::repair_utf8(options.system).text, std::move(arguments));

@@ -141,7 +141,7 @@ Result<void> run(Options options, const Common& common) {
   for (const std::string& warning : scores.warnings) console.warn(warning);
   if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::depth_curves_svg(scores)));
   if (options.output.empty()) return {};
-  return io::write_file(options.output, to_json(scores).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return io::write_json(options.output, to_json(scores));
 }
 
 }  // namespace

@@ -33,16 +33,10 @@ void print(const EvalOptions& options, const std::vector<EvalRecord>& records) {
              first.seconds);
 }
 
-/// The last part of a path, without a trailing slash: what tables call a model.
-std::string label_of(const std::string& path) {
-  const std::filesystem::path clean = std::filesystem::path(path).lexically_normal();
-  return clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
-}
-
 /// Labels are short names as long as they tell the models apart.
 std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
   std::vector<std::string> labels;
-  for (const std::string& path : paths) labels.push_back(label_of(path));
+  for (const std::string& path : paths) labels.push_back(model_label(path));
   std::vector<std::string> sorted = labels;
   std::ranges::sort(sorted);
   return std::ranges::adjacent_find(sorted) == sorted.end() ? labels : paths;
@@ -58,21 +52,6 @@ Result<EvalModels> load_models(const EvalOptions& options, Threads& threads, Sin
   return models;
 }
 
-Result<eval::TextOptions> text_options_of(const EvalOptions& options) {
-  eval::TextOptions text;
-  if (!options.protocol.empty()) {
-    LIEQ_ASSIGN(text.protocol, eval::protocol_of(options.protocol));
-  }
-  const bool named = !options.protocol.empty() && !options.text.ends_with(".jsonl");
-  text.kind = options.rows || named ? eval::TextKind::kWikitext : eval::TextKind::kPlain;
-  text.window = options.window;
-  text.stride = options.stride;
-  text.chunks = options.chunks;
-  text.limit = static_cast<std::size_t>(options.limit);
-  text.field = options.field;
-  return text;
-}
-
 Result<void> evaluate(const EvalOptions& options, const Common& common) {
   if (options.tasks.empty() && options.text.empty())
     return fail(ErrorCode::kInvalidArgument, "eval: found nothing to evaluate on, expected --text or --tasks");
@@ -82,7 +61,9 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
     return fail(ErrorCode::kInvalidArgument, "--chunks: not for --ppl lm-eval, which scores documents (--limit)");
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(const eval::TextOptions text_options, text_options_of(options));
+  LIEQ_ASSIGN(eval::TextOptions text_options, text_options_of(options));
+  const bool named = !options.protocol.empty() && !options.text.ends_with(".jsonl");
+  text_options.kind = options.rows || named ? eval::TextKind::kWikitext : eval::TextKind::kPlain;
   LIEQ_ASSIGN(const EvalModels models, load_models(options, threads, console));
   if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
   LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
@@ -91,7 +72,7 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
   if (options.output.empty()) return {};
   Json json = Json::array();
   for (const EvalRecord& record : records) json.push_back(to_json(record));
-  return io::write_file(options.output, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return io::write_json(options.output, json);
 }
 
 void add_text_options(CLI::App& app, EvalOptions& options) {

@@ -35,6 +35,9 @@ struct EvalModels {
 /// What records call it: "fp32", "bf16" or "int8".
 [[nodiscard]] std::string compute_name(const EvalOptions& options);
 
+/// How texts are scored, but for their kind.
+[[nodiscard]] Result<eval::TextOptions> text_options_of(const EvalOptions& options);
+
 /// Scores one text with all models: a record each. KL and agreement where a model shares the first one's tokens.
 [[nodiscard]] Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const std::string& file,
                                                             const eval::TextOptions& text_options,

@@ -6,13 +6,13 @@
 #include <set>
 
 #include "lieq/base/task_record.h"
-#include "lieq/cli/cache_folder.h"
 #include "lieq/cli/eval_options.h"
 #include "lieq/cli/eval_samples.h"
 #include "lieq/cli/eval_table.h"
 #include "lieq/cli/harness_table.h"
 #include "lieq/eval/task_files.h"
 #include "lieq/eval/task_results.h"
+#include "lieq/hub/environment.h"
 #include "lieq/io/atomic_file.h"
 
 namespace lieq::cli {
@@ -65,8 +65,8 @@ Result<ModelAnswers> answer(const EvalOptions& options, const Questions& questio
                             Threads& threads, Sink& sink, TaskResults& results) {
   eval::ChoiceOptions choice_options;
   choice_options.compute = compute_of(options);
-  LIEQ_ASSIGN(choice_options.batch_size, batch_size_of(options.batch_size));
-  if (!cache_folder().empty()) choice_options.journals = cache_folder() / "eval";
+  choice_options.batch_size = results.batch_size;
+  if (const auto cache = hub::cache_folder()) choice_options.journals = *cache / "eval";
   std::vector<const eval::Item*> items;
   for (const eval::TaskItems& task : questions.items)
     for (const eval::Item& item : task.items) items.push_back(&item);
@@ -143,18 +143,10 @@ TaskRecord text_record(const std::string& task, const EvalRecord& record) {
 
 Result<void> run_text(const EvalOptions& options, const std::string& task, const EvalModels& models, Threads& threads,
                       Sink& sink, std::vector<TaskResults>& results) {
-  eval::TextOptions text;
+  LIEQ_ASSIGN(eval::TextOptions text, text_options_of(options));
   text.kind = *eval::text_kind(task);
-  if (task == "wikitext") {
-    text.protocol = eval::Protocol::kLmEval;
-  } else if (!options.protocol.empty()) {
-    LIEQ_ASSIGN(text.protocol, eval::protocol_of(options.protocol));
-  }
-  text.window = options.window;
-  text.stride = options.stride;
-  text.chunks = text.protocol == eval::Protocol::kLmEval ? 0 : options.chunks;
-  text.limit = static_cast<std::size_t>(options.limit);
-  text.field = options.field;
+  if (task == "wikitext") text.protocol = eval::Protocol::kLmEval;
+  if (text.protocol == eval::Protocol::kLmEval) text.chunks = 0;
   std::filesystem::path file = options.text;
   if (file.empty()) {
     LIEQ_ASSIGN(file, eval::locate(task == "wikitext" ? "wikitext2" : task, options.tasks_dir));
@@ -187,14 +179,14 @@ TaskResults describe(const EvalOptions& options, const EvalModels& models, std::
 }
 
 void print(const EvalOptions& options, const std::vector<TaskResults>& results) {
-  for (const TaskResults& model : results) {
-    if (results.size() > 1) continue;
-    fmt::print("lieq (pretrained={}), limit: {}, num_fewshot: {}, batch_size: {}\n{}", model.path,
+  if (results.size() == 1) {
+    fmt::print("lieq (pretrained={}), limit: {}, num_fewshot: {}, batch_size: {}\n{}", results.front().path,
                options.limit > 0 ? fmt::format("{}", options.limit) : "None", options.num_fewshot, options.batch_size,
-               harness_tables(model));
+               harness_tables(results.front()));
+    return;
   }
-  if (results.size() > 1) fmt::print("{}", comparison_tables(results));
-  for (std::size_t text = 0; text < results.front().perplexities.size() && results.size() > 1; ++text) {
+  fmt::print("{}", comparison_tables(results));
+  for (std::size_t text = 0; text < results.front().perplexities.size(); ++text) {
     std::vector<EvalRecord> records;
     for (const TaskResults& model : results) records.push_back(model.perplexities[text]);
     fmt::print("\n{}: {} protocol, windows of {}\n{}", records.front().text, records.front().protocol,
@@ -226,7 +218,7 @@ Result<void> evaluate_tasks(const EvalOptions& options, const EvalModels& models
   Json json = Json::array();
   for (const TaskResults& model : results) json.push_back(to_json(model));
   if (results.size() == 1) json = Json(json.front());
-  return io::write_file(options.output, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return io::write_json(options.output, json);
 }
 
 }  // namespace lieq::cli

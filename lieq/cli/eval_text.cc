@@ -56,6 +56,19 @@ kernels::Compute compute_of(const EvalOptions& options) {
 
 std::string compute_name(const EvalOptions& options) { return options.activations == "int8" ? "int8" : options.compute; }
 
+Result<eval::TextOptions> text_options_of(const EvalOptions& options) {
+  eval::TextOptions text;
+  if (!options.protocol.empty()) {
+    LIEQ_ASSIGN(text.protocol, eval::protocol_of(options.protocol));
+  }
+  text.window = options.window;
+  text.stride = options.stride;
+  text.chunks = options.chunks;
+  text.limit = static_cast<std::size_t>(options.limit);
+  text.field = options.field;
+  return text;
+}
+
 Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const std::string& file,
                                               const eval::TextOptions& text_options, const EvalModels& models,
                                               Threads& threads, Sink& sink) {

@@ -98,7 +98,7 @@ Run add_inspect(CLI::App& app, const Common& common) {
     Console console;
     LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options->model, threads, console));
     if (options->json) {
-      fmt::print("{}\n", to_json(bundle).dump(2, ' ', false, Json::error_handler_t::replace));
+      fmt::print("{}\n", indented(to_json(bundle)));
     } else {
       print(bundle);
     }

@@ -329,8 +329,7 @@ Result<void> run(Options options, const Common& common) {
       fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
                                           options.output, verdict.records[1].perplexity, held.name, kCollapse, verdict.records[0].perplexity);
   provenance["warning"] = warning;
-  LIEQ_TRY(io::write_file(std::filesystem::path(options.output) / "lieq.json",
-                          provenance.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  LIEQ_TRY(io::write_json(std::filesystem::path(options.output) / "lieq.json", provenance));
   return fail(ErrorCode::kCollapsed, warning + " (its files are kept, with this warning in lieq.json)");
 }
 

@@ -26,7 +26,7 @@ Result<void> recommend_embed_bits(std::optional<unsigned> bits, const EmbedTrial
              recommended ? "; lieq.json says to run with them (--embed-bits 16 overrides)" : ": too dear, left as stored");
   provenance["embed_trial"] = {{"bits", bits.value_or(kDefault)}, {"perplexity", record.perplexity}, {"cost", cost}};
   if (recommended) provenance["embed_bits"] = bits.value_or(kDefault);
-  return io::write_file(trial.folder / "lieq.json", provenance.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return io::write_json(trial.folder / "lieq.json", provenance);
 }
 
 }  // namespace lieq::cli

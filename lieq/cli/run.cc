@@ -29,9 +29,7 @@ struct Options {
 /// How many tokens prompt and answer may take together.
 Result<std::size_t> context_size(const Options& options, const model::Model& model, std::size_t prompt) {
   const std::size_t most = model.config.max_position_embeddings;
-  if (options.context > most)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("--ctx-size: found {}, expected at most max_position_embeddings = {} of {}",
-                                                         options.context, most, model.path.string()));
+  LIEQ_TRY(check_context(options.context, model));
   const std::size_t limit = options.context == 0 ? most : options.context;
   const std::size_t wanted = options.max_new_tokens < 0 ? 1 : static_cast<std::size_t>(options.max_new_tokens);
   if (prompt > limit || wanted > limit - prompt)
@@ -54,12 +52,12 @@ Result<void> run(const Options& options, const Common& common) {
   Console console;
   LIEQ_ASSIGN(const std::string prompt, options.prompt.read(console));
   LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console, options.load));
-  LIEQ_ASSIGN(const eval::GenerationConfig config, eval::GenerationConfig::load(bundle.model.path));
+  LIEQ_TRY(eval::GenerationConfig::load(bundle.model.path));  // a broken file is told, though run does not sample by it
   const std::vector<text::TokenId> ids = bundle.tokenizer.encode(prompt, text::SpecialTokens::kAdd);
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model, ids.size()));
   generate.max_new_tokens = context - ids.size();
   generate.cancelled = Interrupts::pressed;
-  if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, config, {});
+  if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, {});
   model::RunState state(bundle.model, threads, activations_of(options.activations));
   eval::Sequence sequence(bundle.model.config, context);
   text::StreamDecoder decoder(bundle.tokenizer);

@@ -1,5 +1,7 @@
 #include "lieq/cli/run_options.h"
 
+#include <fmt/format.h>
+
 namespace lieq::cli {
 
 void add_embed_bits(CLI::App& app, model::LoadOptions& load) {
@@ -14,6 +16,13 @@ void add_activations(CLI::App& app, std::string& activations) {
 
 kernels::Compute activations_of(const std::string& activations) {
   return activations == "int8" ? kernels::Compute::kInt8 : kernels::Compute::kF32;
+}
+
+Result<void> check_context(std::size_t context, const model::Model& model) {
+  const std::size_t most = model.config.max_position_embeddings;
+  if (context <= most) return {};
+  return fail(ErrorCode::kInvalidArgument, fmt::format("--ctx-size: found {}, expected at most max_position_embeddings = {} of {}",
+                                                       context, most, model.path.string()));
 }
 
 }  // namespace lieq::cli

@@ -1,11 +1,10 @@
 #include "lieq/cli/sampling.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "lieq/io/atomic_file.h"
 #include "lieq/text/utf8.h"
 
 namespace lieq::cli {
@@ -38,12 +37,7 @@ void PromptFlags::add_to(CLI::App& app, const std::string& what) {
 Result<std::string> PromptFlags::read(Sink& sink) const {
   std::string raw = text;
   if (!file.empty()) {
-    std::ifstream stream(file, std::ios::binary);
-    stream.peek();  // a folder opens like a file, and only reading fails
-    if (!stream.is_open() || stream.bad()) return fail(ErrorCode::kNotFound, file + ": cannot be read, expected a text file");
-    std::ostringstream contents;
-    if (stream.good()) contents << stream.rdbuf();
-    raw = contents.str();
+    LIEQ_ASSIGN(raw, io::read_file(file));
     if (raw.ends_with('\n')) raw.pop_back();  // the one that editors put there
   }
   text::RepairedText repaired = text::repair_utf8(raw);

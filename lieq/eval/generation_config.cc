@@ -13,7 +13,6 @@ Result<GenerationConfig> GenerationConfig::load(const std::filesystem::path& mod
   if (!std::filesystem::exists(file, ignored)) return config;
   LIEQ_ASSIGN(const Json json, read_json(file));
   const Fields fields(json, file.string());
-  LIEQ_ASSIGN(config.eos_token_id, fields.counts("eos_token_id"));
   LIEQ_ASSIGN(config.do_sample, fields.boolean("do_sample"));
   LIEQ_ASSIGN(config.temperature, fields.number("temperature"));
   LIEQ_ASSIGN(config.top_k, fields.count("top_k"));
@@ -36,11 +35,10 @@ SamplingOptions GenerationConfig::sampling() const {
   return options;
 }
 
-std::vector<model::TokenId> stop_tokens(const Bundle& bundle, const GenerationConfig& config, std::string_view eos_token) {
+std::vector<model::TokenId> stop_tokens(const Bundle& bundle, std::string_view eos_token) {
   std::set<model::TokenId> stops;
-  for (const auto* ids : {&config.eos_token_id, &bundle.model.config.eos_token_id})
-    for (const std::uint64_t id : *ids)
-      if (id < bundle.model.config.vocab_size) stops.insert(static_cast<model::TokenId>(id));
+  for (const std::uint64_t id : bundle.model.config.eos_token_id)
+    if (id < bundle.model.config.vocab_size) stops.insert(static_cast<model::TokenId>(id));
   for (const std::string_view token : {eos_token, std::string_view("<|im_end|>"), std::string_view("<|eot_id|>"), std::string_view("<|eom_id|>"),
                                        std::string_view("<|end_of_text|>"), std::string_view("<|endoftext|>")})
     if (const auto id = bundle.tokenizer.id_of(token)) stops.insert(*id);

@@ -1,5 +1,5 @@
 #pragma once
-/// How a model's makers want it to generate.
+/// How a model's makers want it to sample. Its end tokens are in ModelConfig::eos_token_id, which Model::load fills.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,7 +15,6 @@ namespace lieq::eval {
 
 /// generation_config.json; what is absent there is absent here.
 struct GenerationConfig {
-  std::vector<std::uint64_t> eos_token_id;
   std::optional<bool> do_sample;
   std::optional<double> temperature, top_p, min_p, repetition_penalty;
   std::optional<std::uint64_t> top_k;
@@ -29,8 +28,8 @@ struct GenerationConfig {
   [[nodiscard]] SamplingOptions sampling() const;
 };
 
-/// The ids that end a text: eos_token_id of generation_config.json and of the model, `eos_token` of the tokenizer, and the tokens
-/// that end a turn or a text in the published chat formats, where the tokenizer has them.
-[[nodiscard]] std::vector<model::TokenId> stop_tokens(const Bundle& bundle, const GenerationConfig& config, std::string_view eos_token);
+/// The ids that end a text: eos_token_id of the model, `eos_token` of the tokenizer, and the tokens that end a turn or a
+/// text in the published chat formats, where the tokenizer has them.
+[[nodiscard]] std::vector<model::TokenId> stop_tokens(const Bundle& bundle, std::string_view eos_token);
 
 }  // namespace lieq::eval

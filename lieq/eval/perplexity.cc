@@ -172,10 +172,6 @@ double mean(const std::vector<T>& values) {
   return sum / static_cast<double>(values.size());
 }
 
-}  // namespace
-
-namespace {
-
 /// Standard error of the mean of independent values.
 template <class T>
 double standard_error(const std::vector<T>& values, double mean_value) {

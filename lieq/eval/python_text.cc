@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lieq/text/jinja/characters.h"
 #include "lieq/text/utf8.h"
 
 namespace lieq::eval {
@@ -62,11 +63,6 @@ constexpr std::pair<char32_t, std::string_view> kLongTitles[] = {{0x00DF, "Ss"},
                                                                  {0xFB16, "\u054E\u0576"},
                                                                  {0xFB17, "\u0544\u056D"}};
 
-bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
 utf8proc_category_t category(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
 
 bool is_cased(char32_t c) {
@@ -112,25 +108,8 @@ void append_lower(std::string& text, const std::vector<char32_t>& points, std::s
 
 }  // namespace
 
-std::string_view python_rstrip(std::string_view text) {
-  while (!text.empty()) {
-    std::size_t last = text.size() - 1;
-    while (last > 0 && (static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
-    if (!is_space(text::decode_utf8(text, last).value)) break;
-    text = text.substr(0, last);
-  }
-  return text;
-}
-
-std::string_view python_strip(std::string_view text) {
-  text = python_rstrip(text);
-  while (!text.empty()) {
-    const text::CodePoint first = text::decode_utf8(text, 0);
-    if (!is_space(first.value)) break;
-    text.remove_prefix(first.bytes);
-  }
-  return text;
-}
+std::string_view python_rstrip(std::string_view text) { return text::jinja::strip(text, text::jinja::Ends::kRight); }
+std::string_view python_strip(std::string_view text) { return text::jinja::strip(text, text::jinja::Ends::kBoth); }
 
 std::string python_capitalize(std::string_view text) {
   std::vector<char32_t> points;
@@ -161,16 +140,14 @@ std::string python_replace(std::string_view text, std::string_view from, std::st
   }
 }
 
-std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
-}
+std::size_t code_points(std::string_view text) { return text::jinja::length(text); }
 
 std::size_t count_words(std::string_view text) {
   std::size_t runs = 0;
   bool inside = false;
   for (std::size_t at = 0; at < text.size();) {
     const text::CodePoint point = text::decode_utf8(text, at);
-    const bool space = is_space(point.value);
+    const bool space = text::jinja::is_space(point.value);
     runs += space && !inside;
     inside = space;
     at += point.bytes;

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "lieq/kernels/buffer.h"
+#include "lieq/kernels/read_words.h"
 
 namespace lieq::eval {
 namespace {
@@ -63,12 +64,6 @@ class Runner {
   kernels::Buffer<float> hidden_, logits_;
 };
 
-std::uint64_t sum_of(const std::uint64_t* values, std::size_t count) {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += values[i];
-  return sum;
-}
-
 }  // namespace
 
 double Rates::mean() const {
@@ -113,15 +108,14 @@ double read_bandwidth(Threads& threads) {
   constexpr int kPasses = 5;
   kernels::Buffer<std::uint64_t> buffer;
   std::uint64_t* values = buffer.reserve(kCount);
-  std::vector<std::uint64_t> sums(kCount / kItem);
-  threads.for_each(sums.size(), [&](std::size_t i, std::size_t) { std::fill_n(values + i * kItem, kItem, i); });
+  threads.for_each(kCount / kItem, [&](std::size_t i, std::size_t) { std::fill_n(values + i * kItem, kItem, 1); });
   double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     const auto start = Clock::now();
-    threads.for_each(sums.size(), [&](std::size_t i, std::size_t) { sums[i] = sum_of(values + i * kItem, kItem); });
+    const std::uint64_t sum = kernels::read_words(threads, {values, kCount});
     const double seconds = seconds_since(start);
     // Uses what was read, so that no compiler leaves the reading out.
-    LIEQ_CHECK(sums.back() == kItem * (sums.size() - 1));
+    LIEQ_CHECK(sum == kCount);
     best = std::max(best, static_cast<double>(kCount * sizeof(std::uint64_t)) / seconds);
   }
   return best;

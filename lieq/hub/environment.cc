@@ -102,13 +102,20 @@ Result<void> read_token(const Lookup& lookup, const std::filesystem::path& hf_ho
   return {};
 }
 
+Result<std::filesystem::path> lieq_cache(const Lookup& lookup) {
+  LIEQ_ASSIGN(const std::filesystem::path folder, cache_home(lookup));
+  return folder / "lieq";
+}
+
 const char* process_variable(const char* name) { return std::getenv(name); }
 
 }  // namespace
 
+Result<std::filesystem::path> cache_folder() { return lieq_cache(process_variable); }
+
 Result<std::filesystem::path> data_folder(const Lookup& lookup) {
-  LIEQ_ASSIGN(const std::filesystem::path folder, cache_home(lookup));
-  return folder / "lieq" / "data";
+  LIEQ_ASSIGN(const std::filesystem::path folder, lieq_cache(lookup));
+  return folder / "data";
 }
 
 Result<std::filesystem::path> data_folder() { return data_folder(process_variable); }

@@ -36,6 +36,9 @@ using Lookup = std::function<const char*(const char* name)>;
 /// The same from the process's own environment.
 [[nodiscard]] Result<Environment> read_environment();
 
+/// Where lieq keeps what can be made or fetched again: lieq in XDG_CACHE_HOME (~/.cache). Errors: as data_folder().
+[[nodiscard]] Result<std::filesystem::path> cache_folder();
+
 /// Where data sets lie, which needs nothing else of the environment. Errors: kInvalidArgument (no home folder).
 [[nodiscard]] Result<std::filesystem::path> data_folder(const Lookup& lookup);
 [[nodiscard]] Result<std::filesystem::path> data_folder();

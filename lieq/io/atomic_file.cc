@@ -81,6 +81,10 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view cont
   return std::move(file).commit();
 }
 
+Result<void> write_json(const std::filesystem::path& path, const Json& value) {
+  return write_file(path, indented(value) + "\n");
+}
+
 Result<std::string> read_file(const std::filesystem::path& path) {
   const std::string name = path.string();
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "lieq/base/json.h"
 #include "lieq/base/result.h"
 
 namespace lieq::io {
@@ -13,6 +14,9 @@ namespace lieq::io {
 /// On failure `path` is as before and the temporary file is gone. A symbolic link is replaced, not followed.
 /// Errors: kIo naming the path and the reason.
 [[nodiscard]] Result<void> write_file(const std::filesystem::path& path, std::string_view contents);
+
+/// write_file() of a JSON document: indented, with a line end.
+[[nodiscard]] Result<void> write_json(const std::filesystem::path& path, const Json& value);
 
 /// The whole file (or pipe) as bytes. Errors: kNotFound, kIo.
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path);

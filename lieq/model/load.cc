@@ -219,8 +219,7 @@ void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
   if (bits == 16) return;
   const auto repack = [&](pack::StoredMatrix& matrix) {
     if (matrix.code_bits() <= bits) return;
-    const std::size_t group = kernels::pack_group_size(matrix.cols, kGroup);
-    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, group));
+    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kGroup));
   };
   repack(model.embed_tokens);
   if (model.config.tie_word_embeddings) {

@@ -1,6 +1,15 @@
 #include "lieq/quantize/quantized_layer.h"
 
+#include <fmt/format.h>
+
 namespace lieq::quantize {
+
+std::string names_of(std::size_t layer, std::span<const model::LinearKind> kinds) {
+  std::string names = fmt::format("layer {}:", layer);
+  for (const model::LinearKind kind : kinds)
+    names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
+  return names;
+}
 
 DequantizedLayer::DequantizedLayer(Threads& threads, const model::Layer& original, const QuantizedLayer& quantized)
     : layer_(original) {

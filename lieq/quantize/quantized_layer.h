@@ -21,6 +21,9 @@ struct LinearReport {
   bool fell_back_to_rtn = false;  ///< its Hessian was singular, Options::on_singular = kRtn
 };
 
+/// "layer 3: self_attn.q_proj, self_attn.k_proj": what messages call some linears of a layer.
+[[nodiscard]] std::string names_of(std::size_t layer, std::span<const model::LinearKind> kinds);
+
 struct QuantizedLayer {
   std::array<pack::QuantizedMatrix, model::kLinearsPerLayer> linears;  ///< by LinearKind
   std::vector<float> input_layernorm, post_attention_layernorm;        ///< with gains folded in, else as in the model

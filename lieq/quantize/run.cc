@@ -19,13 +19,6 @@ using model::LinearKind;
 constexpr std::size_t kChunkTokens = 2048;                        // tokens that go through a step at once
 constexpr std::size_t kKeptBytes = std::size_t{1} << 30;          // gated activations up to this size are kept
 
-std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
-  std::string names = fmt::format("layer {}:", layer);
-  for (const LinearKind kind : kinds)
-    names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
-  return names;
-}
-
 /// target = a - b
 void subtract(Threads& threads, MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> target) {
   threads.for_each(a.rows(), [&](std::size_t t, std::size_t) {

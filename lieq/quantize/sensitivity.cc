@@ -23,13 +23,6 @@ using model::LinearKind;
 constexpr std::size_t kChunkTokens = 2048;  // tokens of the fit that run at once
 using QuantizedLinears = std::array<pack::QuantizedMatrix, model::kLinearsPerLayer>;
 
-std::string names_of(std::size_t layer, std::span<const LinearKind> kinds) {
-  std::string names = fmt::format("layer {}:", layer);
-  for (const LinearKind kind : kinds)
-    names += fmt::format("{} {}", kind == kinds.front() ? "" : ",", model::name(kind));
-  return names;
-}
-
 /// Fits the linears of each layer in turn to what they read in the original model.
 class Fitter : public model::Observer {
  public:

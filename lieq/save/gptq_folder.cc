@@ -169,10 +169,6 @@ class FolderWriter {
   std::vector<model::TensorSpec> table_;
 };
 
-Result<void> write_json(const std::filesystem::path& file, const Json& json) {
-  return io::write_file(file, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-}
-
 }  // namespace
 
 pack::ZeroFormat zero_format(quantize::Grid grid) {
@@ -217,9 +213,9 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
                                                  .zeros = zero_format(options.grid), .damp_percent = options.damping,
                                                  .quantizer = contents.quantizer});
   config["quantization_config"] = quantization;
-  LIEQ_TRY(write_json(temporary.path() / "config.json", config));
-  LIEQ_TRY(write_json(temporary.path() / "quantize_config.json", quantization));
-  LIEQ_TRY(write_json(temporary.path() / "lieq.json", contents.provenance));
+  LIEQ_TRY(io::write_json(temporary.path() / "config.json", config));
+  LIEQ_TRY(io::write_json(temporary.path() / "quantize_config.json", quantization));
+  LIEQ_TRY(io::write_json(temporary.path() / "lieq.json", contents.provenance));
   LIEQ_TRY(FolderWriter(contents).write_weights(temporary.path() / "model.safetensors"));
   return temporary.rename_to(folder);
 }

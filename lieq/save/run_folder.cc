@@ -27,7 +27,7 @@ Result<RunFolder> RunFolder::open(const std::filesystem::path& output, const Jso
   }
   std::filesystem::create_directories(folder.path_, error);
   if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be made: {}", folder.path_.string(), error.message()));
-  LIEQ_TRY(io::write_file(file, fingerprint.dump(2) + "\n"));
+  LIEQ_TRY(io::write_json(file, fingerprint));
   return folder;
 }
 

@@ -45,7 +45,7 @@ Result<void> write_from_gguf(const model::Model& model, const std::filesystem::p
   LIEQ_TRY(io::write_file(target / "tokenizer_config.json", files.tokenizer_config_json));
   const Json generation = {{"bos_token_id", ids(model.config.bos_token_id)},
                            {"eos_token_id", ids(model.config.eos_token_id)}};
-  return io::write_file(target / "generation_config.json", generation.dump(2) + "\n");
+  return io::write_json(target / "generation_config.json", generation);
 }
 
 Result<Json> config_from_model(const model::Model& model) {
