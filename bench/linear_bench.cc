@@ -68,7 +68,8 @@ struct Packed {
   Packed(unsigned bits, std::size_t tokens, std::size_t out, std::size_t in) : x(tokens * in, 0.5F), y(tokens * out) {
     pack::QuantizedMatrix m{out, in, bits, 64, std::vector<std::uint8_t>(out * in, 1), std::vector<std::uint16_t>(out * in / 64, float_to_f16(0.01F)),
                             std::vector<std::uint16_t>(out * in / 64, 3), {}};
-    matrix = {"w", DType::kF32, out, in, nullptr, 0, std::make_shared<const pack::PackedMatrix>(m)};
+    Threads team(1);
+    matrix = {"w", DType::kF32, out, in, nullptr, 0, std::make_shared<const pack::PackedMatrix>(team, m)};
   }
 };
 

@@ -105,7 +105,7 @@ int run(const Arguments& a) {
 
   const double start = seconds(), user = user_seconds();
   auto walk = must(quantize::LayerWalk::create(bundle.model, calibration, window, options_of(a), threads, sink));
-  std::vector<quantize::DequantizedLayer> layers;
+  std::vector<quantize::PackedLayer> layers;
   const std::size_t layer_count = std::min(bundle.model.layers.size(), count(a, "layers", "1000"));
   for (std::size_t l = 0; l < layer_count; ++l) {
     const auto bits = static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));

@@ -90,7 +90,7 @@ Result<void> check_sizes(std::size_t in, std::size_t out, unsigned bits, const s
   return {};
 }
 
-Result<void> check_groups(const GptqTensors& tensors, const std::string& place) {
+Result<void> check_groups(const GptqView& tensors, const std::string& place) {
   std::vector<std::size_t> members(tensors.groups);
   for (const std::int32_t g : tensors.g_idx) {
     if (g < 0 || static_cast<std::size_t>(g) >= tensors.groups)
@@ -105,7 +105,7 @@ Result<void> check_groups(const GptqTensors& tensors, const std::string& place) 
   return {};
 }
 
-Result<void> check_tensors(const GptqTensors& t, const std::string& place) {
+Result<void> check_tensors(const GptqView& t, const std::string& place) {
   if (!is_packable(t.bits)) return fail(ErrorCode::kUnsupported,
                                         fmt::format("{}: found {} bits, expected 2, 3, 4 or 8", place, t.bits));
   LIEQ_TRY(check_sizes(t.in, t.out, t.bits, place, ErrorCode::kInvalidFormat));
@@ -124,20 +124,25 @@ Result<void> check_tensors(const GptqTensors& t, const std::string& place) {
   return check_groups(t, place);
 }
 
-/// Calls take(row, group, scale, double_zero) for each group.
+/// qzeros with v1's fields raised, which `raised` then keeps.
+std::span<const std::int32_t> zero_fields(const GptqView& t, ZeroFormat format, std::vector<std::int32_t>& raised) {
+  if (format != ZeroFormat::kV1) return t.qzeros;
+  raised = v1_to_v2({t.qzeros.begin(), t.qzeros.end()}, t.bits, t.out);
+  return raised;
+}
+
+/// Calls take(row, scale, double_zero) for each row of group g.
 template <class Take>
-void for_each_group(const GptqTensors& t, ZeroFormat format, const Take& take) {
-  const std::vector<std::int32_t> qzeros = format == ZeroFormat::kV1 ? v1_to_v2(t.qzeros, t.bits, t.out) : t.qzeros;
-  for (std::size_t g = 0; g < t.groups; ++g) {
-    const FieldStream stream(std::span{qzeros}, g * (t.out * t.bits / 32), 1, t.bits);
-    for (std::size_t i = 0; i < t.out; ++i) {
-      const std::uint32_t field = stream.get(i);
-      take(i, g, t.scales[g * t.out + i], static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field));
-    }
+void for_each_row(const GptqView& t, std::span<const std::int32_t> qzeros, ZeroFormat format, std::size_t g,
+                  const Take& take) {
+  const FieldStream stream(qzeros, g * (t.out * t.bits / 32), 1, t.bits);
+  for (std::size_t i = 0; i < t.out; ++i) {
+    const std::uint32_t field = stream.get(i);
+    take(i, t.scales[g * t.out + i], static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field));
   }
 }
 
-bool is_in_order(const GptqTensors& t) {
+bool is_in_order(const GptqView& t) {
   const std::size_t group_size = t.in / t.groups;
   for (std::size_t j = 0; j < t.in; ++j)
     if (static_cast<std::size_t>(t.g_idx[j]) != j / group_size) return false;
@@ -157,7 +162,7 @@ std::uint32_t lane_of(std::uint32_t word, unsigned bits) {
 }
 
 /// One unit of 2, 4 or 8 bits: a word of GPTQ holds the inputs of a lane.
-void repack_unit(const GptqTensors& t, std::size_t block, std::size_t g, std::size_t u, PackedMatrix& packed) {
+void repack_unit(const GptqView& t, std::size_t block, std::size_t g, std::size_t u, PackedMatrix& packed) {
   constexpr std::size_t kRows = PackedMatrix::kBlockRows;
   const std::size_t first_row = block * kRows, rows = std::min(kRows, t.out - first_row);
   const std::size_t first_word = (g * packed.group_size() + u * PackedMatrix::kUnitInputs) * t.bits / 32;
@@ -171,12 +176,12 @@ void repack_unit(const GptqTensors& t, std::size_t block, std::size_t g, std::si
 }
 
 /// One unit of 3 bits: three words.
-void repack_unit_of_3_bits(const GptqTensors& t, std::size_t block, std::size_t g, std::size_t u, PackedMatrix& packed) {
+void repack_unit_of_3_bits(const GptqView& t, std::size_t block, std::size_t g, std::size_t u, PackedMatrix& packed) {
   constexpr std::size_t kRows = PackedMatrix::kBlockRows, kInputs = PackedMatrix::kUnitInputs;
   const std::size_t first_row = block * kRows, first = g * packed.group_size() + u * kInputs;
   std::uint8_t codes[kRows * kInputs] = {};
   for (std::size_t r = 0; r < std::min(kRows, t.out - first_row); ++r) {
-    const FieldStream stream(std::span{t.qweight}, first_row + r, t.out, 3);
+    const FieldStream stream(t.qweight, first_row + r, t.out, 3);
     for (std::size_t k = 0; k < kInputs; ++k) codes[r * kInputs + k] = static_cast<std::uint8_t>(stream.get(first + k));
   }
   packed.set_unit(block, g, u, codes);
@@ -217,7 +222,7 @@ Result<GptqTensors> pack_gptq(const QuantizedMatrix& m, ZeroFormat format, const
   return t;
 }
 
-Result<QuantizedMatrix> unpack_gptq(const GptqTensors& t, ZeroFormat format, const std::string& place) {
+Result<QuantizedMatrix> unpack_gptq(const GptqView& t, ZeroFormat format, const std::string& place) {
   LIEQ_TRY(check_tensors(t, place));
   QuantizedMatrix m;
   m.rows = t.out;
@@ -228,23 +233,26 @@ Result<QuantizedMatrix> unpack_gptq(const GptqTensors& t, ZeroFormat format, con
   m.scales.resize(m.rows * t.groups);
   m.double_zeros.resize(m.rows * t.groups);
   for (std::size_t i = 0; i < m.rows; ++i) {
-    const FieldStream stream(std::span{t.qweight}, i, m.rows, m.bits);
+    const FieldStream stream(t.qweight, i, m.rows, m.bits);
     for (std::size_t j = 0; j < m.cols; ++j) m.codes[i * m.cols + j] = static_cast<std::uint8_t>(stream.get(j));
   }
-  for_each_group(t, format, [&](std::size_t i, std::size_t g, std::uint16_t scale, std::uint16_t double_zero) {
-    m.double_zeros[i * t.groups + g] = double_zero;
-    m.scales[i * t.groups + g] = scale;
-  });
-  if (!is_in_order(t)) m.g_idx = t.g_idx;
+  std::vector<std::int32_t> raised;
+  const std::span<const std::int32_t> qzeros = zero_fields(t, format, raised);
+  for (std::size_t g = 0; g < t.groups; ++g)
+    for_each_row(t, qzeros, format, g, [&](std::size_t i, std::uint16_t scale, std::uint16_t double_zero) {
+      m.double_zeros[i * t.groups + g] = double_zero;
+      m.scales[i * t.groups + g] = scale;
+    });
+  if (!is_in_order(t)) m.g_idx.assign(t.g_idx.begin(), t.g_idx.end());
   return m;
 }
 
-Result<PackedMatrix> repack_gptq(Threads& threads, const GptqTensors& t, ZeroFormat format, const std::string& place) {
+Result<PackedMatrix> repack_gptq(Threads& threads, const GptqView& t, ZeroFormat format, const std::string& place) {
   LIEQ_TRY(check_tensors(t, place));
   const std::size_t group_size = t.in / t.groups;
   if (group_size % PackedMatrix::kUnitInputs != 0 || !is_in_order(t)) {
     LIEQ_ASSIGN(const QuantizedMatrix matrix, unpack_gptq(t, format, place));
-    return PackedMatrix(matrix);
+    return PackedMatrix(threads, matrix);
   }
   PackedMatrix packed(t.out, t.in, t.bits, group_size);
   threads.for_each(packed.blocks(), [&](std::size_t block, std::size_t) {
@@ -252,8 +260,12 @@ Result<PackedMatrix> repack_gptq(Threads& threads, const GptqTensors& t, ZeroFor
       for (std::size_t u = 0; u < packed.units_per_group(); ++u)
         t.bits == 3 ? repack_unit_of_3_bits(t, block, g, u, packed) : repack_unit(t, block, g, u, packed);
   });
-  for_each_group(t, format, [&](std::size_t i, std::size_t g, std::uint16_t scale, std::uint16_t double_zero) {
-    packed.set_group(i, g, scale, double_zero);
+  std::vector<std::int32_t> raised;
+  const std::span<const std::int32_t> qzeros = zero_fields(t, format, raised);
+  threads.for_each(t.groups, [&](std::size_t g, std::size_t) {
+    for_each_row(t, qzeros, format, g, [&](std::size_t i, std::uint16_t scale, std::uint16_t double_zero) {
+      packed.set_group(i, g, scale, double_zero);
+    });
   });
   return packed;
 }

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,23 @@ enum class ZeroFormat {
   kHalf,  ///< 2 z - 1, z in {0.5, 1, ..., 2^(bits-1)}: lieq's own, for the `half` grid
 };
 
+/// The tensors where they lie, in a mapped file or in memory.
+struct GptqView {
+  std::size_t in = 0, out = 0, groups = 0;
+  unsigned bits = 0;
+  std::span<const std::int32_t> qweight, qzeros;
+  std::span<const std::uint16_t> scales;
+  std::span<const std::int32_t> g_idx;
+};
+
 struct GptqTensors {
   std::size_t in = 0, out = 0, groups = 0;
   unsigned bits = 0;
   std::vector<std::int32_t> qweight, qzeros;
   std::vector<std::uint16_t> scales;
   std::vector<std::int32_t> g_idx;
+
+  [[nodiscard]] GptqView view() const { return {in, out, groups, bits, qweight, qzeros, scales, g_idx}; }
 };
 
 /// Packs a matrix. Errors, naming `place`: kInvalidArgument when `in` or `out` does not fill whole words (in % 32;
@@ -45,11 +57,11 @@ struct GptqTensors {
 /// g_idx of the form j / group_size becomes an empty one.
 /// Errors, naming `place`: kInvalidFormat when array sizes contradict in, out, bits and groups, or g_idx is out of range
 /// or its groups differ in size; kUnsupported for other bits.
-[[nodiscard]] Result<QuantizedMatrix> unpack_gptq(const GptqTensors& tensors, ZeroFormat format, const std::string& place);
+[[nodiscard]] Result<QuantizedMatrix> unpack_gptq(const GptqView& tensors, ZeroFormat format, const std::string& place);
 
-/// PackedMatrix(unpack_gptq(...)), made in parallel from whole words where groups are consecutive and of whole units.
+/// PackedMatrix(threads, unpack_gptq(...)), made in parallel from whole words where groups are consecutive and of whole units.
 /// Errors: as unpack_gptq().
-[[nodiscard]] Result<PackedMatrix> repack_gptq(Threads& threads, const GptqTensors& tensors, ZeroFormat format,
+[[nodiscard]] Result<PackedMatrix> repack_gptq(Threads& threads, const GptqView& tensors, ZeroFormat format,
                                                const std::string& place);
 
 }  // namespace lieq::pack

@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t kLargePage = std::size_t{2} << 20;
 
-using Lanes = std::array<std::uint32_t, PackedMatrix::kBlockRows>;
-
 /// The code of input `i` of a unit in row `r`.
 unsigned code_at(const std::uint8_t* unit, unsigned bits, std::size_t r, std::size_t i) {
   const unsigned plane_bits = bits == 3 ? 2 : bits;
@@ -28,10 +26,11 @@ unsigned code_at(const std::uint8_t* unit, unsigned bits, std::size_t r, std::si
   return low | high << 2;
 }
 
-/// Field `s` of byte `b` of each lane, `width` bits wide, from the codes of one input.
-void merge(Lanes& lanes, const std::uint8_t* codes, unsigned right, std::uint32_t mask, std::size_t position) {
-  for (std::size_t r = 0; r < lanes.size(); ++r)
-    lanes[r] |= ((std::uint32_t{codes[r * PackedMatrix::kUnitInputs]} >> right) & mask) << position;
+/// Four codes, one a byte.
+std::uint32_t four_codes(const std::uint8_t* codes) {
+  std::uint32_t word;
+  std::memcpy(&word, codes, sizeof word);
+  return word;
 }
 
 }  // namespace
@@ -52,7 +51,7 @@ PackedMatrix::PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, st
   zeros_.resize(blocks() * groups() * zero_bytes());
 }
 
-PackedMatrix::PackedMatrix(const QuantizedMatrix& m)
+PackedMatrix::PackedMatrix(Threads& threads, const QuantizedMatrix& m)
     : PackedMatrix(m.rows, m.cols, m.bits, m.group_size, {}) {
   LIEQ_CHECK(m.codes.size() == m.rows * m.cols && m.scales.size() == m.rows * m.groups());
   if (!m.g_idx.empty()) {
@@ -60,35 +59,42 @@ PackedMatrix::PackedMatrix(const QuantizedMatrix& m)
     for (std::size_t j = 0; j < m.cols; ++j) order_[j] = narrow<std::int32_t>(j);
     std::ranges::stable_sort(order_, {}, [&](std::int32_t j) { return m.g_idx[static_cast<std::size_t>(j)]; });
   }
-  for (std::size_t b = 0; b < blocks(); ++b) {
-    const std::size_t first = b * kBlockRows, count = std::min(kBlockRows, m.rows - first);
-    for (std::size_t g = 0; g < groups(); ++g) {
-      for (std::size_t u = 0; u < units_per_group(); ++u) {
-        const std::size_t begin = g * group_size_ + u * kUnitInputs;
-        const std::size_t inputs = std::min(kUnitInputs, (g + 1) * group_size_ - begin);
-        std::uint8_t lanes[kBlockRows * kUnitInputs] = {};
-        for (std::size_t k = 0; k < inputs; ++k) {
-          const std::size_t j = order_.empty() ? begin + k : static_cast<std::size_t>(order_[begin + k]);
-          for (std::size_t r = 0; r < count; ++r) lanes[r * kUnitInputs + k] = m.codes[(first + r) * m.cols + j];
-        }
-        set_unit(b, g, u, lanes);
+  threads.for_each(blocks(), [&](std::size_t block, std::size_t) { fill_block(m, block); });
+}
+
+void PackedMatrix::fill_block(const QuantizedMatrix& m, std::size_t b) {
+  const std::size_t first = b * kBlockRows, count = std::min(kBlockRows, m.rows - first);
+  for (std::size_t g = 0; g < groups(); ++g) {
+    for (std::size_t u = 0; u < units_per_group(); ++u) {
+      const std::size_t begin = g * group_size_ + u * kUnitInputs;
+      const std::size_t inputs = std::min(kUnitInputs, (g + 1) * group_size_ - begin);
+      std::uint8_t lanes[kBlockRows * kUnitInputs] = {};
+      for (std::size_t r = 0; r < count; ++r) {
+        const std::uint8_t* row = m.codes.data() + (first + r) * m.cols;
+        for (std::size_t k = 0; k < inputs; ++k)
+          lanes[r * kUnitInputs + k] = row[order_.empty() ? begin + k : static_cast<std::size_t>(order_[begin + k])];
       }
-      for (std::size_t i = first; i < first + count; ++i)
-        set_group(i, g, m.scales[i * groups() + g], m.double_zeros[i * groups() + g]);
+      set_unit(b, g, u, lanes);
     }
+    for (std::size_t i = first; i < first + count; ++i)
+      set_group(i, g, m.scales[i * groups() + g], m.double_zeros[i * groups() + g]);
   }
 }
 
 void PackedMatrix::set_unit(std::size_t block, std::size_t group, std::size_t unit, const std::uint8_t* codes) {
-  std::array<Lanes, 8> chunks = {};
+  std::uint32_t chunks[8][kBlockRows] = {};
   const unsigned plane_bits = bits_ == 3 ? 2 : bits_;
-  const std::size_t inputs = 32 / plane_bits;
-  const std::uint32_t mask = (1U << plane_bits) - 1;
-  for (std::size_t i = 0; i < kUnitInputs; ++i) {
-    merge(chunks[i / inputs], codes + i, 0, mask, 8 * (i % 4) + i % inputs / 4 * plane_bits);
-    if (bits_ == 3) merge(chunks[2], codes + i, 2, 1, 8 * (i % 4) + i / 4);
+  const std::size_t fields = 8 / plane_bits;  // of a byte
+  const std::uint32_t mask = ((1U << plane_bits) - 1) * 0x01010101U;
+  for (std::size_t quad = 0; quad < kUnitInputs / 4; ++quad) {
+    const std::size_t shift = quad % fields * plane_bits;
+    for (std::size_t r = 0; r < kBlockRows; ++r) {
+      const std::uint32_t word = four_codes(codes + r * kUnitInputs + 4 * quad);
+      chunks[quad / fields][r] |= (word & mask) << shift;
+      if (bits_ == 3) chunks[2][r] |= ((word >> 2) & 0x01010101U) << quad;
+    }
   }
-  std::memcpy(this->codes(block, group) + unit * unit_bytes(), chunks.data(), unit_bytes());
+  std::memcpy(this->codes(block, group) + unit * unit_bytes(), chunks, unit_bytes());
 }
 
 void PackedMatrix::set_group(std::size_t row, std::size_t group, std::uint16_t scale, std::uint16_t double_zero) {

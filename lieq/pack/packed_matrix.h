@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "lieq/base/threads.h"
 #include "lieq/pack/quantized_matrix.h"
 
 namespace lieq::pack {
@@ -37,12 +38,13 @@ class PackedMatrix {
   /// bits: 2, 3, 4 or 8; group_size divides cols. order: see order().
   PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, std::size_t group_size,
                std::vector<std::int32_t> order = {});
-  explicit PackedMatrix(const QuantizedMatrix& matrix);
+  PackedMatrix(Threads& threads, const QuantizedMatrix& matrix);
 
   /// Writes the codes of one unit. lanes: [16][32], each below 2^bits; those of inputs beyond the group must be 0.
-  /// Different blocks may be written by different threads; so it is with set_group().
+  /// Different blocks may be written by different threads.
   void set_unit(std::size_t block, std::size_t group, std::size_t unit, const std::uint8_t* lanes);
   /// Writes scale and zero point of one row in one group; the rows beyond rows() want scale 0.
+  /// Different blocks or groups may be written by different threads.
   void set_group(std::size_t row, std::size_t group, std::uint16_t scale, std::uint16_t double_zero);
 
   [[nodiscard]] std::size_t rows() const { return rows_; }
@@ -84,6 +86,8 @@ class PackedMatrix {
   void decode_row(std::size_t row, float* target) const;
 
  private:
+  void fill_block(const QuantizedMatrix& matrix, std::size_t block);
+
   struct Delete {
     std::size_t alignment;
     void operator()(std::uint8_t* data) const;

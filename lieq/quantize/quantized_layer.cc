@@ -11,7 +11,7 @@ std::string names_of(std::size_t layer, std::span<const model::LinearKind> kinds
   return names;
 }
 
-DequantizedLayer::DequantizedLayer(Threads& threads, const model::Layer& original, const QuantizedLayer& quantized)
+PackedLayer::PackedLayer(Threads& threads, const model::Layer& original, const QuantizedLayer& quantized)
     : layer_(original) {
   layer_.input_layernorm = quantized.input_layernorm;
   layer_.post_attention_layernorm = quantized.post_attention_layernorm;
@@ -21,17 +21,12 @@ DequantizedLayer::DequantizedLayer(Threads& threads, const model::Layer& origina
   }
 }
 
-void DequantizedLayer::replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix) {
-  const auto k = static_cast<std::size_t>(kind);
-  const MatrixView<float> weights = weights_[k].matrix(matrix.rows, matrix.cols);
-  threads.for_each(matrix.rows,
-                   [&](std::size_t i, std::size_t) { pack::dequantize_row(matrix, i, weights.row(i).data()); });
-  pack::StoredMatrix& stored = layer_.linears[k].weight;
-  stored.type = DType::kF32;
+void PackedLayer::replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix) {
+  pack::StoredMatrix& stored = layer_.linears[static_cast<std::size_t>(kind)].weight;
+  stored = {stored.name};
   stored.rows = matrix.rows;
   stored.cols = matrix.cols;
-  stored.data = reinterpret_cast<const std::byte*>(weights.data());
-  stored.interleaved_head_dim = 0;
+  stored.packed = std::make_shared<const pack::PackedMatrix>(threads, matrix);
 }
 
 }  // namespace lieq::quantize

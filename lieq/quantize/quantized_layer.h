@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "lieq/base/threads.h"
-#include "lieq/kernels/buffer.h"
 #include "lieq/model/model.h"
 #include "lieq/model/tensor_table.h"
 #include "lieq/pack/quantized_matrix.h"
@@ -38,13 +37,13 @@ struct QuantizedLayer {
   }
 };
 
-/// A model::Layer whose quantised linears lie decoded in float32 memory of its own. May be moved: views stay valid.
-class DequantizedLayer {
+/// A model::Layer whose quantised linears are packed, so that what follows it is calibrated with the kernels that run it.
+class PackedLayer {
  public:
   /// Begins as a copy of `original`, its weights still viewed where they are.
-  explicit DequantizedLayer(const model::Layer& original) : layer_(original) {}
+  explicit PackedLayer(const model::Layer& original) : layer_(original) {}
   /// All linears, norms and biases taken from `quantized`.
-  DequantizedLayer(Threads& threads, const model::Layer& original, const QuantizedLayer& quantized);
+  PackedLayer(Threads& threads, const model::Layer& original, const QuantizedLayer& quantized);
 
   /// Replaces one linear's weights.
   void replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix);
@@ -54,7 +53,6 @@ class DequantizedLayer {
 
  private:
   model::Layer layer_;
-  std::array<kernels::Buffer<float>, model::kLinearsPerLayer> weights_;
 };
 
 }  // namespace lieq::quantize

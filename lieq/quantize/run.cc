@@ -83,8 +83,8 @@ struct LayerWalk::Impl {
   /// Fits and stores; returns the gains for the caller to fold in.
   Result<std::vector<float>> fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
                                  InputStatistics statistics,
-                                 const GainChannels& channels, QuantizedLayer& result, DequantizedLayer& work);
-  void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, DequantizedLayer& work);
+                                 const GainChannels& channels, QuantizedLayer& result, PackedLayer& work);
+  void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, PackedLayer& work);
   Result<QuantizedLayer> quantize(std::size_t l, unsigned bits);
 };
 
@@ -219,7 +219,7 @@ GainChannels LayerWalk::Impl::gated_channels() const {
 
 Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
                                                 InputStatistics statistics, const GainChannels& channels,
-                                                QuantizedLayer& result, DequantizedLayer& work) {
+                                                QuantizedLayer& result, PackedLayer& work) {
   const model::Layer& original = model.layers[l];
   std::vector<kernels::Buffer<float>> decoded(kinds.size());
   std::vector<MatrixView<const float>> weights;
@@ -245,7 +245,7 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
 
 /// Multiplies the rows, and so the outputs, of a linear that is quantised already.
 void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result,
-                                     DequantizedLayer& work) {
+                                     PackedLayer& work) {
   const auto k = static_cast<std::size_t>(kind);
   for (std::size_t i = 0; i < gains.size(); ++i) {
     scale_row(result.linears[k], i, gains[i]);
@@ -260,7 +260,7 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
   static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
   static constexpr LinearKind kO[] = {LinearKind::kO}, kDown[] = {LinearKind::kDown};
   const model::Layer& original = model.layers[l];
-  DequantizedLayer work(original);
+  PackedLayer work(original);
   model::Layer& layer = work.layer();
   QuantizedLayer result;
   for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) result.biases[k] = original.linears[k].bias;
@@ -286,7 +286,8 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
   statistics = calibrated ? gather_gated(original, layer) : InputStatistics{};
   LIEQ_ASSIGN(gains, fit(l, bits, kDown, std::move(statistics), gated_channels(), result, work));
   fold_into_rows(LinearKind::kUp, gains, result, work);
-  if (calibrated) finish_mlp(layer, keeps_gated() && gains.empty());
+  const bool last = l + 1 == model.layers.size();  // nobody reads what it gives
+  if (calibrated && !last) finish_mlp(layer, keeps_gated() && gains.empty());
 
   result.input_layernorm = layer.input_layernorm;
   result.post_attention_layernorm = layer.post_attention_layernorm;
@@ -334,8 +335,8 @@ Result<void> LayerWalk::resume_with(std::size_t layer, const QuantizedLayer& fin
   if (impl_->uses_activations()) {
     const model::Layer& original = impl_->model.layers[layer];
     if (impl_->uses_plain()) impl_->run_layer(impl_->plain, original, layer);
-    const DequantizedLayer dequantized(impl_->threads, original, finished);
-    impl_->run_layer(impl_->quantised, dequantized.layer(), layer);
+    const PackedLayer packed(impl_->threads, original, finished);
+    impl_->run_layer(impl_->quantised, packed.layer(), layer);
   }
   ++impl_->next_layer;
   return {};

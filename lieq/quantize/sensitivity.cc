@@ -120,7 +120,7 @@ class Comparison {
   /// Takes variant v, as advance(layer) left it, through `layer` with other linears, and through the rest of the model.
   void finish(std::size_t v, std::size_t layer, const QuantizedLinears& linears) {
     {
-      DequantizedLayer replaced(model_.layers[layer]);
+      PackedLayer replaced(model_.layers[layer]);
       for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k)
         replaced.replace(threads_, static_cast<LinearKind>(k), linears[k]);
       model::Model one;  // a block runs as part of a model

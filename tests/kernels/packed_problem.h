@@ -44,7 +44,8 @@ struct PackedProblem {
   void rebuild() {
     weight.rows = m.rows;
     weight.cols = m.cols;
-    weight.packed = std::make_shared<const pack::PackedMatrix>(m);
+    Threads team(1);
+    weight.packed = std::make_shared<const pack::PackedMatrix>(team, m);
   }
   [[nodiscard]] MatrixView<const float> inputs() const { return {x.data(), tokens, m.cols}; }
 

@@ -55,7 +55,7 @@ TEST(GptqGolden, UnpacksAndPacksTheSameWords) {
     if (entry.path().extension() != ".safetensors") continue;
     SCOPED_TRACE(entry.path().filename().string());
     const GoldenCase c = read_case(entry.path());
-    const QuantizedMatrix m = test::must(unpack_gptq(c.v2, ZeroFormat::kV2, "golden"));
+    const QuantizedMatrix m = test::must(unpack_gptq(c.v2.view(), ZeroFormat::kV2, "golden"));
     for (std::size_t i = 0; i < m.rows; ++i) {
       for (std::size_t j = 0; j < m.cols; ++j) ASSERT_EQ(m.codes[i * m.cols + j], c.codes[j * m.rows + i]);
       for (std::size_t g = 0; g < m.groups(); ++g) ASSERT_EQ(m.double_zeros[i * m.groups() + g],
@@ -65,7 +65,7 @@ TEST(GptqGolden, UnpacksAndPacksTheSameWords) {
       ASSERT_EQ(std::memcmp(row.data(), &c.dequantised[i * m.cols], row.size() * sizeof(float)), 0) << "row " << i;
     }
     expect_equal(test::must(pack_gptq(m, ZeroFormat::kV2, "golden")), c.v2);
-    const QuantizedMatrix from_v1 = test::must(unpack_gptq(c.v1, ZeroFormat::kV1, "golden"));
+    const QuantizedMatrix from_v1 = test::must(unpack_gptq(c.v1.view(), ZeroFormat::kV1, "golden"));
     EXPECT_EQ(from_v1.double_zeros, m.double_zeros);
     const bool has_zero = std::ranges::count(c.zeros, 0) > 0;
     const auto packed = pack_gptq(m, ZeroFormat::kV1, "layer");
@@ -101,7 +101,7 @@ TEST(Gptq, PacksEveryWidthInEveryZeroFormat) {
                                           {ZeroFormat::kV2, {0, top}},
                                           {ZeroFormat::kHalf, {1, 2, 3, top}}}) {
       const QuantizedMatrix m = example(bits, allowed);
-      const QuantizedMatrix back = test::must(unpack_gptq(test::must(pack_gptq(m, format, "m")), format, "m"));
+      const QuantizedMatrix back = test::must(unpack_gptq(test::must(pack_gptq(m, format, "m")).view(), format, "m"));
       EXPECT_EQ(back.codes, m.codes);
       EXPECT_EQ(back.scales, m.scales);
       EXPECT_EQ(back.double_zeros, m.double_zeros);
@@ -125,7 +125,7 @@ TEST(Gptq, RepacksWholeWordsAsItPacksCodes) {
         if (act_order)
           for (std::size_t j = 0; j < 192; ++j) m.g_idx.push_back(static_cast<std::int32_t>(j % m.groups()));
         const GptqTensors tensors = test::must(pack_gptq(m, ZeroFormat::kV2, "m"));
-        const PackedMatrix packed = test::must(repack_gptq(threads, tensors, ZeroFormat::kV2, "m"));
+        const PackedMatrix packed = test::must(repack_gptq(threads, tensors.view(), ZeroFormat::kV2, "m"));
         std::vector<float> row(192), expected(192);
         for (std::size_t i = 0; i < 96; ++i) {
           packed.decode_row(i, row.data());
@@ -152,7 +152,7 @@ TEST(Gptq, RefusesWhatAFormatCannotHold) {
 TEST(Gptq, RefusesTensorsThatContradictEachOther) {
   const GptqTensors good = test::must(pack_gptq(example(3, {2}), ZeroFormat::kV2, "m"));
   const auto refused = [](const GptqTensors& t) {
-    const auto result = unpack_gptq(t, ZeroFormat::kV2, "m");
+    const auto result = unpack_gptq(t.view(), ZeroFormat::kV2, "m");
     return !result && (result.error().code == ErrorCode::kInvalidFormat || result.error().code == ErrorCode::kUnsupported);
   };
   EXPECT_FALSE(refused(good));

@@ -68,10 +68,10 @@ TEST_P(Walk, EightBitsStayCloseToTheModel) {
   const model::Model model = load(threads);
   LayerWalk walk = test::must(LayerWalk::create(model, ids(model), kWindow, GetParam(), threads, sink_));
   const QuantizedLayer done = test::must(walk.quantize(0, 8));
-  const DequantizedLayer dequantized(threads, model.layers[0], done);
+  const PackedLayer packed(threads, model.layers[0], done);
   EXPECT_EQ(done.linear(model::LinearKind::kDown).cols, model.config.intermediate_size);
   for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) EXPECT_LT(done.reports[k].relative_loss, 1e-3) << k;
-  EXPECT_EQ(dequantized.layer().linears[0].weight.type, DType::kF32);
+  EXPECT_EQ(packed.layer().linears[0].weight.packed->bits(), 8U);
 }
 
 Options with(Method method, bool corrected, bool inner_gains) {

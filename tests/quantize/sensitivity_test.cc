@@ -92,9 +92,9 @@ TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
     LayerWalk walk = test::must(LayerWalk::create(model, all, kWindow, with(Method::kRtn), threads, sink));
     for (std::size_t l = 0; l < model.layers.size(); ++l) {
       const QuantizedLayer quantized = test::must(walk.quantize(l, static_cast<unsigned>(bits)));
-      const DequantizedLayer dequantized(threads, model.layers[l], quantized);
+      const PackedLayer packed(threads, model.layers[l], quantized);
       model::Model changed = load(threads);
-      changed.layers[l] = dequantized.layer();
+      changed.layers[l] = packed.layer();
       const MatrixView<float> q = logits_of(changed, ids, threads, q_buffer);
       double sum = 0;
       for (std::size_t t = 0; t < ids.size(); ++t)
