@@ -24,6 +24,7 @@ constexpr double kLaneCost = 3;        // a multiply-add of the search for grids
 constexpr double kSweepCost = 250;     // the rest of a sweep, for each weight
 constexpr double kFactorCost = 1.25;   // of a Cholesky factor in double, times in^3
 constexpr double kWeightCost = 3000;   // decoding, packing, writing, checking and hashing a weight
+constexpr double kKeptRate = 0.8;      // of the best rate of one thread, when all work for minutes
 constexpr double kShareOfSquare = 0.55;  // of a symmetric product: its tiles on and above the diagonal
 
 /// Multiply-adds a second of one thread, from a product of 512 x 512 x 512.
@@ -123,7 +124,7 @@ double work_of(const model::Model& model, const BitPlan& plan, const quantize::O
 std::string estimate_text(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                           const RunSize& size, const std::string& output) {
   const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
-  const double seconds = 1 + work_of(model, plan, options, size) / (measure_rate() * static_cast<double>(size.threads));
+  const double seconds = 1 + work_of(model, plan, options, size) / (kKeptRate * measure_rate() * static_cast<double>(size.threads));
   // Finished layers wait with a byte a weight until the folder is written.
   const double disk = size_of(plan).bytes + static_cast<double>(linears_footprint(model).parameters);
   std::error_code error;
@@ -131,7 +132,7 @@ std::string estimate_text(const model::Model& model, const BitPlan& plan, const 
   while (!folder.empty() && folder != folder.root_path() && !std::filesystem::exists(folder, error))
     folder = folder.parent_path();
   const auto space = std::filesystem::space(folder, error);
-  return fmt::format("it takes about {}, {} of memory and {} of disk{}\n", duration_text(seconds),
+  return fmt::format("it takes about {}, {} of memory beside the mapped model, and {} of disk{}\n", duration_text(seconds),
                      bytes_text(static_cast<std::size_t>(memory_of(model, options, tokens))),
                      bytes_text(static_cast<std::size_t>(disk)),
                      error ? "" : fmt::format(" ({} free)", bytes_text(space.available)));
