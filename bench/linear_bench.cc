@@ -1,5 +1,5 @@
-/// y = x Wᵀ from stored weights: the ladder from plain loops over one row at a time to slabs through oneDNN, then packed codes.
-/// Run with --benchmark_filter=... ; GFLOP/s count 2 x tokens x out x in.
+/// y = x Wᵀ from stored weights: the ladder from plain loops over one row at a time to slabs through oneDNN, then
+/// packed codes. Run with --benchmark_filter=... ; GFLOP/s count 2 x tokens x out x in.
 
 #include <benchmark/benchmark.h>
 
@@ -18,7 +18,8 @@ struct Problem {
   pack::StoredMatrix matrix;
   std::size_t tokens, out, in;
 
-  Problem(std::size_t t, std::size_t o, std::size_t i) : x(t * i, 0.5F), y(t * o), w(o * i, float_to_f16(0.25F)), tokens(t), out(o), in(i) {
+  Problem(std::size_t t, std::size_t o, std::size_t i)
+      : x(t * i, 0.5F), y(t * o), w(o * i, float_to_f16(0.25F)), tokens(t), out(o), in(i) {
     matrix = {"w", DType::kF16, o, i, reinterpret_cast<const std::byte*>(w.data()), 0, nullptr};
   }
 };
@@ -53,7 +54,8 @@ void linear(benchmark::State& state, kernels::Compute compute) {
   Threads threads(static_cast<std::size_t>(state.range(1)));
   kernels::LinearScratch scratch;
   for (auto _ : state)
-    kernels::linear(threads, p.matrix, {}, {p.x.data(), p.tokens, p.in}, compute, scratch, {p.y.data(), p.tokens, p.out});
+    kernels::linear(threads, p.matrix, {}, {p.x.data(), p.tokens, p.in}, compute, scratch,
+                    {p.y.data(), p.tokens, p.out});
   count_flops(state, p);
 }
 BENCHMARK_CAPTURE(linear, fp32, kernels::Compute::kF32)->ArgsProduct({{1, 64, 512, 2048}, {1, 2}})->UseRealTime();
@@ -66,8 +68,14 @@ struct Packed {
   std::vector<float> x, y;
 
   Packed(unsigned bits, std::size_t tokens, std::size_t out, std::size_t in) : x(tokens * in, 0.5F), y(tokens * out) {
-    pack::QuantizedMatrix m{out, in, bits, 64, std::vector<std::uint8_t>(out * in, 1), std::vector<std::uint16_t>(out * in / 64, float_to_f16(0.01F)),
-                            std::vector<std::uint16_t>(out * in / 64, 3), {}};
+    pack::QuantizedMatrix m{out,
+                            in,
+                            bits,
+                            64,
+                            std::vector<std::uint8_t>(out * in, 1),
+                            std::vector<std::uint16_t>(out * in / 64, float_to_f16(0.01F)),
+                            std::vector<std::uint16_t>(out * in / 64, 3),
+                            {}};
     Threads team(1);
     matrix = {"w", DType::kF32, out, in, nullptr, 0, std::make_shared<const pack::PackedMatrix>(team, m)};
   }
@@ -93,7 +101,8 @@ void packed_reference(benchmark::State& state) {
   kernels::Int8Inputs inputs;
   for (auto _ : state) {
     kernels::round_to_int8(threads, *p.matrix.packed, {p.x.data(), 1, 576}, inputs);
-    kernels::multiply_int8_reference({p.matrix.packed.get(), &inputs, {}, {p.y.data(), 1, 1536}, 0, p.matrix.packed->blocks(), 0, 1});
+    kernels::multiply_int8_reference(
+        {p.matrix.packed.get(), &inputs, {}, {p.y.data(), 1, 1536}, 0, p.matrix.packed->blocks(), 0, 1});
   }
 }
 BENCHMARK(packed_reference)->Arg(2)->Arg(4);
@@ -105,7 +114,8 @@ void packed(benchmark::State& state, kernels::Compute compute) {
   kernels::LinearScratch scratch;
   for (auto _ : state)
     kernels::linear(threads, p.matrix, {}, {p.x.data(), tokens, 576}, compute, scratch, {p.y.data(), tokens, 1536});
-  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * 1536 * 576 * static_cast<double>(tokens), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * 1536 * 576 * static_cast<double>(tokens),
+                                                 benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK_CAPTURE(packed, fp32, kernels::Compute::kF32)->ArgsProduct({{2, 3, 4, 8}, {1, 16, 512}});
 BENCHMARK_CAPTURE(packed, int8, kernels::Compute::kInt8)->ArgsProduct({{2, 3, 4, 8}, {1, 16, 512}});

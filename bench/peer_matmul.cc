@@ -59,7 +59,8 @@ ggml_backend_buffer_type_t repacking_buffer() {
   ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
   ggml_backend_reg_t registry = ggml_backend_dev_backend_reg(device);
   using Get = ggml_backend_buffer_type_t* (*)(ggml_backend_dev_t);
-  const auto get = reinterpret_cast<Get>(ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
+  const auto get =
+      reinterpret_cast<Get>(ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts"));
   for (auto* buffer = get ? get(device) : nullptr; buffer && *buffer; ++buffer)
     if (std::string(ggml_backend_buft_name(*buffer)) == "CPU_REPACK") return *buffer;
 #endif
@@ -68,8 +69,10 @@ ggml_backend_buffer_type_t repacking_buffer() {
 
 /// ggml_quantize_chunk, which takes further pointers in ik_llama.cpp.
 template <class... More>
-void quantise_rows(std::size_t (*quantise)(ggml_type, const float*, void*, std::int64_t, std::int64_t, std::int64_t, const float*, More...),
-                   ggml_type type, const std::vector<float>& rows, std::int64_t in, const std::vector<float>& importance, void* target) {
+void quantise_rows(std::size_t (*quantise)(ggml_type, const float*, void*, std::int64_t, std::int64_t, std::int64_t,
+                                           const float*, More...),
+                   ggml_type type, const std::vector<float>& rows, std::int64_t in,
+                   const std::vector<float>& importance, void* target) {
   quantise(type, rows.data(), target, 0, static_cast<std::int64_t>(rows.size()) / in, in, importance.data(), More{}...);
 }
 
@@ -95,7 +98,8 @@ class Peer {
     const std::vector<char> data = quantised(type, options.in, options.out);
     const std::size_t copies = std::max<std::size_t>(2, (std::size_t{256} << 20) / data.size() + 1);
     context_ = ggml_init({(copies + 1) * ggml_tensor_overhead(), nullptr, true});
-    for (std::size_t c = 0; c < copies; ++c) weights_.push_back(ggml_new_tensor_2d(context_, type, options.in, options.out));
+    for (std::size_t c = 0; c < copies; ++c)
+      weights_.push_back(ggml_new_tensor_2d(context_, type, options.in, options.out));
     buffer_ = ggml_backend_alloc_ctx_tensors_from_buft(context_, buffer_type);
     if (!buffer_) return;
     for (ggml_tensor* weight : weights_) ggml_backend_tensor_set(weight, data.data(), 0, data.size());
@@ -110,7 +114,8 @@ class Peer {
   [[nodiscard]] bool is_ready() const { return buffer_ != nullptr; }
 
   void measure(const std::string& name, std::int64_t tokens) {
-    ggml_context* context = ggml_init({(2 * weights_.size() + 1) * ggml_tensor_overhead() + weights_.size() * ggml_graph_overhead(), nullptr, true});
+    ggml_context* context = ggml_init(
+        {(2 * weights_.size() + 1) * ggml_tensor_overhead() + weights_.size() * ggml_graph_overhead(), nullptr, true});
     ggml_tensor* x = ggml_new_tensor_2d(context, GGML_TYPE_F32, options_.in, tokens);
     std::vector<ggml_cgraph*> graphs;
     for (ggml_tensor* weight : weights_) {
@@ -156,7 +161,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: peer_matmul IN OUT THREADS SECONDS TOKENS[,...] TYPE[,...]\n");
     return 2;
   }
-  const Options options{std::atoll(argv[1]), std::atoll(argv[2]), std::atoi(argv[3]), std::atof(argv[4]), split(argv[5]), split(argv[6])};
+  const Options options{std::atoll(argv[1]), std::atoll(argv[2]), std::atoi(argv[3]),
+                        std::atof(argv[4]),  split(argv[5]),      split(argv[6])};
   ggml_backend_t backend = ggml_backend_cpu_init();
   ggml_backend_cpu_set_n_threads(backend, options.threads);
   for (const std::string& name : options.types) {

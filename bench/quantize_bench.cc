@@ -1,6 +1,7 @@
 /// Quantises a model and compares its perplexity with that of the original, with the time and memory it took:
 ///   quantize_bench --model DIR [--calibration FILE] [--text FILE] [--samples 32] [--window 1024] [--bits 2]
-///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64] [--eval-windows 10]
+///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
+///                  [--eval-windows 10]
 ///                  [--base-ppl P] [--SWITCH VALUE ...], the switches being those of quantize::Options.
 
 #include <sys/resource.h>
@@ -93,11 +94,13 @@ int run(const Arguments& a) {
     return bundle.tokenizer.encode(must(text::read_text(file, text::Join::kRows, sink)), text::SpecialTokens::kAdd);
   };
   const std::size_t window = count(a, "window", "1024");
-  std::vector<model::TokenId> calibration = encode(get(a, "calibration", shared + "/data/text/wikitext2-train-part.txt"));
+  std::vector<model::TokenId> calibration =
+      encode(get(a, "calibration", shared + "/data/text/wikitext2-train-part.txt"));
   std::vector<model::TokenId> text = encode(get(a, "text", shared + "/data/text/wikitext2-test.txt"));
   calibration.resize(std::min(calibration.size(), count(a, "samples", "32") * window));
   text.resize(std::min(text.size(), count(a, "eval-windows", "10") * 2048));
-  const double base = a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, threads, sink);
+  const double base =
+      a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, threads, sink);
 
   std::set<std::size_t> top;
   std::istringstream list(get(a, "top", ""));
@@ -108,7 +111,8 @@ int run(const Arguments& a) {
   std::vector<quantize::PackedLayer> layers;
   const std::size_t layer_count = std::min(bundle.model.layers.size(), count(a, "layers", "1000"));
   for (std::size_t l = 0; l < layer_count; ++l) {
-    const auto bits = static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));
+    const auto bits =
+        static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));
     const quantize::QuantizedLayer done = must(walk.quantize(l, bits));
     layers.emplace_back(threads, bundle.model.layers[l], done);
     std::fprintf(stderr, "layer %zu: %.1f s", l, seconds() - start);

@@ -23,7 +23,8 @@ Result<SafetensorsWriter> SafetensorsWriter::create(const std::filesystem::path&
   std::size_t offset = 0;
   for (const TensorInfo& tensor : tensors) {
     LIEQ_CHECK(!header.contains(tensor.name) && block_elements(tensor.type) == 1);
-    header[tensor.name] = {{"dtype", name(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + tensor.bytes()}}};
+    header[tensor.name] = {
+        {"dtype", name(tensor.type)}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + tensor.bytes()}}};
     offset += tensor.bytes();
   }
   std::string text = header.dump();

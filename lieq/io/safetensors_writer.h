@@ -28,14 +28,16 @@ class SafetensorsWriter {
  public:
   /// The header ends on a multiple of 8 bytes; metadata always has "format": "pt", which transformers asks for.
   /// Errors: kIo.
-  [[nodiscard]] static Result<SafetensorsWriter> create(const std::filesystem::path& file, std::vector<TensorInfo> tensors,
+  [[nodiscard]] static Result<SafetensorsWriter> create(const std::filesystem::path& file,
+                                                        std::vector<TensorInfo> tensors,
                                                         const std::map<std::string, std::string>& metadata = {});
   /// `data` are the bytes of the next tensor. Errors: kIo.
   [[nodiscard]] Result<void> write(std::string_view name, const void* data, std::size_t bytes);
   [[nodiscard]] Result<void> finish() &&;
 
  private:
-  SafetensorsWriter(AtomicFile file, std::vector<TensorInfo> tensors) : file_(std::move(file)), tensors_(std::move(tensors)) {}
+  SafetensorsWriter(AtomicFile file, std::vector<TensorInfo> tensors)
+      : file_(std::move(file)), tensors_(std::move(tensors)) {}
   AtomicFile file_;
   std::vector<TensorInfo> tensors_;
   std::size_t next_ = 0;

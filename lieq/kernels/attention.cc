@@ -74,7 +74,8 @@ void load_queries(const Work& work, MatrixView<const float> q, float* queries) {
 }
 
 /// Turns scores of keys [key, key + count) into weights and shrinks what was gathered under smaller maxima.
-void soften(const Work& work, std::size_t key, std::size_t count, MatrixView<float> scores, PerThread& scratch, float* sums) {
+void soften(const Work& work, std::size_t key, std::size_t count, MatrixView<float> scores, PerThread& scratch,
+            float* sums) {
   for (std::size_t r = 0; r < work.rows(); ++r) {
     const std::size_t last = work.sequence.past + work.tile.first + r / work.group;  // the newest key this query sees
     const std::size_t seen = last < key ? 0 : std::min(count, last - key + 1);
@@ -90,15 +91,15 @@ void soften(const Work& work, std::size_t key, std::size_t count, MatrixView<flo
 /// Panels of keys [key, key + count), `key` a multiple of kPanel.
 template <class T>
 Panels<T> key_panels(const KeyValues& cached, std::size_t head, std::size_t key, std::size_t count) {
-  return {static_cast<const T*>(cached.keys) + (head * cached.capacity + key) * cached.head_dim, kPanel * cached.head_dim,
-          round_up_to_panel(count) / kPanel};
+  return {static_cast<const T*>(cached.keys) + (head * cached.capacity + key) * cached.head_dim,
+          kPanel * cached.head_dim, round_up_to_panel(count) / kPanel};
 }
 
 template <class T>
 Panels<T> value_panels(const KeyValues& cached, std::size_t head, std::size_t key) {
   const std::size_t padded = round_up_to_panel(cached.head_dim);
-  return {static_cast<const T*>(cached.values) + head * cached.capacity * padded + key * kPanel, kPanel * cached.capacity,
-          padded / kPanel};
+  return {static_cast<const T*>(cached.values) + head * cached.capacity * padded + key * kPanel,
+          kPanel * cached.capacity, padded / kPanel};
 }
 
 void widen(const std::uint16_t* source, std::size_t count, float* target) {
@@ -106,14 +107,16 @@ void widen(const std::uint16_t* source, std::size_t count, float* target) {
 }
 
 /// Half precision to float32 in scratch, for tiles of so many rows that doing it once is cheaper.
-Panels<float> widen_keys(const KeyValues& cached, std::size_t head, std::size_t key, std::size_t count, Buffer<float>& buffer) {
+Panels<float> widen_keys(const KeyValues& cached, std::size_t head, std::size_t key, std::size_t count,
+                         Buffer<float>& buffer) {
   const auto half = key_panels<std::uint16_t>(cached, head, key, count);
   float* target = buffer.reserve(half.count * half.panel_stride);
   widen(half.data, half.count * half.panel_stride, target);
   return {target, half.panel_stride, half.count};
 }
 
-Panels<float> widen_values(const KeyValues& cached, std::size_t head, std::size_t key, std::size_t count, Buffer<float>& buffer) {
+Panels<float> widen_values(const KeyValues& cached, std::size_t head, std::size_t key, std::size_t count,
+                           Buffer<float>& buffer) {
   const auto half = value_panels<std::uint16_t>(cached, head, key);
   float* target = buffer.reserve(half.count * count * kPanel);
   for (std::size_t p = 0; p < half.count; ++p)
@@ -123,7 +126,8 @@ Panels<float> widen_values(const KeyValues& cached, std::size_t head, std::size_
 
 /// The online softmax over the tile's keys: `keys_at` and `values_at` give the panels of a run of keys.
 template <class KeysAt, class ValuesAt>
-void gather(const Work& work, const float* queries, PerThread& scratch, float* sums, const KeysAt& keys_at, const ValuesAt& values_at) {
+void gather(const Work& work, const float* queries, PerThread& scratch, float* sums, const KeysAt& keys_at,
+            const ValuesAt& values_at) {
   const std::size_t rows = work.rows();
   for (std::size_t key = work.tile.first_key; key < work.tile.end_key; key += kKeyTile) {
     const std::size_t count = std::min(kKeyTile, work.tile.end_key - key);
@@ -144,15 +148,18 @@ void attend(const Work& work, MatrixView<const float> q, PerThread& scratch, flo
   const KeyValues& cached = work.sequence.cached;
   const std::size_t head = work.tile.kv_head;
   if (cached.type == DType::kF32) {
-    gather(work, queries, scratch, sums, [&](auto key, auto count) { return key_panels<float>(cached, head, key, count); },
-           [&](auto key, auto) { return value_panels<float>(cached, head, key); });
+    gather(
+        work, queries, scratch, sums, [&](auto key, auto count) { return key_panels<float>(cached, head, key, count); },
+        [&](auto key, auto) { return value_panels<float>(cached, head, key); });
   } else if (work.rows() <= kFewRows) {
     gather(work, queries, scratch, sums,
            [&](auto key, auto count) { return key_panels<std::uint16_t>(cached, head, key, count); },
            [&](auto key, auto) { return value_panels<std::uint16_t>(cached, head, key); });
   } else {
-    gather(work, queries, scratch, sums, [&](auto key, auto count) { return widen_keys(cached, head, key, count, scratch.keys); },
-           [&](auto key, auto count) { return widen_values(cached, head, key, count, scratch.values); });
+    gather(
+        work, queries, scratch, sums,
+        [&](auto key, auto count) { return widen_keys(cached, head, key, count, scratch.keys); },
+        [&](auto key, auto count) { return widen_values(cached, head, key, count, scratch.values); });
   }
 }
 
@@ -164,13 +171,15 @@ void normalise(const Work& work, const float* sums, std::span<const RunningSoftm
     for (std::size_t g = 0; g < work.group; ++g) {
       const std::size_t r = t * work.group + g;
       const float inverse = 1.0F / state[r].sum;
-      for (std::size_t j = 0; j < work.head_dim; ++j) target[g * work.head_dim + j] = sums[r * work.padded + j] * inverse;
+      for (std::size_t j = 0; j < work.head_dim; ++j)
+        target[g * work.head_dim + j] = sums[r * work.padded + j] * inverse;
     }
   }
 }
 
 /// Adds the part (state, sums) of a row to another of the same row. sums: [padded].
-void merge_row(const RunningSoftmax& part, const float* part_sums, std::size_t padded, RunningSoftmax& state, float* sums) {
+void merge_row(const RunningSoftmax& part, const float* part_sums, std::size_t padded, RunningSoftmax& state,
+               float* sums) {
   const float max = std::max(state.max, part.max);
   const float keep = std::exp(state.max - max), take = std::exp(part.max - max);
   state = {max, state.sum * keep + part.sum * take};
@@ -178,8 +187,8 @@ void merge_row(const RunningSoftmax& part, const float* part_sums, std::size_t p
 }
 
 /// Brings the parts of each split query together, in the order of the keys.
-void merge_parts(std::span<const AttentionSequence> sequences, std::size_t group, AttentionScratch& scratch, float* sums,
-                 MatrixView<float> out) {
+void merge_parts(std::span<const AttentionSequence> sequences, std::size_t group, AttentionScratch& scratch,
+                 float* sums, MatrixView<float> out) {
   for (std::size_t i = 0; i < scratch.tiles.size();) {
     const Tile& tile = scratch.tiles[i++];
     const AttentionSequence& sequence = sequences[tile.sequence];
@@ -189,8 +198,8 @@ void merge_parts(std::span<const AttentionSequence> sequences, std::size_t group
     for (; i < scratch.tiles.size() && scratch.tiles[i].first_key > 0; ++i) {
       const std::size_t part = scratch.tiles[i].partial;
       for (std::size_t g = 0; g < group; ++g)
-        merge_row(scratch.states[part + g], sums + (part + g) * work.padded, work.padded, scratch.states[tile.partial + g],
-                  first + g * work.padded);
+        merge_row(scratch.states[part + g], sums + (part + g) * work.padded, work.padded,
+                  scratch.states[tile.partial + g], first + g * work.padded);
     }
     normalise(work, first, std::span(scratch.states).subspan(tile.partial, group), out);
   }

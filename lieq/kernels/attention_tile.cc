@@ -29,8 +29,8 @@ HWY_INLINE hn::Vec<D> Widen(D d, const std::uint16_t* from) {
 
 /// kRows rows of c against one panel.
 template <std::size_t kRows, class T>
-HWY_INLINE void Block(const float* HWY_RESTRICT a, std::size_t lda, const T* HWY_RESTRICT b, std::size_t depth, bool add,
-                      float* HWY_RESTRICT c, std::size_t ldc) {
+HWY_INLINE void Block(const float* HWY_RESTRICT a, std::size_t lda, const T* HWY_RESTRICT b, std::size_t depth,
+                      bool add, float* HWY_RESTRICT c, std::size_t ldc) {
   const D d;
   hn::Vec<D> sums[kRows][kVectors];
   for (std::size_t r = 0; r < kRows; ++r)
@@ -59,8 +59,8 @@ void Rest(const float* a, std::size_t lda, std::size_t rows, const T* b, std::si
 }
 
 template <class T>
-HWY_INLINE void Product(const float* a, std::size_t lda, std::size_t rows, Panels<T> b, std::size_t depth, bool add, float* c,
-                        std::size_t ldc) {
+HWY_INLINE void Product(const float* a, std::size_t lda, std::size_t rows, Panels<T> b, std::size_t depth, bool add,
+                        float* c, std::size_t ldc) {
   for (std::size_t p = 0; p < b.count; ++p) {
     const T* panel = b.data + p * b.panel_stride;
     std::size_t r = 0;
@@ -70,8 +70,8 @@ HWY_INLINE void Product(const float* a, std::size_t lda, std::size_t rows, Panel
   }
 }
 
-void ProductF32(const float* a, std::size_t lda, std::size_t rows, Panels<float> b, std::size_t depth, bool add, float* c,
-                std::size_t ldc) {
+void ProductF32(const float* a, std::size_t lda, std::size_t rows, Panels<float> b, std::size_t depth, bool add,
+                float* c, std::size_t ldc) {
   Product(a, lda, rows, b, depth, add, c, ldc);
 }
 
@@ -113,8 +113,8 @@ void panel_product(const float* a, std::size_t lda, std::size_t rows, Panels<flo
   HWY_DYNAMIC_DISPATCH(ProductF32)(a, lda, rows, b, depth, add, c, ldc);
 }
 
-void panel_product(const float* a, std::size_t lda, std::size_t rows, Panels<std::uint16_t> b, std::size_t depth, bool add,
-                   float* c, std::size_t ldc) {
+void panel_product(const float* a, std::size_t lda, std::size_t rows, Panels<std::uint16_t> b, std::size_t depth,
+                   bool add, float* c, std::size_t ldc) {
   HWY_DYNAMIC_DISPATCH(ProductF16)(a, lda, rows, b, depth, add, c, ldc);
 }
 

@@ -18,8 +18,8 @@ struct Panels {
 /// Half-precision panels (16-bit patterns) are widened in registers.
 void panel_product(const float* a, std::size_t lda, std::size_t rows, Panels<float> b, std::size_t depth, bool add,
                    float* c, std::size_t ldc);
-void panel_product(const float* a, std::size_t lda, std::size_t rows, Panels<std::uint16_t> b, std::size_t depth, bool add,
-                   float* c, std::size_t ldc);
+void panel_product(const float* a, std::size_t lda, std::size_t rows, Panels<std::uint16_t> b, std::size_t depth,
+                   bool add, float* c, std::size_t ldc);
 
 /// 16 floats to half-precision bits: nearest, ties to even; beyond the range: the largest number; NaN stays NaN.
 void to_half_16(const float* source, std::uint16_t* target);

@@ -50,7 +50,8 @@ HWY_INLINE V16 PairsOf(V8 codes, VI8 x) {
 #endif
 }
 
-/// Steps whose sum fits 16 bits: one adds at most 2 · 127 · (2^bits - 1), of 8-bit codes less 128 at most 2 · 127 · 128.
+/// Steps whose sum fits 16 bits: one adds at most 2 · 127 · (2^bits - 1), of 8-bit codes less 128 at most 2 · 127 ·
+/// 128.
 template <unsigned kBits>
 constexpr int kStepsThatFit = kBits == 8 ? 1 : 32767 / (2 * 127 * ((1 << kBits) - 1));
 

@@ -14,7 +14,8 @@ namespace lieq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// count: a multiple of 32. Writes codes, scale and half sum of one piece.
-void RoundPiece(const float* HWY_RESTRICT x, std::size_t count, std::int8_t* HWY_RESTRICT codes, float* scale, float* half_sum) {
+void RoundPiece(const float* HWY_RESTRICT x, std::size_t count, std::int8_t* HWY_RESTRICT codes, float* scale,
+                float* half_sum) {
   const hn::CappedTag<float, 16> df;
   const hn::RebindToSigned<decltype(df)> di;
   const hn::Rebind<std::int8_t, decltype(df)> d8;
@@ -50,7 +51,8 @@ namespace {
 
 constexpr std::size_t kUnit = Int8Inputs::kUnit, kPiece = Int8Inputs::kPiece;
 
-void round_token(const pack::PackedMatrix& weight, const float* x, std::int8_t* codes, float* scales, float* half_sums) {
+void round_token(const pack::PackedMatrix& weight, const float* x, std::int8_t* codes, float* scales,
+                 float* half_sums) {
   const std::size_t group_size = weight.group_size();
   const auto order = weight.order();
   const auto round = HWY_DYNAMIC_DISPATCH(RoundPiece);
@@ -79,14 +81,16 @@ bool same_pieces(const pack::PackedMatrix& a, const pack::PackedMatrix& b) {
 
 void round_to_int8(Threads& threads, const pack::PackedMatrix& weight, MatrixView<const float> x, Int8Inputs& rounded) {
   rounded.tokens = x.rows();
-  // One line more than the inputs need, so that rows of 4096 do not all fall into the same set of the first-level cache.
+  // One line more than the inputs need, so that rows of 4096 do not all fall into the same set of the first-level
+  // cache.
   rounded.stride = weight.groups() * weight.units_per_group() * kUnit + 64;
   rounded.pieces = weight.groups() * ((weight.group_size() + kPiece - 1) / kPiece);
   std::int8_t* codes = rounded.codes.reserve(rounded.tokens * rounded.stride);
   float* scales = rounded.scales.reserve(rounded.tokens * rounded.pieces);
   float* half_sums = rounded.half_sums.reserve(rounded.tokens * rounded.pieces);
   const auto body = [&](std::size_t t, std::size_t) {
-    round_token(weight, x.row(t).data(), codes + t * rounded.stride, scales + t * rounded.pieces, half_sums + t * rounded.pieces);
+    round_token(weight, x.row(t).data(), codes + t * rounded.stride, scales + t * rounded.pieces,
+                half_sums + t * rounded.pieces);
   };
   constexpr std::size_t kWorthThreads = 32768;  // inputs; fewer take less time than waking a thread
   if (x.rows() * x.cols() < kWorthThreads) {

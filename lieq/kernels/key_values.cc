@@ -15,7 +15,8 @@ void convert_16(const float* source, std::uint16_t* target) { to_half_16(source,
 template <class T>
 void store_head(const KeyValues& target, std::size_t head, std::size_t position, const float* k, const float* v) {
   const std::size_t padded = round_up_to_panel(target.head_dim);
-  T* key = static_cast<T*>(target.keys) + (head * target.capacity + position / kPanel * kPanel) * target.head_dim + position % kPanel;
+  T* key = static_cast<T*>(target.keys) + (head * target.capacity + position / kPanel * kPanel) * target.head_dim +
+           position % kPanel;
   T* value = static_cast<T*>(target.values) + (head * target.capacity * padded) + position * kPanel;
   for (std::size_t j = 0; j < target.head_dim; j += kPanel) {
     const std::size_t count = std::min(kPanel, target.head_dim - j);
@@ -31,13 +32,15 @@ void store_head(const KeyValues& target, std::size_t head, std::size_t position,
 
 }  // namespace
 
-void store_key_values(const KeyValues& target, std::size_t first, MatrixView<const float> k, MatrixView<const float> v) {
+void store_key_values(const KeyValues& target, std::size_t first, MatrixView<const float> k,
+                      MatrixView<const float> v) {
   LIEQ_CHECK(k.cols() == target.heads * target.head_dim && v.cols() == k.cols() && v.rows() == k.rows());
   LIEQ_CHECK(first <= target.capacity && k.rows() <= target.capacity - first && target.capacity % kPanel == 0);
   const auto store = target.type == DType::kF16 ? store_head<std::uint16_t> : store_head<float>;
   for (std::size_t t = 0; t < k.rows(); ++t) {
     for (std::size_t head = 0; head < target.heads; ++head)
-      store(target, head, first + t, k.row(t).data() + head * target.head_dim, v.row(t).data() + head * target.head_dim);
+      store(target, head, first + t, k.row(t).data() + head * target.head_dim,
+            v.row(t).data() + head * target.head_dim);
   }
 }
 

@@ -11,7 +11,7 @@
 namespace lieq::kernels {
 namespace {
 
-constexpr std::size_t kDecodeRows = pack::PackedMatrix::kBlockRows;  // rows decoded per work item; slabs hold whole blocks
+constexpr std::size_t kDecodeRows = pack::PackedMatrix::kBlockRows;  // of a work item; slabs hold whole blocks
 constexpr std::size_t kTokenTile = 512;   // tokens x rows of one product: inputs and results stay in the L2 cache
 constexpr std::size_t kRowTile = 256;
 constexpr std::size_t kFewTokens = 4;     // below this a product is bound by reading weights: decode and dot at once
@@ -27,10 +27,12 @@ void round_row(float* row, std::size_t count) {
 
 /// Float32 rows that can be multiplied where they lie in the file.
 bool is_plain_float(const pack::StoredMatrix& w) {
-  return !w.packed && w.type == DType::kF32 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % alignof(float) == 0;
+  return !w.packed && w.type == DType::kF32 && w.interleaved_head_dim == 0 &&
+         std::bit_cast<std::uintptr_t>(w.data) % alignof(float) == 0;
 }
 bool is_plain_bf16(const pack::StoredMatrix& w) {
-  return !w.packed && w.type == DType::kBF16 && w.interleaved_head_dim == 0 && std::bit_cast<std::uintptr_t>(w.data) % 2 == 0;
+  return !w.packed && w.type == DType::kBF16 && w.interleaved_head_dim == 0 &&
+         std::bit_cast<std::uintptr_t>(w.data) % 2 == 0;
 }
 
 /// Decodes `rows` rows from `first` on, kDecodeRows of them at a time, and calls take(row in slab, values) for each.
@@ -64,13 +66,15 @@ MatrixView<const std::uint16_t> bf16_slab(Threads& threads, const pack::StoredMa
                                           std::size_t rows, LinearScratch& scratch) {
   if (is_plain_bf16(w)) return {reinterpret_cast<const std::uint16_t*>(w.data) + first * w.cols, rows, w.cols};
   const MatrixView<std::uint16_t> slab = scratch.bf16_weights.matrix(rows, w.cols);
-  decode_slab(threads, w, first, rows, [&](std::size_t i, const float* values) { round_to_bf16(values, w.cols, slab.row(i).data()); });
+  decode_slab(threads, w, first, rows,
+              [&](std::size_t i, const float* values) { round_to_bf16(values, w.cols, slab.row(i).data()); });
   return slab;
 }
 
 /// Splits a product into tiles whose borders do not depend on the number of threads.
 template <class T, class Product>
-void tiled(Threads& threads, MatrixView<const T> x, MatrixView<const T> w, MatrixView<float> y, const Product& product) {
+void tiled(Threads& threads, MatrixView<const T> x, MatrixView<const T> w, MatrixView<float> y,
+           const Product& product) {
   const std::size_t token_tiles = ceil_div(x.rows(), kTokenTile);
   const std::size_t row_tiles = ceil_div(w.rows(), kRowTile);
   const std::size_t row_tile = ceil_div(ceil_div(w.rows(), row_tiles), 16) * 16;
@@ -113,7 +117,8 @@ struct PackedTile {
 
 /// Tiles of all tasks, one token_tile of tokens and blocks_of(weight) blocks each.
 template <class BlocksOf>
-std::vector<PackedTile> packed_tiles(std::span<const LinearTask> tasks, std::size_t tokens, std::size_t token_tile, const BlocksOf& blocks_of) {
+std::vector<PackedTile> packed_tiles(std::span<const LinearTask> tasks, std::size_t tokens, std::size_t token_tile,
+                                     const BlocksOf& blocks_of) {
   std::vector<PackedTile> tiles;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     const std::size_t all = tasks[i].weight->packed->blocks(), blocks = blocks_of(*tasks[i].weight->packed);
@@ -125,22 +130,26 @@ std::vector<PackedTile> packed_tiles(std::span<const LinearTask> tasks, std::siz
 }
 
 /// Packed weights that cut inputs alike, in one loop.
-void int8_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, LinearScratch& scratch) {
+void int8_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x,
+                   LinearScratch& scratch) {
   const Int8Inputs& inputs = scratch.int8_inputs;
   round_to_int8(threads, *tasks.front().weight->packed, x, scratch.int8_inputs);
   const bool stream = x.rows() <= kInt8StreamTokens;
   // Streams are long, so that they run at the memory's speed, but several for each thread, so that none waits for long.
-  const auto tiles = packed_tiles(tasks, x.rows(), stream ? x.rows() : kTokenTilePacked, [&](const pack::PackedMatrix& weight) {
-    return stream ? std::max<std::size_t>(1, weight.blocks() / (8 * threads.count())) : kInt8ItemBlocks;
-  });
+  const auto tiles =
+      packed_tiles(tasks, x.rows(), stream ? x.rows() : kTokenTilePacked, [&](const pack::PackedMatrix& weight) {
+        return stream ? std::max<std::size_t>(1, weight.blocks() / (8 * threads.count())) : kInt8ItemBlocks;
+      });
   threads.for_each(tiles.size(), [&](std::size_t item, std::size_t) {
     const PackedTile& tile = tiles[item];
     const LinearTask& task = tasks[tile.task];
-    multiply_int8({task.weight->packed.get(), &inputs, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token, tile.tokens});
+    multiply_int8({task.weight->packed.get(), &inputs, task.bias, task.y, tile.first_block, tile.blocks,
+                   tile.first_token, tile.tokens});
   });
 }
 
-MatrixView<const float> in_order(Threads& threads, std::span<const std::int32_t> order, MatrixView<const float> x, LinearScratch& scratch) {
+MatrixView<const float> in_order(Threads& threads, std::span<const std::int32_t> order, MatrixView<const float> x,
+                                 LinearScratch& scratch) {
   if (order.empty()) return x;
   const MatrixView<float> gathered = scratch.inputs.matrix(x.rows(), x.cols());
   threads.for_each(x.rows(), [&](std::size_t t, std::size_t) {
@@ -149,20 +158,26 @@ MatrixView<const float> in_order(Threads& threads, std::span<const std::int32_t>
   return gathered;
 }
 
-void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, LinearScratch& scratch) {
+void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x,
+                    LinearScratch& scratch) {
   x = in_order(threads, tasks.front().weight->packed->order(), x, scratch);
-  const auto tiles = packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatBlocks; });
+  const auto tiles =
+      packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatBlocks; });
   threads.for_each(tiles.size(), [&](std::size_t item, std::size_t) {
     const PackedTile& tile = tiles[item];
     const LinearTask& task = tasks[tile.task];
-    multiply_f32({task.weight->packed.get(), x, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token, tile.tokens});
+    multiply_f32({task.weight->packed.get(), x, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token,
+                  tile.tokens});
   });
 }
 
 /// True for the products that read packed codes.
-bool reads_codes(const pack::StoredMatrix& weight, Compute compute) { return weight.packed && compute != Compute::kBF16; }
+bool reads_codes(const pack::StoredMatrix& weight, Compute compute) {
+  return weight.packed && compute != Compute::kBF16;
+}
 
-void packed_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute, LinearScratch& scratch) {
+void packed_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
+                     LinearScratch& scratch) {
   for (const LinearTask& task : tasks) {
     LIEQ_CHECK(x.cols() == task.weight->cols && task.y.rows() == x.rows() && task.y.cols() == task.weight->rows);
     LIEQ_CHECK(task.bias.empty() || task.bias.size() == task.weight->rows);
@@ -200,8 +215,8 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
   MatrixView<const std::uint16_t> bf16_x;
   if (bf16) {
     const MatrixView<std::uint16_t> rounded = scratch.bf16_inputs.matrix(x.rows(), x.cols());
-    threads.for_each(x.rows(),
-                     [&](std::size_t t, std::size_t) { round_to_bf16(x.row(t).data(), x.cols(), rounded.row(t).data()); });
+    threads.for_each(
+        x.rows(), [&](std::size_t t, std::size_t) { round_to_bf16(x.row(t).data(), x.cols(), rounded.row(t).data()); });
     bf16_x = {rounded.data(), x.rows(), x.cols()};
   } else if (round) {
     const MatrixView<float> rounded = scratch.inputs.matrix(x.rows(), x.cols());
@@ -222,7 +237,8 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
         tiled<std::uint16_t>(threads, bf16_x, bf16_slab(threads, weight, first, rows, scratch), y.columns(first, rows),
                              gemm_nt_bf16);
       } else {
-        tiled<float>(threads, x, float_slab(threads, weight, first, rows, round, scratch), y.columns(first, rows), gemm_nt);
+        tiled<float>(threads, x, float_slab(threads, weight, first, rows, round, scratch), y.columns(first, rows),
+                     gemm_nt);
       }
     }
   }
@@ -239,7 +255,9 @@ void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView
       continue;
     }
     std::size_t end = first + 1;
-    while (end < tasks.size() && reads_codes(*tasks[end].weight, compute) && same_pieces(*task.weight->packed, *tasks[end].weight->packed)) ++end;
+    while (end < tasks.size() && reads_codes(*tasks[end].weight, compute) &&
+           same_pieces(*task.weight->packed, *tasks[end].weight->packed))
+      ++end;
     packed_products(threads, tasks.subspan(first, end - first), x, compute, scratch);
     first = end;
   }

@@ -17,8 +17,8 @@ namespace lieq::kernels {
 
 /// Arithmetic of products. kBF16 rounds weights and activations to bfloat16 and sums in float32;
 /// on a CPU without a bfloat16 product the rounded values go through the float32 one.
-/// kInt8 rounds the inputs of packed weights to 8 bits, one scale for each token and group of at most 64 inputs, and sums
-/// integers inside a group; weights that are not packed run as with kF32.
+/// kInt8 rounds the inputs of packed weights to 8 bits, one scale for each token and group of at most 64 inputs, and
+/// sums integers inside a group; weights that are not packed run as with kF32.
 enum class Compute { kF32, kBF16, kInt8 };
 
 /// Scratch of linear(), owned by the caller, reused between calls.

@@ -19,8 +19,8 @@ constexpr std::size_t kRows = pack::PackedMatrix::kBlockRows, kInputs = pack::Pa
 /// `scale` as half-precision bits, kept finite.
 std::uint16_t half_scale(float scale) { return float_to_f16(std::clamp(scale, -65504.0F, 65504.0F)); }
 
-/// The level of `w` in steps of 1 / inverse, within [-limit - 1, limit]. Adding and taking away 1.5 x 2^23 rounds to the
-/// nearest, ties to even, as nearbyint() does, but the compiler vectorises it on every CPU.
+/// The level of `w` in steps of 1 / inverse, within [-limit - 1, limit]. Adding and taking away 1.5 x 2^23 rounds to
+/// the nearest, ties to even, as nearbyint() does, but the compiler vectorises it on every CPU.
 float level(float w, float inverse, float limit) {
   constexpr float kShift = 0x1.8p23F;
   return std::max(std::min(w * inverse, limit), -limit - 1) + kShift - kShift;
@@ -79,7 +79,8 @@ std::size_t pack_group_size(std::size_t cols, std::size_t wanted) {
   return size < 16 ? cols : size;
 }
 
-pack::PackedMatrix pack_rows(Threads& threads, const pack::StoredMatrix& matrix, unsigned bits, std::size_t group_size) {
+pack::PackedMatrix pack_rows(Threads& threads, const pack::StoredMatrix& matrix, unsigned bits,
+                             std::size_t group_size) {
   LIEQ_CHECK((bits == 4 || bits == 8) && group_size > 0);
   pack::PackedMatrix packed(matrix.rows, matrix.cols, bits, pack_group_size(matrix.cols, group_size));
   const std::size_t size = packed.group_size();
@@ -101,7 +102,8 @@ pack::PackedMatrix pack_rows(Threads& threads, const pack::StoredMatrix& matrix,
         const std::size_t begin = g * size + u * kInputs, inputs = std::min(kInputs, (g + 1) * size - begin);
         for (std::size_t r = 0; r < count; ++r)
           for (std::size_t k = 0; k < inputs; ++k)
-            codes[r * kInputs + k] = static_cast<std::uint8_t>(level(rows(r, begin + k), inverse[r], limit) + limit + 1);
+            codes[r * kInputs + k] =
+                static_cast<std::uint8_t>(level(rows(r, begin + k), inverse[r], limit) + limit + 1);
         packed.set_unit(block, g, u, codes);
       }
     }

@@ -17,6 +17,7 @@ namespace lieq::kernels {
 /// bits: 8 (scale = max / 127) or 4 (the scale, of either sign, of the least squared error among a few).
 /// Weights are decoded 16 rows at a time, so that no float32 copy exists. The result does not depend on the threads.
 /// 8 bits: each weight is off by at most half a scale and the scale's own rounding to half precision.
-[[nodiscard]] pack::PackedMatrix pack_rows(Threads& threads, const pack::StoredMatrix& matrix, unsigned bits, std::size_t group_size);
+[[nodiscard]] pack::PackedMatrix pack_rows(Threads& threads, const pack::StoredMatrix& matrix, unsigned bits,
+                                           std::size_t group_size);
 
 }  // namespace lieq::kernels

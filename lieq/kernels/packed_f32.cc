@@ -46,10 +46,12 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
   return count;
 }
 
-void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens, float* sums) {
+void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens,
+              float* sums) {
   for (std::size_t t = 0; t < tokens; ++t)
     for (std::size_t k = 0; k < inputs; ++k)
-      for (std::size_t r = 0; r < kRowsOfBlock; ++r) sums[t * kRowsOfBlock + r] += x[t * stride + k] * panel[k * kRowsOfBlock + r];
+      for (std::size_t r = 0; r < kRowsOfBlock; ++r)
+        sums[t * kRowsOfBlock + r] += x[t * stride + k] * panel[k * kRowsOfBlock + r];
 }
 
 #else
@@ -58,7 +60,8 @@ void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_
 
 /// Writes 32 inputs x 16 rows.
 template <unsigned kBits>
-HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, VF scale, VF zero, float* HWY_RESTRICT panel) {
+HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, VF scale, VF zero,
+                           float* HWY_RESTRICT panel) {
   const DF df;
   ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
     constexpr int kStep = decltype(step)::value;
@@ -66,7 +69,8 @@ HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v,
     const auto decode = [&](auto byte) HWY_ATTR LIEQ_INLINE_LAMBDA {
       constexpr int kByte = decltype(byte)::value;
       const V32 code = hn::And(kByte == 0 ? four : hn::ShiftRight<8 * kByte>(four), hn::Set(D32(), 255));
-      hn::Store(hn::Mul(scale, hn::Sub(hn::ConvertTo(df, code), zero)), df, panel + (4 * kStep + kByte) * static_cast<int>(kBlock));
+      hn::Store(hn::Mul(scale, hn::Sub(hn::ConvertTo(df, code), zero)), df,
+                panel + (4 * kStep + kByte) * static_cast<int>(kBlock));
     };
     decode(std::integral_constant<int, 0>());
     decode(std::integral_constant<int, 1>());
@@ -76,7 +80,8 @@ HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v,
 }
 
 template <unsigned kBits>
-HWY_NOINLINE std::size_t FillPanelBits(const pack::PackedMatrix& w, std::size_t block, FloatPlace& place, float* panel) {
+HWY_NOINLINE std::size_t FillPanelBits(const pack::PackedMatrix& w, std::size_t block, FloatPlace& place,
+                                       float* panel) {
   std::size_t filled = 0;
   while (place.group < w.groups() && filled + pack::PackedMatrix::kUnitInputs <= kPanelInputs) {
     const std::uint8_t* unit = w.codes(block, place.group) + place.unit * w.unit_bytes();
@@ -102,14 +107,15 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
 
 /// sums += panel x inputs for kTokens tokens; kChains sums of each output hide the latency of an addition.
 template <std::size_t kTokens>
-HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs, const float* HWY_RESTRICT x, std::size_t stride,
-                            float* HWY_RESTRICT sums) {
+HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs, const float* HWY_RESTRICT x,
+                            std::size_t stride, float* HWY_RESTRICT sums) {
   constexpr std::size_t kChains = kTokens * kVectors >= 8 ? 1 : kTokens * kVectors >= 4 ? 2 : 4;
   const DF df;
   VF acc[kChains][kTokens][kVectors];
   for (std::size_t c = 0; c < kChains; ++c)
     for (std::size_t t = 0; t < kTokens; ++t)
-      for (std::size_t v = 0; v < kVectors; ++v) acc[c][t][v] = c == 0 ? hn::Load(df, sums + t * kBlock + v * kRows) : hn::Zero(df);
+      for (std::size_t v = 0; v < kVectors; ++v)
+        acc[c][t][v] = c == 0 ? hn::Load(df, sums + t * kBlock + v * kRows) : hn::Zero(df);
   const auto add = [&](std::size_t k, VF (&chain)[kTokens][kVectors]) HWY_ATTR LIEQ_INLINE_LAMBDA {
     for (std::size_t t = 0; t < kTokens; ++t) {
       const VF value = hn::Set(df, x[t * stride + k]);
@@ -130,10 +136,12 @@ HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs,
   }
 }
 
-void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens, float* sums) {
+void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens,
+              float* sums) {
   constexpr std::size_t kTokens = kVectors == 1 ? 12 : kVectors == 2 ? 6 : 2;
   std::size_t t = 0;
-  for (; t + kTokens <= tokens; t += kTokens) AddTokens<kTokens>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
+  for (; t + kTokens <= tokens; t += kTokens)
+    AddTokens<kTokens>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
   if constexpr (kTokens > 3)
     for (; t + 3 <= tokens; t += 3) AddTokens<3>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
   for (; t < tokens; ++t) AddTokens<1>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
@@ -157,7 +165,8 @@ void MultiplyF32(const FloatProduct& p, float* HWY_RESTRICT sums) {
     const std::size_t first = b * kRowsInBlock, rows = std::min(kRowsInBlock, p.weight->rows() - first);
     for (std::size_t t = 0; t < p.tokens; ++t) {
       float* y = p.y.row(p.first_token + t).data() + first;
-      for (std::size_t r = 0; r < rows; ++r) y[r] = sums[t * kRowsInBlock + r] + (p.bias.empty() ? 0.0F : p.bias[first + r]);
+      for (std::size_t r = 0; r < rows; ++r)
+        y[r] = sums[t * kRowsInBlock + r] + (p.bias.empty() ? 0.0F : p.bias[first + r]);
     }
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
-/// Products of packed weights with float32 inputs (internal to kernels/; linear.h is the way in). Weights are decoded a few
-/// hundred inputs of one block of rows at a time, into the first-level cache, to exactly the values of dequantize_row().
+/// Products of packed weights with float32 inputs (internal to kernels/; linear.h is the way in). Weights are decoded a
+/// few hundred inputs of one block of rows at a time, into the first-level cache, to exactly the values of
+/// dequantize_row().
 
 #include <cstddef>
 #include <span>
@@ -19,8 +20,8 @@ struct FloatProduct {
   std::size_t first_block, blocks, first_token, tokens;
 };
 
-/// Writes y for these blocks and tokens, on the calling thread. An output is off the exact product of the decoded weights
-/// by at most the rounding of in + 1 float32 additions and as many products.
+/// Writes y for these blocks and tokens, on the calling thread. An output is off the exact product of the decoded
+/// weights by at most the rounding of in + 1 float32 additions and as many products.
 void multiply_f32(const FloatProduct& product);
 
 /// Decodes the rows of one block. rows: [16, in], of which those beyond the matrix's rows are left out.

@@ -7,7 +7,7 @@
 constexpr std::size_t kPieceUnits = Int8Inputs::kPiece / Int8Inputs::kUnit;
 constexpr std::size_t kUnitBytes = kUnitSteps * kChunk;  // of one unpacked unit of a block: [step][16 rows][4 inputs]
 constexpr std::size_t kItemBlocks = kInt8ItemBlocks;
-constexpr std::size_t kTileUnits = 8;                    // unpacked at once: blocks x units x 512 bytes fit the L1 cache
+constexpr std::size_t kTileUnits = 8;  // unpacked at once: blocks x units x 512 bytes fit the L1 cache
 constexpr std::size_t kPrefetch = 2048;                  // bytes ahead
 // Tokens and row blocks whose sums stay in registers.
 constexpr std::size_t kTileTokens = kVectors > 2 ? 3 : 6, kTileBlocks = kVectors > 1 ? 1 : 2;
@@ -51,7 +51,8 @@ struct PackedSource2 {
   }
   HWY_INLINE void Advance() { unit += 2 * kChunk; }
   static HWY_INLINE VAcc Merge(const VAcc* chains) {
-    if constexpr (kChains == 4) return hn::Add(hn::Add(chains[0], chains[2]), hn::ShiftRight<2>(hn::Add(chains[1], chains[3])));
+    if constexpr (kChains == 4)
+      return hn::Add(hn::Add(chains[0], chains[2]), hn::ShiftRight<2>(hn::Add(chains[1], chains[3])));
     return hn::Add(chains[0], hn::ShiftRight<2>(chains[1]));
   }
 };
@@ -78,7 +79,8 @@ struct TileSource {
 
   template <int kStep>
   HWY_INLINE V8 Codes(std::size_t v) const {
-    return hn::Load(D8(), unit + v / kVectors * block_stride + static_cast<std::size_t>(kStep) * kChunk + v % kVectors * kBytes);
+    return hn::Load(
+        D8(), unit + v / kVectors * block_stride + static_cast<std::size_t>(kStep) * kChunk + v % kVectors * kBytes);
   }
   HWY_INLINE void Advance() { unit += kUnitBytes; }
   static HWY_INLINE VAcc Merge(const VAcc* chains) { return chains[0]; }
@@ -150,8 +152,8 @@ HWY_INLINE VF AddPiece(VF y, V32 total, VF weight_scale, VF double_zero, VF scal
 
 /// All inputs of one block for kTokens tokens, straight from the packed codes. y: [kTokens][16].
 template <unsigned kBits, std::size_t kTokens>
-HWY_NOINLINE void StreamBlock(const pack::PackedMatrix& w, std::size_t block, const Int8Inputs& inputs, std::size_t token,
-                              float* HWY_RESTRICT y) {
+HWY_NOINLINE void StreamBlock(const pack::PackedMatrix& w, std::size_t block, const Int8Inputs& inputs,
+                              std::size_t token, float* HWY_RESTRICT y) {
   using Source = std::conditional_t<kTokens == 1, PackedSource1<kBits>, PackedSource<kBits>>;
   const DF df;
   const std::size_t units = w.units_per_group(), stride = inputs.stride, pieces = inputs.pieces;
@@ -230,7 +232,8 @@ HWY_INLINE void UnpackPiece(const pack::PackedMatrix& w, std::size_t first_block
 
 /// Fills the tile from `place` on and moves it behind what was unpacked.
 template <unsigned kBits>
-HWY_NOINLINE void FillTile(const pack::PackedMatrix& w, std::size_t first_block, std::size_t blocks, Place& place, Tile& tile) {
+HWY_NOINLINE void FillTile(const pack::PackedMatrix& w, std::size_t first_block, std::size_t blocks, Place& place,
+                           Tile& tile) {
   const std::size_t units = w.units_per_group();
   std::size_t filled = 0;
   for (tile.pieces = 0; place.group < w.groups(); ++tile.pieces) {
@@ -246,9 +249,9 @@ HWY_NOINLINE void FillTile(const pack::PackedMatrix& w, std::size_t first_block,
 
 /// y += the tile's blocks [block, block + kBlocks) x kTokens tokens. y: [token][kItemBlocks x 16].
 template <unsigned kBits, std::size_t kTokens, std::size_t kBlocks>
-HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::int8_t* HWY_RESTRICT x, std::size_t stride,
-                              const float* HWY_RESTRICT scales, const float* HWY_RESTRICT half_sums, std::size_t pieces,
-                              float* HWY_RESTRICT y) {
+HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::int8_t* HWY_RESTRICT x,
+                              std::size_t stride, const float* HWY_RESTRICT scales, const float* HWY_RESTRICT half_sums,
+                              std::size_t pieces, float* HWY_RESTRICT y) {
   constexpr std::size_t kV = kBlocks * kVectors;
   constexpr std::size_t kItemRows = kItemBlocks * kBlock;
   const DF df;
@@ -275,8 +278,8 @@ template <unsigned kBits>
 constexpr unsigned kTileBits = kBits == 2 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
 
 template <unsigned kBits, std::size_t kTokens>
-HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8_t* x, std::size_t stride, const float* scales,
-                           const float* half_sums, std::size_t pieces, float* y) {
+HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8_t* x, std::size_t stride,
+                           const float* scales, const float* half_sums, std::size_t pieces, float* y) {
   std::size_t b = 0;
   for (; b + kTileBlocks <= blocks; b += kTileBlocks)
     TileProduct<kBits, kTokens, kTileBlocks>(tile, b, x, stride, scales, half_sums, pieces, y);
@@ -299,8 +302,8 @@ HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT s
       const float* scales = x.scales.data() + token * x.pieces + piece;
       const float* half_sums = x.half_sums.data() + token * x.pieces + piece;
       const auto run = [&](auto count) HWY_ATTR LIEQ_INLINE_LAMBDA {
-        TileTokens<kTileBits<kBits>, decltype(count)::value>(tile, product.blocks, codes, x.stride, scales, half_sums, x.pieces,
-                                                  sums + t * kItemRows);
+        TileTokens<kTileBits<kBits>, decltype(count)::value>(tile, product.blocks, codes, x.stride, scales, half_sums,
+                                                             x.pieces, sums + t * kItemRows);
         t += decltype(count)::value;
       };
       if (left >= kTileTokens) {
@@ -322,7 +325,8 @@ HWY_INLINE void StoreRows(const Int8Product& product, const float* sums, std::si
                           std::size_t rows, std::size_t first_token, std::size_t tokens) {
   for (std::size_t t = 0; t < tokens; ++t) {
     float* y = product.y.row(first_token + t).data() + first_row;
-    for (std::size_t r = 0; r < rows; ++r) y[r] = sums[t * stride + r] + (product.bias.empty() ? 0.0F : product.bias[first_row + r]);
+    for (std::size_t r = 0; r < rows; ++r)
+      y[r] = sums[t * stride + r] + (product.bias.empty() ? 0.0F : product.bias[first_row + r]);
   }
 }
 
@@ -331,7 +335,8 @@ HWY_NOINLINE void StreamMultiply(const Int8Product& product) {
   for (std::size_t b = product.first_block; b < product.first_block + product.blocks; ++b) {
     HWY_ALIGN float sums[kTokens * kBlock];
     StreamBlock<kBits, kTokens>(*product.weight, b, *product.x, product.first_token, sums);
-    StoreRows(product, sums, kBlock, b * kBlock, HWY_MIN(kBlock, product.weight->rows() - b * kBlock), product.first_token, kTokens);
+    StoreRows(product, sums, kBlock, b * kBlock, HWY_MIN(kBlock, product.weight->rows() - b * kBlock),
+              product.first_token, kTokens);
   }
 }
 

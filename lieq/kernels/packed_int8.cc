@@ -75,7 +75,8 @@ HWY_EXPORT(MultiplyInt8);
 
 void multiply_int8(const Int8Product& product) {
   static thread_local Buffer<float> sums;
-  HWY_DYNAMIC_DISPATCH(MultiplyInt8)(product, sums.reserve(product.tokens * kInt8ItemBlocks * pack::PackedMatrix::kBlockRows));
+  HWY_DYNAMIC_DISPATCH(MultiplyInt8)
+  (product, sums.reserve(product.tokens * kInt8ItemBlocks * pack::PackedMatrix::kBlockRows));
 }
 
 }  // namespace lieq::kernels

@@ -1,7 +1,8 @@
 #pragma once
 /// Products of packed weights with inputs rounded to 8 bits (internal to kernels/; linear.h is the way in).
 ///
-/// Inputs are cut as the weights' groups are, and groups of more than 64 inputs into pieces of 64. Of each piece of a token:
+/// Inputs are cut as the weights' groups are, and groups of more than 64 inputs into pieces of 64. Of each piece of a
+/// token:
 ///   scale = max |x| / 127,  q = round(x / scale),  half_sum = scale / 2 · Σ q
 /// and a piece adds to the output
 ///   weight_scale · (scale · Σ code · q  -  double_zero · half_sum),

@@ -20,7 +20,8 @@ float output(const pack::PackedMatrix& w, const Int8Inputs& x, std::size_t row, 
       for (std::size_t k = 0; k < count; ++k)
         total += static_cast<std::int32_t>(w.code(row, g * w.group_size() + first + k)) * q[k];
       q += (count + Int8Inputs::kUnit - 1) / Int8Inputs::kUnit * Int8Inputs::kUnit;
-      y += weight_scale * (x.scales.data()[piece] * static_cast<float>(total) - double_zero * x.half_sums.data()[piece]);
+      y +=
+          weight_scale * (x.scales.data()[piece] * static_cast<float>(total) - double_zero * x.half_sums.data()[piece]);
     }
   }
   return y;

@@ -99,7 +99,8 @@ double log_sum_exp(std::span<const float> x) {
   float ignored[kRun];
   double sum = 0;
   for (std::size_t i = 0; i < x.size(); i += kRun)
-    sum += static_cast<double>(HWY_DYNAMIC_DISPATCH(ExpShifted)(x.data() + i, max, std::min(kRun, x.size() - i), ignored));
+    sum +=
+        static_cast<double>(HWY_DYNAMIC_DISPATCH(ExpShifted)(x.data() + i, max, std::min(kRun, x.size() - i), ignored));
   return static_cast<double>(max) + std::log(sum);
 }
 
@@ -112,8 +113,9 @@ double kl_divergence(std::span<const float> p, double p_log_sum, std::span<const
   LIEQ_CHECK(p.size() == q.size());
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); i += kRun)
-    sum += static_cast<double>(HWY_DYNAMIC_DISPATCH(KlTerms)(p.data() + i, static_cast<float>(p_log_sum), q.data() + i,
-                                                            static_cast<float>(q_log_sum), std::min(kRun, p.size() - i)));
+    sum +=
+        static_cast<double>(HWY_DYNAMIC_DISPATCH(KlTerms)(p.data() + i, static_cast<float>(p_log_sum), q.data() + i,
+                                                          static_cast<float>(q_log_sum), std::min(kRun, p.size() - i)));
   return sum;
 }
 

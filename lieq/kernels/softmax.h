@@ -22,6 +22,7 @@ float online_softmax(std::span<float> scores, RunningSoftmax& state);
 [[nodiscard]] std::size_t arg_max(std::span<const float> x);
 
 /// KL(p || q) in nats of the distributions with logits `p` and `q`, given their log_sum_exp.
-[[nodiscard]] double kl_divergence(std::span<const float> p, double p_log_sum, std::span<const float> q, double q_log_sum);
+[[nodiscard]] double kl_divergence(std::span<const float> p, double p_log_sum, std::span<const float> q,
+                                   double q_log_sum);
 
 }  // namespace lieq::kernels

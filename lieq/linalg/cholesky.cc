@@ -45,7 +45,8 @@ void SubtractProduct(const double* a, const double* b, double* c, std::size_t ro
   std::size_t i = 0;
   for (; i + 4 <= rows; i += 4) {
     std::size_t j = 0;
-    for (; j + 2 <= cols; j += 2) SubtractBlock<4, 2>(a + i * stride, b + j * stride, c + i * stride + j, depth, stride);
+    for (; j + 2 <= cols; j += 2)
+      SubtractBlock<4, 2>(a + i * stride, b + j * stride, c + i * stride + j, depth, stride);
     for (; j < cols; ++j) SubtractBlock<4, 1>(a + i * stride, b + j * stride, c + i * stride + j, depth, stride);
   }
   for (; i < rows; ++i)

@@ -64,9 +64,10 @@ void BlockState::place_sequences(std::size_t layer_index, std::span<const Sequen
   }
 }
 
-/// Copies the keys and values of a sequence's ancestors in front of its own: attention reads one piece of memory, and the
-/// copies cost far less than running the ancestors' tokens again.
-void BlockState::store_ancestors(std::span<const SequenceSpan> sequences, MatrixView<const float> k, MatrixView<const float> v) {
+/// Copies the keys and values of a sequence's ancestors in front of its own: attention reads one piece of memory, and
+/// the copies cost far less than running the ancestors' tokens again.
+void BlockState::store_ancestors(std::span<const SequenceSpan> sequences, MatrixView<const float> k,
+                                 MatrixView<const float> v) {
   if (std::ranges::all_of(sequences, [](const SequenceSpan& sequence) { return sequence.parent == kNoParent; })) return;
   threads_->for_each(sequences.size(), [&](std::size_t s, std::size_t) {
     for (std::size_t a = sequences[s].parent; a != kNoParent; a = sequences[a].parent) {

@@ -6,7 +6,8 @@ namespace lieq::model {
 
 Unexpected unsupported(const std::string& place, const std::string& field, const std::string& found,
                        const std::string& expected) {
-  return fail(ErrorCode::kUnsupported, fmt::format("{}: field '{}': found {}, expected {}", place, field, found, expected));
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("{}: field '{}': found {}, expected {}", place, field, found, expected));
 }
 
 Result<void> check_sizes(const ModelConfig& config, const SizeKeys& keys, const std::string& place) {

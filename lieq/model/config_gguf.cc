@@ -33,10 +33,13 @@ class Keys {
   [[nodiscard]] Result<std::uint64_t> required_count(std::string_view name) const {
     LIEQ_ASSIGN(const auto value, gguf_.count(key(name)));
     if (!value)
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: key '{}': missing, expected an integer", gguf_.file, key(name)));
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: key '{}': missing, expected an integer", gguf_.file, key(name)));
     return *value;
   }
-  [[nodiscard]] Result<std::optional<std::uint64_t>> count(std::string_view name) const { return gguf_.count(key(name)); }
+  [[nodiscard]] Result<std::optional<std::uint64_t>> count(std::string_view name) const {
+    return gguf_.count(key(name));
+  }
   [[nodiscard]] Result<double> positive(std::string_view name, double fallback) const {
     LIEQ_ASSIGN(const auto value, gguf_.number(key(name)));
     const double number = value.value_or(fallback);
@@ -75,8 +78,9 @@ Result<RopeConfig> read_rope(const io::Gguf& gguf, const Keys& keys, std::size_t
   pack::decode(DType::kF32, divisors->data.data(), head_dim / 2, rope.divisors.data());
   for (const float divisor : rope.divisors)
     if (!(divisor > 0 && divisor < 1e12F))
-      return fail(ErrorCode::kInvalidFormat,
-                  fmt::format("{}: tensor 'rope_freqs.weight': found {}, expected positive numbers", gguf.file, divisor));
+      return fail(
+          ErrorCode::kInvalidFormat,
+          fmt::format("{}: tensor 'rope_freqs.weight': found {}, expected positive numbers", gguf.file, divisor));
   return rope;
 }
 

@@ -35,7 +35,8 @@ Result<const Architecture*> find_architecture(const Json& json, const std::strin
 Result<double> positive(const Fields& fields, const std::string& key, std::optional<double> fallback) {
   LIEQ_ASSIGN(const auto value, fields.number(key));
   if (!value && !fallback)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': missing, expected a number", fields.place(), key));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': missing, expected a number", fields.place(), key));
   const double number = value ? *value : *fallback;
   if (!(number > 0 && number < 1e12))
     return fail(ErrorCode::kInvalidFormat,

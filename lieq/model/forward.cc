@@ -44,8 +44,8 @@ void final_norm(const Model& model, Threads& threads, MatrixView<float> x) {
   norm_rows(model.config, threads, x, model.norm, x);
 }
 
-void forward(const Model& model, std::span<const TokenId> tokens, std::span<const SequenceSpan> sequences, RunState& state,
-             MatrixView<float> hidden, const ForwardOptions& options) {
+void forward(const Model& model, std::span<const TokenId> tokens, std::span<const SequenceSpan> sequences,
+             RunState& state, MatrixView<float> hidden, const ForwardOptions& options) {
   embed(model, tokens, state.threads(), hidden);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     if (options.skip_layer == l) continue;

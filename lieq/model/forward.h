@@ -1,6 +1,6 @@
 #pragma once
-/// The forward pass of Llama and Qwen models: embed -> blocks -> final norm -> logits, each step callable alone, so that
-/// diagnosis can run blocks out of order and quantisation one block at a time.
+/// The forward pass of Llama and Qwen models: embed -> blocks -> final norm -> logits, each step callable alone, so
+/// that diagnosis can run blocks out of order and quantisation one block at a time.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,8 @@ namespace lieq::model {
 
 using TokenId = std::int32_t;
 
-/// Scratch of the forward pass: run state, owned by the caller, one per model at a time. Grows to the largest batch seen.
+/// Scratch of the forward pass: run state, owned by the caller, one per model at a time. Grows to the largest batch
+/// seen.
 struct RunState {
   /// `model` and `threads` must outlive this.
   RunState(const Model& model, Threads& threads, kernels::Compute compute) : block(model.config, threads, compute) {}
@@ -33,7 +34,8 @@ struct RunState {
 void embed(const Model& model, std::span<const TokenId> tokens, Threads& threads, MatrixView<float> x);
 
 /// Runs block `layer` in place on the residual stream. x: [sum of sequences' tokens, hidden_size].
-/// Writes keys and values behind the caches' lengths but does not advance them: all blocks of a pass see the same length.
+/// Writes keys and values behind the caches' lengths but does not advance them: all blocks of a pass see the same
+/// length.
 void run_block(const Model& model, std::size_t layer, std::span<const SequenceSpan> sequences, MatrixView<float> x,
                RunState& state, Observer* observer = nullptr);
 
@@ -44,8 +46,8 @@ struct ForwardOptions {
 
 /// Embeds, runs all blocks, advances the caches, and applies the final norm: what the head reads.
 /// tokens: those of all sequences, one after the other. hidden: [tokens, hidden_size], written.
-void forward(const Model& model, std::span<const TokenId> tokens, std::span<const SequenceSpan> sequences, RunState& state,
-             MatrixView<float> hidden, const ForwardOptions& options = {});
+void forward(const Model& model, std::span<const TokenId> tokens, std::span<const SequenceSpan> sequences,
+             RunState& state, MatrixView<float> hidden, const ForwardOptions& options = {});
 
 /// Logits of a few rows; callers slice long inputs so that [rows, vocab_size] stays small (logit_slice_rows).
 /// hidden: [rows, hidden_size] after the final norm. out: [rows, vocab_size].

@@ -44,13 +44,14 @@ Result<pack::PackedMatrix> read_gptq(Threads& threads, const io::TensorSet& file
   tensors.bits = widths.bits;
   const std::size_t group_size = widths.group_size == 0 ? tensors.in : widths.group_size;
   tensors.groups = (tensors.in + group_size - 1) / group_size;
-  const std::size_t in_words = (tensors.in * tensors.bits + 31) / 32, out_words = (tensors.out * tensors.bits + 31) / 32;
-  LIEQ_ASSIGN(tensors.qweight,
-              take<std::int32_t>(files, module + ".qweight", DType::kI32, {in_words, tensors.out}, place, askew.qweight));
-  LIEQ_ASSIGN(tensors.qzeros,
-              take<std::int32_t>(files, module + ".qzeros", DType::kI32, {tensors.groups, out_words}, place, askew.qzeros));
-  LIEQ_ASSIGN(tensors.scales,
-              take<std::uint16_t>(files, module + ".scales", DType::kF16, {tensors.groups, tensors.out}, place, askew.scales));
+  const std::size_t in_words = (tensors.in * tensors.bits + 31) / 32,
+                    out_words = (tensors.out * tensors.bits + 31) / 32;
+  LIEQ_ASSIGN(tensors.qweight, take<std::int32_t>(files, module + ".qweight", DType::kI32, {in_words, tensors.out},
+                                                  place, askew.qweight));
+  LIEQ_ASSIGN(tensors.qzeros, take<std::int32_t>(files, module + ".qzeros", DType::kI32, {tensors.groups, out_words},
+                                                 place, askew.qzeros));
+  LIEQ_ASSIGN(tensors.scales, take<std::uint16_t>(files, module + ".scales", DType::kF16, {tensors.groups, tensors.out},
+                                                  place, askew.scales));
   if (files.find(module + ".g_idx")) {
     LIEQ_ASSIGN(tensors.g_idx,
               take<std::int32_t>(files, module + ".g_idx", DType::kI32, {tensors.in}, place, askew.g_idx));

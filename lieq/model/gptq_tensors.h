@@ -17,8 +17,9 @@ inline constexpr const char* kGptqParts[] = {".qweight", ".qzeros", ".scales", "
 
 /// shape: [out, in] of the linear. A missing g_idx means consecutive groups.
 /// Errors: kInvalidFormat naming file, tensor, found and expected; `place` stands for the file of a missing tensor.
-[[nodiscard]] Result<pack::PackedMatrix> read_gptq(Threads& threads, const io::TensorSet& files, const std::string& module,
-                                                      const std::vector<std::size_t>& shape, const LinearQuantization& widths,
-                                                      pack::ZeroFormat zeros, const std::string& place);
+[[nodiscard]] Result<pack::PackedMatrix> read_gptq(Threads& threads, const io::TensorSet& files,
+                                                   const std::string& module, const std::vector<std::size_t>& shape,
+                                                   const LinearQuantization& widths, pack::ZeroFormat zeros,
+                                                   const std::string& place);
 
 }  // namespace lieq::model

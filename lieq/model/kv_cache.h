@@ -16,7 +16,8 @@ class KvCache {
   /// `type`: kF16, or kF32 for twice the memory and no rounding.
   KvCache(const ModelConfig& config, std::size_t capacity, DType type = DType::kF16)
       : capacity_(capacity),
-        shape_{type, config.num_key_value_heads, config.head_dim, kernels::round_up_to_panel(capacity), nullptr, nullptr},
+        shape_{type,   config.num_key_value_heads, config.head_dim, kernels::round_up_to_panel(capacity), nullptr,
+               nullptr},
         layers_(config.num_hidden_layers) {
     LIEQ_CHECK(type == DType::kF16 || type == DType::kF32);
     for (LayerCache& layer : layers_) {

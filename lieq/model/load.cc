@@ -52,9 +52,10 @@ class Loader {
     if (!spec.required) {
       // A copy of the embedding under the head's name is common in tied models and carries nothing new.
       if (!tensor || spec.role == Role::kHead) return {};
-      return fail(ErrorCode::kInvalidFormat,
-                  fmt::format("{}: tensor '{}': found, expected none: the configuration of this {} model has no such part",
-                              tensor->file, name, model_.config.model_type));
+      return fail(
+          ErrorCode::kInvalidFormat,
+          fmt::format("{}: tensor '{}': found, expected none: the configuration of this {} model has no such part",
+                      tensor->file, name, model_.config.model_type));
     }
     if (!tensor)
       return fail(ErrorCode::kInvalidFormat,
@@ -75,8 +76,8 @@ class Loader {
   /// Reads the GPTQ tensors of `module` into packed codes.
   Result<void> take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module,
                               const LinearQuantization& widths) {
-    LIEQ_ASSIGN(pack::PackedMatrix matrix,
-                read_gptq(threads_, model_.files, module, spec.shape, widths, quantization_->zero_format(), model_.path.string()));
+    LIEQ_ASSIGN(pack::PackedMatrix matrix, read_gptq(threads_, model_.files, module, spec.shape, widths,
+                                                     quantization_->zero_format(), model_.path.string()));
     for (const char* part : kGptqParts) used_.insert(module + part);
     pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
     weight.name = module;
@@ -170,7 +171,8 @@ Result<void> check_finite(const Model& model, const std::set<std::string>& used,
   for (const auto& [name, tensor] : model.files.all()) {
     if (!used.contains(name) || !pack::is_weight_type(tensor.type)) continue;
     const std::size_t blocks = tensor.data.size() / block_bytes(tensor.type);
-    for (std::size_t b = 0; b < blocks; b += kChunkBlocks) chunks.push_back({&tensor, b, std::min(kChunkBlocks, blocks - b)});
+    for (std::size_t b = 0; b < blocks; b += kChunkBlocks)
+      chunks.push_back({&tensor, b, std::min(kChunkBlocks, blocks - b)});
   }
   std::vector<char> finite(chunks.size(), 1);
   threads.for_each(chunks.size(), [&](std::size_t i, std::size_t) {
@@ -234,9 +236,11 @@ void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
 Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, Sink& sink, const LoadOptions& options) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored))
-    return fail(ErrorCode::kNotFound, path.string() + ": no such file or folder, expected a model folder or a .gguf file");
+    return fail(ErrorCode::kNotFound,
+                path.string() + ": no such file or folder, expected a model folder or a .gguf file");
   if (path.extension() == ".safetensors")
-    return fail(ErrorCode::kUnsupported, path.string() + ": found a .safetensors file, expected the model folder that holds it or a .gguf file");
+    return fail(ErrorCode::kUnsupported,
+                path.string() + ": found a .safetensors file, expected the model folder that holds it or a .gguf file");
   Model model;
   model.path = path;
   std::optional<QuantizationConfig> quantization;

@@ -16,7 +16,8 @@ class Observer {
   /// The residual stream that block `layer` reads. [tokens, hidden_size]
   virtual void block_input(std::size_t /*layer*/, MatrixView<const float> /*x*/) {}
   /// What the linears `kinds` of block `layer` read; q, k and v, and gate and up, read the same.
-  virtual void linear_input(std::size_t /*layer*/, std::span<const LinearKind> /*kinds*/, MatrixView<const float> /*x*/) {}
+  virtual void linear_input(std::size_t /*layer*/, std::span<const LinearKind> /*kinds*/,
+                            MatrixView<const float> /*x*/) {}
   /// The residual stream after block `layer`. [tokens, hidden_size]
   virtual void block_output(std::size_t /*layer*/, MatrixView<const float> /*x*/) {}
 };

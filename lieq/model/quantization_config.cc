@@ -45,7 +45,8 @@ Result<QuantizationConfig::Rule> QuantizationConfig::read_rule(const std::string
   try {
     rule.pattern = std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
   } catch (const std::regex_error&) {
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found rule '{}', expected a regular expression", place, key));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: found rule '{}', expected a regular expression", place, key));
   }
   const Fields fields(overrides, fmt::format("{}: rule '{}'", place, key));
   LIEQ_ASSIGN(rule.bits, fields.count("bits"));
@@ -105,7 +106,8 @@ Result<QuantizationConfig> QuantizationConfig::from_json(const Json& json, const
   LIEQ_ASSIGN(config.defaults_.group_size, check_group_size(group_size.value_or(128), where));
   if (const Json* rules = fields.find("dynamic")) {
     if (!rules->is_object())
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field 'dynamic': found {}, expected an object", where, brief(*rules)));
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: field 'dynamic': found {}, expected an object", where, brief(*rules)));
     for (const std::string& key : rule_order) {
       LIEQ_ASSIGN(Rule rule, read_rule(key, (*rules)[key], where + ": dynamic"));
       config.rules_.push_back(std::move(rule));

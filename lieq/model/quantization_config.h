@@ -23,8 +23,8 @@ struct LinearQuantization {
 class QuantizationConfig {
  public:
   /// Reads config.json; nothing when it has no quantization_config. Errors, naming the file and the field: kUnsupported
-  /// for another quant_method, checkpoint_format, pack_dtype or a quantised head; kInvalidFormat for wrong types, widths
-  /// or rules.
+  /// for another quant_method, checkpoint_format, pack_dtype or a quantised head; kInvalidFormat for wrong types,
+  /// widths or rules.
   [[nodiscard]] static Result<std::optional<QuantizationConfig>> read(const std::filesystem::path& config_file);
 
   /// What holds for `module`, e.g. "model.layers.3.mlp.up_proj": the first matching rule over the defaults.
@@ -39,7 +39,8 @@ class QuantizationConfig {
     std::optional<std::uint64_t> bits;
     std::optional<std::int64_t> group_size;
   };
-  [[nodiscard]] static Result<QuantizationConfig> from_json(const Json& json, const std::vector<std::string>& rule_order,
+  [[nodiscard]] static Result<QuantizationConfig> from_json(const Json& json,
+                                                            const std::vector<std::string>& rule_order,
                                                             const std::string& place);
   [[nodiscard]] static Result<Rule> read_rule(const std::string& key, const Json& overrides, const std::string& place);
 

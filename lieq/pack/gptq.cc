@@ -33,7 +33,9 @@ class FieldStream {
   }
 
  private:
-  [[nodiscard]] std::uint32_t word(std::size_t w) const { return static_cast<std::uint32_t>(words_[first_ + w * stride_]); }
+  [[nodiscard]] std::uint32_t word(std::size_t w) const {
+    return static_cast<std::uint32_t>(words_[first_ + w * stride_]);
+  }
   void merge(std::size_t w, std::uint32_t value) const {
     std::int32_t& target = words_[first_ + w * stride_];
     target = static_cast<std::int32_t>(static_cast<std::uint32_t>(target) | value);
@@ -53,7 +55,9 @@ std::size_t fields_per_unit(unsigned bits) { return bits == 3 ? 32 : 32 / bits; 
 std::int64_t zero_field(std::uint32_t double_zero, ZeroFormat format, unsigned bits) {
   const std::int64_t twice = double_zero;
   if (format != ZeroFormat::kHalf && twice % 2 != 0) return -1;
-  const std::int64_t field = format == ZeroFormat::kV1 ? twice / 2 - 1 : format == ZeroFormat::kV2 ? twice / 2 : twice - 1;
+  const std::int64_t field = format == ZeroFormat::kV1   ? twice / 2 - 1
+                             : format == ZeroFormat::kV2 ? twice / 2
+                                                         : twice - 1;
   return field < (std::int64_t{1} << bits) ? field : -1;
 }
 
@@ -83,7 +87,8 @@ std::vector<std::int32_t> v1_to_v2(std::vector<std::int32_t> words, unsigned bit
 }
 
 Result<void> check_sizes(std::size_t in, std::size_t out, unsigned bits, const std::string& place, ErrorCode code) {
-  if (in == 0 || in % 32 != 0) return fail(code, fmt::format("{}: found {} inputs, expected a multiple of 32", place, in));
+  if (in == 0 || in % 32 != 0)
+    return fail(code, fmt::format("{}: found {} inputs, expected a multiple of 32", place, in));
   if (out == 0 || out % fields_per_unit(bits) != 0)
     return fail(code, fmt::format("{}: found {} outputs, expected a multiple of {} for {} bits", place, out,
                                   fields_per_unit(bits), bits));

@@ -52,15 +52,15 @@ struct GptqTensors {
 /// out % (32 / bits), with 3 bits out % 32), or a zero point that the format cannot hold.
 [[nodiscard]] Result<GptqTensors> pack_gptq(const QuantizedMatrix& matrix, ZeroFormat format, const std::string& place);
 
-/// Reads tensors from a file. v1 zero points are restored by adding one to each field with the carry running through the
-/// word for 2, 4 and 8 bits (undoing writers that subtracted from whole words) and within the field for 3 bits.
+/// Reads tensors from a file. v1 zero points are restored by adding one to each field with the carry running through
+/// the word for 2, 4 and 8 bits (undoing writers that subtracted from whole words) and within the field for 3 bits.
 /// g_idx of the form j / group_size becomes an empty one.
-/// Errors, naming `place`: kInvalidFormat when array sizes contradict in, out, bits and groups, or g_idx is out of range
-/// or its groups differ in size; kUnsupported for other bits.
+/// Errors, naming `place`: kInvalidFormat when array sizes contradict in, out, bits and groups, or g_idx is out of
+/// range or its groups differ in size; kUnsupported for other bits.
 [[nodiscard]] Result<QuantizedMatrix> unpack_gptq(const GptqView& tensors, ZeroFormat format, const std::string& place);
 
-/// PackedMatrix(threads, unpack_gptq(...)), made in parallel from whole words where groups are consecutive and of whole units.
-/// Errors: as unpack_gptq().
+/// PackedMatrix(threads, unpack_gptq(...)), made in parallel from whole words where groups are consecutive and of whole
+/// units. Errors: as unpack_gptq().
 [[nodiscard]] Result<PackedMatrix> repack_gptq(Threads& threads, const GptqView& tensors, ZeroFormat format,
                                                const std::string& place);
 

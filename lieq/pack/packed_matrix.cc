@@ -35,7 +35,9 @@ std::uint32_t four_codes(const std::uint8_t* codes) {
 
 }  // namespace
 
-void PackedMatrix::Delete::operator()(std::uint8_t* data) const { ::operator delete(data, std::align_val_t{alignment}); }
+void PackedMatrix::Delete::operator()(std::uint8_t* data) const {
+  ::operator delete (data, std::align_val_t{alignment});
+}
 
 PackedMatrix::PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, std::size_t group_size,
                            std::vector<std::int32_t> order)
@@ -104,7 +106,8 @@ void PackedMatrix::set_group(std::size_t row, std::size_t group, std::uint16_t s
   if (bits_ < 4) {
     LIEQ_CHECK(double_zero < 16);
     const unsigned shift = r < 8 ? 0 : 4;
-    zeros[r % 8] = static_cast<std::uint8_t>((zeros[r % 8] & ~(15U << shift)) | static_cast<unsigned>(double_zero) << shift);
+    zeros[r % 8] =
+        static_cast<std::uint8_t>((zeros[r % 8] & ~(15U << shift)) | static_cast<unsigned>(double_zero) << shift);
   } else if (bits_ == 4) {
     LIEQ_CHECK(double_zero < 256);
     zeros[r] = static_cast<std::uint8_t>(double_zero);
@@ -115,7 +118,8 @@ void PackedMatrix::set_group(std::size_t row, std::size_t group, std::uint16_t s
 
 unsigned PackedMatrix::code(std::size_t row, std::size_t input) const {
   const std::size_t group = input / group_size_, k = input % group_size_;
-  return code_at(codes(row / kBlockRows, group) + k / kUnitInputs * unit_bytes(), bits_, row % kBlockRows, k % kUnitInputs);
+  return code_at(codes(row / kBlockRows, group) + k / kUnitInputs * unit_bytes(), bits_, row % kBlockRows,
+                 k % kUnitInputs);
 }
 
 unsigned PackedMatrix::double_zero(std::size_t row, std::size_t group) const {
@@ -131,7 +135,8 @@ std::size_t PackedMatrix::bytes() const {
 }
 
 std::size_t PackedMatrix::memory() const {
-  return blocks() * groups() * units_per_group() * unit_bytes() + 2 * scales_.size() + zeros_.size() + 4 * order_.size();
+  return blocks() * groups() * units_per_group() * unit_bytes() + 2 * scales_.size() + zeros_.size() +
+         4 * order_.size();
 }
 
 void PackedMatrix::decode_row(std::size_t row, float* target) const {

@@ -12,9 +12,9 @@
 ///   4 bits       [4·0 + b] [4·1 + b]                       four bits each       8                  4
 ///   8 bits       [4·0 + b]                                                      4                  8
 ///
-/// So (chunk >> shift) & mask gives, in each 32-bit lane, the codes of four consecutive inputs of one row as bytes: what
-/// 8-bit dot products take. codes: [block][group][unit][chunk]; scales: [block][group][16] IEEE halves; zero points
-/// are kept doubled, so that half-integers fit: [block][group][16] of 4 bits (2- and 3-bit codes: row r in the
+/// So (chunk >> shift) & mask gives, in each 32-bit lane, the codes of four consecutive inputs of one row as bytes:
+/// what 8-bit dot products take. codes: [block][group][unit][chunk]; scales: [block][group][16] IEEE halves; zero
+/// points are kept doubled, so that half-integers fit: [block][group][16] of 4 bits (2- and 3-bit codes: row r in the
 /// low, row r + 8 in the high half of byte r), 8 bits (4-bit codes) or 16 bits (8-bit codes).
 /// Same bytes on every CPU. Goal: one form for loading, evaluating and generating. Non-goal: a file format.
 

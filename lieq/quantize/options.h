@@ -55,7 +55,7 @@ struct Options {
 
   // AWQ scales the inputs of q, k, v and of gate, up through the norms, those of down through the rows of up, and those
   // of o through the rows of v; the last only without grouped-query attention, where query heads share rows of v.
-  bool awq_clip = true;             ///< before rounding from a group's extremes (Range::kMinMax), also search a clipping
+  bool awq_clip = true;            ///< before rounding from a group's extremes (Range::kMinMax), also search a clipping
   bool awq_duo = false;            ///< AWQ: divide the scales by the weights' own size
   Method awq_then = Method::kGptq;  ///< what quantises the scaled weights: kRtn or kGptq
 };

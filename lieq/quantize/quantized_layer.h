@@ -37,7 +37,8 @@ struct QuantizedLayer {
   }
 };
 
-/// A model::Layer whose quantised linears are packed, so that what follows it is calibrated with the kernels that run it.
+/// A model::Layer whose quantised linears are packed, so that what follows it is calibrated with the kernels that run
+/// it.
 class PackedLayer {
  public:
   /// Begins as a copy of `original`, its weights still viewed where they are.

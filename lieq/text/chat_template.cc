@@ -35,12 +35,14 @@ constexpr const char* kLlama2 =
     "{%- for message in messages -%}\n"
     "{%- if message.role == 'system' -%}{%- set ns.system = '<<SYS>>\\n' + message.content + '\\n<</SYS>>\\n\\n' -%}\n"
     "{%- elif message.role == 'user' -%}\n"
-    "{{- bos_token | default('<s>') + '[INST] ' + (ns.system + message.content) | trim + ' [/INST]' -}}{%- set ns.system = '' -%}\n"
+    "{{- bos_token | default('<s>') + '[INST] ' + (ns.system + message.content) | trim + ' [/INST]' -}}{%- set "
+    "ns.system = '' -%}\n"
     "{%- else -%}{{- ' ' + message.content | trim + ' ' + eos_token | default('</s>') -}}\n"
     "{%- endif -%}\n"
     "{%- endfor -%}";
 
-constexpr std::array<std::pair<std::string_view, const char*>, 3> kBuiltIn = {{{"chatml", kChatMl}, {"llama2", kLlama2}, {"llama3", kLlama3}}};
+constexpr std::array<std::pair<std::string_view, const char*>, 3> kBuiltIn = {
+    {{"chatml", kChatMl}, {"llama2", kLlama2}, {"llama3", kLlama3}}};
 constexpr const char* kBuiltInNames = "chatml, llama2, llama3";
 
 /// A template and where it comes from.
@@ -68,7 +70,8 @@ bool is_there(const fs::path& path) {
 
 /// Adds those of the named special tokens that are not there yet: a string, or an object whose content is one.
 void add_special_tokens(const Json& config, OrderedJson& tokens) {
-  for (const char* name : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+  for (const char* name :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
     const auto found = config.find(name);
     if (found == config.end() || tokens.contains(name)) continue;
     const Json& token = found->is_object() && found->contains("content") ? (*found)["content"] : *found;
@@ -86,19 +89,22 @@ Result<void> read_config_template(const Json& config, const std::string& file, S
     return {};
   }
   if (!found->is_array())
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected a string or a list of names and templates", place, brief(*found)));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: found {}, expected a string or a list of names and templates", place, brief(*found)));
   std::string names;
   for (const Json& entry : *found) {
     const Fields fields(entry, place);
     LIEQ_ASSIGN(const auto name, fields.string("name"));
     LIEQ_ASSIGN(const auto text, fields.string("template"));
-    if (!name || !text) return fail(ErrorCode::kInvalidFormat, place + ": found an entry without a name or template, expected both");
+    if (!name || !text)
+      return fail(ErrorCode::kInvalidFormat, place + ": found an entry without a name or template, expected both");
     if (*name == "default") sources.main = Source{*text, place};
     if (*name == "tool_use") sources.tool_use = Source{*text, place + " 'tool_use'"};
     names += (names.empty() ? "" : ", ") + printable(*name);
   }
   if (sources.main) return {};
-  return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found the templates {}, expected one named default", place, names));
+  return fail(ErrorCode::kInvalidFormat,
+              fmt::format("{}: found the templates {}, expected one named default", place, names));
 }
 
 Result<Sources> read_folder(const fs::path& folder) {
@@ -107,7 +113,9 @@ Result<Sources> read_folder(const fs::path& folder) {
   const fs::path own_file = folder / "chat_template.jinja";
   if (is_there(config_file)) {
     LIEQ_ASSIGN(const Json config, read_json(config_file));
-    if (!config.is_object()) return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected an object", config_file.string(), brief(config)));
+    if (!config.is_object())
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: found {}, expected an object", config_file.string(), brief(config)));
     add_special_tokens(config, sources.special_tokens);
     if (!is_there(own_file)) LIEQ_TRY(read_config_template(config, config_file.string(), sources));
   }
@@ -128,7 +136,8 @@ Result<Sources> read_gguf(const fs::path& file) {
   LIEQ_ASSIGN(const auto text, gguf.string("tokenizer.chat_template"));
   if (text) sources.main = Source{repair_utf8(*text).text, file.string() + ": tokenizer.chat_template"};
   LIEQ_ASSIGN(const auto* tokens, gguf.strings("tokenizer.ggml.tokens"));
-  for (const auto& [name, key] : {std::pair{"bos_token", "bos"}, {"eos_token", "eos"}, {"unk_token", "unknown"}, {"pad_token", "padding"}}) {
+  for (const auto& [name, key] :
+       {std::pair{"bos_token", "bos"}, {"eos_token", "eos"}, {"unk_token", "unknown"}, {"pad_token", "padding"}}) {
     LIEQ_ASSIGN(const auto id, gguf.count(fmt::format("tokenizer.ggml.{}_token_id", key)));
     if (id && tokens && *id < tokens->size()) sources.special_tokens[name] = repair_utf8((*tokens)[*id]).text;
   }
@@ -164,15 +173,17 @@ OrderedJson with_reasoning(const OrderedJson& message) {
 Result<ChatTemplate> ChatTemplate::load(const fs::path& model, const std::string& choice) {
   std::error_code ignored;
   const bool folder = fs::is_directory(model, ignored);
-  auto sources = model.extension() == ".gguf" && !folder ? read_gguf(model) : read_folder(folder ? model : model.parent_path());
+  auto sources =
+      model.extension() == ".gguf" && !folder ? read_gguf(model) : read_folder(folder ? model : model.parent_path());
   if (!sources) return Unexpected(std::move(sources).error());
   if (!choice.empty()) {
     LIEQ_ASSIGN(sources->main, chosen(choice));
     sources->tool_use.reset();
   }
   if (!sources->main)
-    return fail(ErrorCode::kNotFound, fmt::format("{}: has no chat template; give one with --chat-template (a file, or one of {})",
-                                                  model.string(), kBuiltInNames));
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: has no chat template; give one with --chat-template (a file, or one of {})",
+                            model.string(), kBuiltInNames));
   LIEQ_ASSIGN(jinja::Template parsed, jinja::Template::parse(sources->main->text, sources->main->place));
   ChatTemplate loaded(std::move(sources->main->text), std::move(parsed), std::move(sources->special_tokens));
   if (sources->tool_use) {

@@ -25,7 +25,8 @@ std::size_t unfinished(std::string_view bytes) {
 
 }  // namespace
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, SpecialText special) : tokenizer_(&tokenizer), special_(special) {
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, SpecialText special)
+    : tokenizer_(&tokenizer), special_(special) {
   using Kind = DecoderStep::Kind;
   const Decoder& decoder = tokenizer.impl().decoder;
   per_token_ = decoder;
@@ -34,7 +35,8 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, SpecialText special) : 
   if (!by_tokens_ || fuse == per_token_.steps.end()) return;
   // After the fuse steps see the whole text; one that strips its start can be done here, others need all of it.
   const auto after = fuse + 1;
-  by_tokens_ = after == per_token_.steps.end() || (after + 1 == per_token_.steps.end() && after->kind == Kind::kStrip && after->stop == 0);
+  by_tokens_ = after == per_token_.steps.end() ||
+               (after + 1 == per_token_.steps.end() && after->kind == Kind::kStrip && after->stop == 0);
   if (after != per_token_.steps.end()) lead_ = *after;
   if (by_tokens_) per_token_.steps.erase(after, per_token_.steps.end());
 }

@@ -10,8 +10,9 @@
 
 namespace lieq::text {
 
-/// Everything that add and finish return, put together, is Tokenizer::decode of all ids. What later ids could still change is
-/// held back: bytes of an unfinished character, and runs of byte tokens. O(1) for a token but for what is held back.
+/// Everything that add and finish return, put together, is Tokenizer::decode of all ids. What later ids could still
+/// change is held back: bytes of an unfinished character, and runs of byte tokens. O(1) for a token but for what is
+/// held back.
 class StreamDecoder {
  public:
   /// `tokenizer` must outlive this.

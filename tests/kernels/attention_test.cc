@@ -57,7 +57,8 @@ Stored make_sequence(DType type, const Heads& heads, std::size_t first_row, std:
 }
 
 /// softmax(q kᵀ / sqrt(d)) v in float64, one query head at a time, from keys and values as they were stored.
-std::vector<double> reference(const Heads& heads, const Stored& stored, MatrixView<const float> q, std::size_t t, std::size_t head) {
+std::vector<double> reference(const Heads& heads, const Stored& stored, MatrixView<const float> q, std::size_t t,
+                              std::size_t head) {
   const std::size_t d = heads.dim, width = heads.key_value * d, kv = head / (heads.attention / heads.key_value);
   const bool half = stored.sequence.cached.type == DType::kF16;
   const auto kept = [&](float value) { return static_cast<double>(half ? through_half(value) : value); };
@@ -66,7 +67,8 @@ std::vector<double> reference(const Heads& heads, const Stored& stored, MatrixVi
   for (std::size_t k = 0; k <= stored.sequence.past + t; ++k) {
     double score = 0;
     for (std::size_t j = 0; j < d; ++j)
-      score += static_cast<double>(q(stored.sequence.first_row + t, head * d + j)) * kept(stored.k[k * width + kv * d + j]);
+      score +=
+          static_cast<double>(q(stored.sequence.first_row + t, head * d + j)) * kept(stored.k[k * width + kv * d + j]);
     weights.push_back(std::exp(score / std::sqrt(static_cast<double>(d))));
     sum += weights.back();
   }
@@ -115,7 +117,7 @@ TEST_P(Attention, EqualsTheFormula) {
   test::on_every_target([] {
     check(GetParam(), {4, 2, 16}, {{0, 1}});
     check(GetParam(), {4, 2, 16}, {{0, 65}});                     // one query beyond two tiles
-    check(GetParam(), {9, 3, 8}, {{0, 70}, {0, 3}});              // groups of three, a head smaller than a panel, two sequences
+    check(GetParam(), {9, 3, 8}, {{0, 70}, {0, 3}});  // groups of three, a head smaller than a panel, two sequences
     check(GetParam(), {2, 2, 32}, {{255, 2}, {256, 1}, {0, 1}});  // the cache ends around a key tile
     check(GetParam(), {4, 1, 24}, {{300, 130}, {0, 64}});         // a head that is no whole number of panels
     check(GetParam(), {6, 2, 16}, {{63, 1}, {64, 1}, {65, 1}});   // around the shortest split over the keys
@@ -131,7 +133,8 @@ INSTANTIATE_TEST_SUITE_P(Types, Attention, ::testing::Values(DType::kF32, DType:
 /// weight by a factor within exp(±2e), and the mean of the values by (exp(2e) - 1) Σ w |v| + 2^-11 exp(2e) Σ w |v|.
 TEST(AttentionInHalfPrecision, StaysWithinTheRoundingOfItsInputs) {
   const Heads heads{2, 1, 64};
-  const Stored exact = make_sequence(DType::kF32, heads, 0, 500, 1), half = make_sequence(DType::kF16, heads, 0, 500, 1);
+  const Stored exact = make_sequence(DType::kF32, heads, 0, 500, 1),
+               half = make_sequence(DType::kF16, heads, 0, 500, 1);
   const auto q = random_floats(128, 9);
   const MatrixView<const float> queries(q.data(), 1, 128);
   std::vector<float> out(128);
@@ -150,7 +153,8 @@ TEST(AttentionInHalfPrecision, StaysWithinTheRoundingOfItsInputs) {
     }
     Stored magnitudes = make_sequence(DType::kF32, heads, 0, 500, 1);
     for (float& v : magnitudes.v) v = std::abs(v);
-    const auto expected = reference(heads, exact, queries, 0, h), weighted = reference(heads, magnitudes, queries, 0, h);
+    const auto expected = reference(heads, exact, queries, 0, h),
+               weighted = reference(heads, magnitudes, queries, 0, h);
     const double factor = std::exp(2 * score_error);
     double largest = 0;
     for (std::size_t j = 0; j < 64; ++j) {

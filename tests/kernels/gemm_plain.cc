@@ -16,7 +16,9 @@ void gemm_nt(MatrixView<const float> x, MatrixView<const float> w, MatrixView<fl
   }
 }
 
-void gemm_nt_bf16(MatrixView<const std::uint16_t>, MatrixView<const std::uint16_t>, MatrixView<float>) { LIEQ_CHECK(false); }
+void gemm_nt_bf16(MatrixView<const std::uint16_t>, MatrixView<const std::uint16_t>, MatrixView<float>) {
+  LIEQ_CHECK(false);
+}
 
 bool has_bf16_gemm() { return false; }
 bool has_fast_bf16_gemm() { return false; }

@@ -19,7 +19,8 @@ struct Problem {
   pack::StoredMatrix matrix;
   std::size_t tokens, out, in;
 
-  Problem(std::size_t t, std::size_t o, std::size_t i, DType type, std::size_t misalign = 0) : tokens(t), out(o), in(i) {
+  Problem(std::size_t t, std::size_t o, std::size_t i, DType type, std::size_t misalign = 0)
+      : tokens(t), out(o), in(i) {
     std::mt19937 random(static_cast<unsigned>(t * 1000003 + o * 1009 + i));
     std::normal_distribution<float> normal;
     x.resize(t * i);
@@ -59,7 +60,8 @@ struct Problem {
           exact += product;
           magnitude += std::abs(product);
         }
-        ASSERT_NEAR(y[t * out + o], exact, (static_cast<double>(in + 1) * kEpsilon + unit) * magnitude) << t << ", " << o;
+        ASSERT_NEAR(y[t * out + o], exact, (static_cast<double>(in + 1) * kEpsilon + unit) * magnitude)
+            << t << ", " << o;
       }
     }
   }
@@ -68,9 +70,11 @@ struct Problem {
 TEST(Linear, EqualsTheExactProductForOddShapes) {
   test::on_every_target([] {
     for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
-      for (const auto& [t, o, i] : {std::tuple{1, 1, 1}, {3, 17, 33}, {4, 64, 64}, {5, 31, 576}, {7, 300, 96}, {70, 5, 130}}) {
+      for (const auto& [t, o, i] :
+           {std::tuple{1, 1, 1}, {3, 17, 33}, {4, 64, 64}, {5, 31, 576}, {7, 300, 96}, {70, 5, 130}}) {
         for (const std::size_t misalign : {0U, 1U}) {
-          Problem p(static_cast<std::size_t>(t), static_cast<std::size_t>(o), static_cast<std::size_t>(i), type, misalign);
+          Problem p(static_cast<std::size_t>(t), static_cast<std::size_t>(o), static_cast<std::size_t>(i), type,
+                    misalign);
           p.expect_close(p.run(2, Compute::kF32), 0);
         }
       }

@@ -66,7 +66,8 @@ TEST(PackRows, GridsComeBackAndThreadsDoNotMatter) {
   // Weights that lie on a 4-bit grid with a scale that half precision holds, its whole range in use.
   std::mt19937 random(2);
   std::vector<float> values(16 * 64);
-  for (std::size_t k = 0; k < values.size(); ++k) values[k] = 0.125F * (k % 64 == 0 ? -8.0F : static_cast<float>(static_cast<int>(random() % 16) - 8));
+  for (std::size_t k = 0; k < values.size(); ++k)
+    values[k] = 0.125F * (k % 64 == 0 ? -8.0F : static_cast<float>(static_cast<int>(random() % 16) - 8));
   Threads one(1), two(2);
   const pack::PackedMatrix a = pack_rows(one, view(values, 64), 4, 64), b = pack_rows(two, view(values, 64), 4, 64);
   std::vector<float> row(64), other(64);

@@ -22,7 +22,8 @@ void expect_exact(const PackedProblem& p, const std::vector<float>& y, double un
         exact += product;
         magnitude += std::abs(product);
       }
-      ASSERT_NEAR(y[t * p.m.rows + i], exact, (static_cast<double>(p.m.cols + 1) * 0x1p-23 + unit) * magnitude) << t << ", " << i;
+      ASSERT_NEAR(y[t * p.m.rows + i], exact, (static_cast<double>(p.m.cols + 1) * 0x1p-23 + unit) * magnitude)
+          << t << ", " << i;
     }
   }
 }
@@ -30,7 +31,13 @@ void expect_exact(const PackedProblem& p, const std::vector<float>& y, double un
 TEST(PackedF32, EqualsTheProductOfDequantisedWeights) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
-      for (const auto& [out, in, group] : {std::tuple{1, 4, 4}, {16, 32, 32}, {17, 96, 48}, {33, 640, 128}, {63, 576, 64}, {40, 70, 35}, {5, 640, 640}}) {
+      for (const auto& [out, in, group] : {std::tuple{1, 4, 4},
+                                           {16, 32, 32},
+                                           {17, 96, 48},
+                                           {33, 640, 128},
+                                           {63, 576, 64},
+                                           {40, 70, 35},
+                                           {5, 640, 640}}) {
         for (const std::size_t tokens : {1U, 2U, 3U, 5U, 19U}) {
           SCOPED_TRACE(testing::Message() << bits << " bits, " << out << " x " << in << " g" << group);
           const PackedProblem p(tokens, random_matrix(static_cast<std::size_t>(out), static_cast<std::size_t>(in), bits,
@@ -77,7 +84,8 @@ TEST(PackedF32, DecodesBlocksAndRowsBitForBitAlsoInActOrder) {
           pack::dequantize_row(p.m, i, expected.data());
           decode_row(p.weight, i, row.data());
           ASSERT_EQ(row, expected);
-          ASSERT_TRUE(std::equal(expected.begin(), expected.end(), block.begin() + static_cast<std::ptrdiff_t>(i % 16 * 120)));
+          ASSERT_TRUE(
+              std::equal(expected.begin(), expected.end(), block.begin() + static_cast<std::ptrdiff_t>(i % 16 * 120)));
         }
         expect_exact(p, p.run(2, Compute::kF32));
       }

@@ -27,9 +27,9 @@ struct Problem : PackedProblem {
     }
   }
 
-  /// Each of the pieces + 1 additions, and about four roundings within a piece, are off by at most half an epsilon of the
-  /// magnitudes that are added: Σ |scale| (code + zero) |x|, |x| at most the token's largest. 8-bit codes may be taken
-  /// less 128, and zeros with them.
+  /// Each of the pieces + 1 additions, and about four roundings within a piece, are off by at most half an epsilon of
+  /// the magnitudes that are added: Σ |scale| (code + zero) |x|, |x| at most the token's largest. 8-bit codes may be
+  /// taken less 128, and zeros with them.
   [[nodiscard]] double bound(std::size_t i, double largest) const {
     const double offset = m.bits == 8 ? 256 : 0;
     double magnitude = std::abs(static_cast<double>(bias[i]));
@@ -51,10 +51,17 @@ struct Problem : PackedProblem {
 TEST(PackedInt8, EqualsTheReferenceForOddShapesOnEveryIsa) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
-      for (const auto& [out, in, group] :
-           {std::tuple{1, 4, 4}, {16, 32, 32}, {17, 96, 48}, {33, 128, 128}, {63, 576, 64}, {40, 70, 35}, {96, 192, 192}, {5, 640, 16}}) {
+      for (const auto& [out, in, group] : {std::tuple{1, 4, 4},
+                                           {16, 32, 32},
+                                           {17, 96, 48},
+                                           {33, 128, 128},
+                                           {63, 576, 64},
+                                           {40, 70, 35},
+                                           {96, 192, 192},
+                                           {5, 640, 16}}) {
         for (const std::size_t tokens : {1U, 2U, 3U, 4U, 5U, 7U, 13U}) {
-          SCOPED_TRACE(testing::Message() << bits << " bits, " << out << " x " << in << " g" << group << ", " << tokens);
+          SCOPED_TRACE(testing::Message()
+                       << bits << " bits, " << out << " x " << in << " g" << group << ", " << tokens);
           const Problem p(tokens, random_matrix(static_cast<std::size_t>(out), static_cast<std::size_t>(in), bits,
                                                 static_cast<std::size_t>(group), bits));
           p.expect_near_reference(p.run(2));
@@ -96,8 +103,10 @@ TEST(PackedInt8, IsTheSameForAnyThreadsAndAnyCompany) {
       for (std::size_t t = 0; t < many.tokens; ++t) {
         Problem one(1, many.m);
         one.bias = many.bias;
-        one.x.assign(many.x.begin() + static_cast<std::ptrdiff_t>(t * 192), many.x.begin() + static_cast<std::ptrdiff_t>((t + 1) * 192));
-        EXPECT_EQ(one.run(1), std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(t * 200), y.begin() + static_cast<std::ptrdiff_t>((t + 1) * 200)));
+        one.x.assign(many.x.begin() + static_cast<std::ptrdiff_t>(t * 192),
+                     many.x.begin() + static_cast<std::ptrdiff_t>((t + 1) * 192));
+        EXPECT_EQ(one.run(1), std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(t * 200),
+                                                 y.begin() + static_cast<std::ptrdiff_t>((t + 1) * 200)));
       }
     }
   });
@@ -163,7 +172,8 @@ TEST(PackedInt8, ActOrderGathersTheInputs) {
         for (std::size_t i = 0; i < 48; ++i) {
           double exact = static_cast<double>(p.bias[i]);
           for (std::size_t j = 0; j < 128; ++j)
-            exact += (p.m.codes[i * 128 + j] - 0.5 * p.m.double_zeros[i * 4 + p.m.group_of(j)]) * static_cast<double>(p.x[t * 128 + j]);
+            exact += (p.m.codes[i * 128 + j] - 0.5 * p.m.double_zeros[i * 4 + p.m.group_of(j)]) *
+                     static_cast<double>(p.x[t * 128 + j]);
           ASSERT_NEAR(y[t * 48 + i], exact, p.bound(i, 127));
         }
       }

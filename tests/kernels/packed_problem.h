@@ -14,7 +14,8 @@
 
 namespace lieq::kernels {
 
-inline pack::QuantizedMatrix random_matrix(std::size_t out, std::size_t in, unsigned bits, std::size_t group_size, unsigned seed) {
+inline pack::QuantizedMatrix random_matrix(std::size_t out, std::size_t in, unsigned bits, std::size_t group_size,
+                                           unsigned seed) {
   std::mt19937 random(seed);
   pack::QuantizedMatrix m{out, in, bits, group_size, {}, {}, {}, {}};
   m.codes.resize(out * in);
@@ -34,7 +35,8 @@ struct PackedProblem {
   std::vector<float> x, bias;
   std::size_t tokens;
 
-  PackedProblem(std::size_t t, pack::QuantizedMatrix matrix) : m(std::move(matrix)), x(t * m.cols), bias(m.rows), tokens(t) {
+  PackedProblem(std::size_t t, pack::QuantizedMatrix matrix)
+      : m(std::move(matrix)), x(t * m.cols), bias(m.rows), tokens(t) {
     std::mt19937 random(static_cast<unsigned>(t));
     std::normal_distribution<float> normal;
     for (auto* values : {&x, &bias})

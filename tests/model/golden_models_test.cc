@@ -111,14 +111,16 @@ TEST_P(GoldenModel, LogitsAndNllEqualTheReference) {
     const std::size_t vocab = f.model.config.vocab_size;
     ASSERT_EQ(expected.size(), rows.size() * vocab);
     for (std::size_t r = 0; r < rows.size(); ++r)
-      EXPECT_LE(max_difference(logits.view().row(static_cast<std::size_t>(rows[r])), std::span(expected).subspan(r * vocab, vocab)),
+      EXPECT_LE(max_difference(logits.view().row(static_cast<std::size_t>(rows[r])),
+                               std::span(expected).subspan(r * vocab, vocab)),
                 kLogitBound)
           << n << " tokens, row " << rows[r];
     if (!golden.has("nll_" + n)) continue;
     const auto expected_nll = golden.get<float>("nll_" + n);
     const auto nll = f.nll(ids);
     ASSERT_EQ(nll.size(), expected_nll.size());
-    for (std::size_t t = 0; t < nll.size(); ++t) EXPECT_NEAR(nll[t], static_cast<double>(expected_nll[t]), kNllBound) << n << ", token " << t;
+    for (std::size_t t = 0; t < nll.size(); ++t)
+      EXPECT_NEAR(nll[t], static_cast<double>(expected_nll[t]), kNllBound) << n << ", token " << t;
   }
 }
 
@@ -134,8 +136,9 @@ TEST_P(GoldenModel, PerplexityEqualsTheReference) {
 const auto kAllCases = testing::Values(
     Case{"llama_bias_sharded_bf16", ""}, Case{"llama_gqa_untied_f32", ""}, Case{"llama_rope3_tied_f16", ""},
     Case{"qwen2_tied_bf16", ""}, Case{"qwen3_tied_f16", ""}, Case{"qwen3_untied_f32_sharded", ""},
-    Case{"llama_bias_sharded_bf16", "llama_bias_sharded_bf16.Q8_0"}, Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.F16"},
-    Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.Q4_0"}, Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.Q4_1"},
+    Case{"llama_bias_sharded_bf16", "llama_bias_sharded_bf16.Q8_0"},
+    Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.F16"}, Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.Q4_0"},
+    Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.Q4_1"},
     Case{"llama_rope3_tied_f16", "llama_rope3_tied_f16.Q8_0"}, Case{"qwen2_tied_bf16", "qwen2_tied_bf16.BF16"},
     Case{"qwen2_tied_bf16", "qwen2_tied_bf16.Q4_0"}, Case{"qwen3_tied_f16", "qwen3_tied_f16.F16"},
     Case{"qwen3_tied_f16", "qwen3_tied_f16.Q4_1"}, Case{"qwen3_tied_f16", "qwen3_tied_f16.Q8_0"});
@@ -154,8 +157,12 @@ class GoldenFolder : public GoldenModel {};
 /// Keeps every block's output.
 struct BlockOutputs : Observer {
   std::vector<std::vector<float>> inputs, outputs;
-  void block_input(std::size_t, MatrixView<const float> x) override { inputs.emplace_back(x.data(), x.data() + x.rows() * x.cols()); }
-  void block_output(std::size_t, MatrixView<const float> x) override { outputs.emplace_back(x.data(), x.data() + x.rows() * x.cols()); }
+  void block_input(std::size_t, MatrixView<const float> x) override {
+    inputs.emplace_back(x.data(), x.data() + x.rows() * x.cols());
+  }
+  void block_output(std::size_t, MatrixView<const float> x) override {
+    outputs.emplace_back(x.data(), x.data() + x.rows() * x.cols());
+  }
 };
 
 TEST_P(GoldenFolder, HiddenStatesEqualTheReference) {
@@ -165,7 +172,8 @@ TEST_P(GoldenFolder, HiddenStatesEqualTheReference) {
   const Matrix final_hidden = f.hidden(golden.get<TokenId>("ids_7"), {.skip_layer = std::nullopt, .observer = &seen});
   EXPECT_LE(max_difference(seen.inputs.at(0), golden.get<float>("hidden_7.embed")), kLogitBound);
   for (std::size_t l = 0; l < seen.outputs.size(); ++l)
-    EXPECT_LE(max_difference(seen.outputs[l], golden.get<float>("hidden_7.layer_" + std::to_string(l))), kLogitBound) << "layer " << l;
+    EXPECT_LE(max_difference(seen.outputs[l], golden.get<float>("hidden_7.layer_" + std::to_string(l))), kLogitBound)
+        << "layer " << l;
   EXPECT_LE(max_difference(final_hidden.values, golden.get<float>("hidden_7.final_norm")), kLogitBound);
 }
 
@@ -246,7 +254,9 @@ TEST_P(GoldenFolder, ResultsDoNotDependOnBatchingOrThreads) {
   Matrix batched(thrice.size(), f.model.config.hidden_size);
   forward(f.model, thrice, sequences, state, batched.view());
   for (std::size_t i = 0; i < 3; ++i)
-    EXPECT_LE(max_difference(std::span(batched.values).subspan(i * together.values.size(), together.values.size()), together.values), 1e-5);
+    EXPECT_LE(max_difference(std::span(batched.values).subspan(i * together.values.size(), together.values.size()),
+                             together.values),
+              1e-5);
   Matrix again(ids.size(), f.model.config.hidden_size);
   const SequenceSpan sequence{ids.size(), nullptr};
   forward(f.model, ids, {&sequence, 1}, state, again.view());

@@ -63,18 +63,22 @@ TEST_P(GoldenSmolLM2, WindowsOfWikiTextEqualTheReference) {
       logits(*model_, hidden.view().rows(first, kSlice), *state_, slice.view());
       for (std::size_t t = first; t < std::min(first + kSlice, ids.size() - 1); ++t) {
         const auto scores = slice.view().row(t - first);
-        const double nll = kernels::log_sum_exp(scores) - static_cast<double>(scores[static_cast<std::size_t>(ids[t + 1])]);
+        const double nll =
+            kernels::log_sum_exp(scores) - static_cast<double>(scores[static_cast<std::size_t>(ids[t + 1])]);
         sum += nll;
         expected_sum += static_cast<double>(expected[t]);
         worst = std::max(worst, std::abs(nll - static_cast<double>(expected[t])));
       }
     }
     EXPECT_LE(worst, kNllBound) << window;
-    EXPECT_NEAR(sum / static_cast<double>(expected.size()), expected_sum / static_cast<double>(expected.size()), kMeanNllBound) << window;
+    EXPECT_NEAR(sum / static_cast<double>(expected.size()), expected_sum / static_cast<double>(expected.size()),
+                kMeanNllBound)
+        << window;
     const auto top_ids = arrays.get<TokenId>(window + ".top20_ids");
     const auto top_logits = arrays.get<float>(window + ".top20_logits");
     for (std::size_t i = 0; i < top_ids.size(); ++i)
-      EXPECT_NEAR(slice.view()(kSlice - 1, static_cast<std::size_t>(top_ids[i])), top_logits[i], kLogitBound) << window << ", rank " << i;
+      EXPECT_NEAR(slice.view()(kSlice - 1, static_cast<std::size_t>(top_ids[i])), top_logits[i], kLogitBound)
+          << window << ", rank " << i;
   }
 }
 

@@ -22,13 +22,15 @@ Model load_tiny(Threads& threads, const LoadOptions& options = {}) {
 
 std::vector<TokenId> some_tokens(const Model& model, std::size_t count) {
   std::vector<TokenId> tokens;
-  for (std::size_t t = 0; t < count; ++t) tokens.push_back(static_cast<TokenId>((t * 37 + 11) % model.config.vocab_size));
+  for (std::size_t t = 0; t < count; ++t)
+    tokens.push_back(static_cast<TokenId>((t * 37 + 11) % model.config.vocab_size));
   return tokens;
 }
 
 /// Hidden states of `tokens`, run through a cache in slices of the given sizes, the last repeated.
 std::vector<float> run_in_slices(const Model& model, std::span<const TokenId> tokens, std::vector<std::size_t> slices,
-                                 DType cache_type, Threads& threads, kernels::Compute compute = kernels::Compute::kF32) {
+                                 DType cache_type, Threads& threads,
+                                 kernels::Compute compute = kernels::Compute::kF32) {
   KvCache cache(model.config, tokens.size(), cache_type);
   RunState state(model, threads, compute);
   std::vector<float> hidden(tokens.size() * model.config.hidden_size);
@@ -89,7 +91,8 @@ TEST(KvCache, CountsItsBytesAndForgets) {
   KvCache half(c, 30), full(c, 30, DType::kF32);
   EXPECT_EQ(half.capacity(), 30U);
   const std::size_t padded_dim = kernels::round_up_to_panel(c.head_dim);
-  EXPECT_EQ(half.bytes(), 2 * c.num_hidden_layers * c.num_key_value_heads * padded_dim * 32 * 2);  // 30 tokens fill two panels
+  EXPECT_EQ(half.bytes(),
+            2 * c.num_hidden_layers * c.num_key_value_heads * padded_dim * 32 * 2);  // 30 tokens fill two panels
   EXPECT_EQ(full.bytes(), 2 * half.bytes());
   half.advance(20);
   half.truncate(5);
@@ -104,7 +107,8 @@ TEST(KvCacheDeathTest, RefusesMoreThanItsCapacity) {
   RunState state(model, threads, kernels::Compute::kF32);
   std::vector<float> hidden(8 * model.config.hidden_size);
   const SequenceSpan sequence{8, &cache};
-  EXPECT_DEATH(forward(model, tokens, {&sequence, 1}, state, {hidden.data(), 8, model.config.hidden_size}), "internal error");
+  EXPECT_DEATH(forward(model, tokens, {&sequence, 1}, state, {hidden.data(), 8, model.config.hidden_size}),
+               "internal error");
 }
 
 /// A copy of the tiny model with a lieq.json beside it.
@@ -137,7 +141,8 @@ TEST_F(EmbedBits, FollowTheRecordUnlessTheCallerSaysOtherwise) {
 TEST_F(EmbedBits, RefuseOtherWidths) {
   const auto loaded = load(R"({"embed_bits": 5})");
   ASSERT_FALSE(loaded);
-  EXPECT_EQ(loaded.error().message, (folder_ / "lieq.json").string() + ": field 'embed_bits': found 5, expected 4, 8 or 16");
+  EXPECT_EQ(loaded.error().message,
+            (folder_ / "lieq.json").string() + ": field 'embed_bits': found 5, expected 4, 8 or 16");
 }
 
 }  // namespace

@@ -153,7 +153,8 @@ TEST(Gptq, RefusesTensorsThatContradictEachOther) {
   const GptqTensors good = test::must(pack_gptq(example(3, {2}), ZeroFormat::kV2, "m"));
   const auto refused = [](const GptqTensors& t) {
     const auto result = unpack_gptq(t.view(), ZeroFormat::kV2, "m");
-    return !result && (result.error().code == ErrorCode::kInvalidFormat || result.error().code == ErrorCode::kUnsupported);
+    return !result &&
+           (result.error().code == ErrorCode::kInvalidFormat || result.error().code == ErrorCode::kUnsupported);
   };
   EXPECT_FALSE(refused(good));
   GptqTensors bad = good;

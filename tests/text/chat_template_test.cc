@@ -38,7 +38,8 @@ TEST_P(GoldenChat, PromptsAndIdsAreExact) {
     const auto prompt = chat_template->render(request_of(line));
     ASSERT_TRUE(prompt) << prompt.error().message;
     EXPECT_EQ(*prompt, line["prompt"].get<std::string>());
-    EXPECT_EQ(tokenizer->encode(*prompt, SpecialTokens::kNone), line["ids"].get<std::vector<TokenId>>()) << line["name"];
+    EXPECT_EQ(tokenizer->encode(*prompt, SpecialTokens::kNone), line["ids"].get<std::vector<TokenId>>())
+        << line["name"];
   }
   EXPECT_GE(count, 16U);
 }
@@ -88,26 +89,34 @@ TEST_F(ChatTemplateFiles, WithoutATemplateTheErrorSaysHowToGiveOne) {
 
 TEST_F(ChatTemplateFiles, BrokenFilesAreNamed) {
   folder_.write("chat_template.jinja", "a\n{% if %}");
-  EXPECT_NE(prompt(asking("x")).find("chat_template.jinja: line 2: found '%}', expected an expression"), std::string::npos) << prompt(asking("x"));
+  EXPECT_NE(prompt(asking("x")).find("chat_template.jinja: line 2: found '%}', expected an expression"),
+            std::string::npos)
+      << prompt(asking("x"));
   folder_.write("tokenizer_config.json", "[1]");
-  EXPECT_NE(prompt(asking("x")).find("tokenizer_config.json: found a list of 1, expected an object"), std::string::npos);
+  EXPECT_NE(prompt(asking("x")).find("tokenizer_config.json: found a list of 1, expected an object"),
+            std::string::npos);
 }
 
 TEST_F(ChatTemplateFiles, BuiltInTemplates) {
   ChatRequest request;
-  for (const auto& [role, content] : {std::pair{"system", "Be brief."}, {"user", "Hi "}, {"assistant", "Hello"}, {"user", "Bye"}})
+  for (const auto& [role, content] :
+       {std::pair{"system", "Be brief."}, {"user", "Hi "}, {"assistant", "Hello"}, {"user", "Bye"}})
     request.messages.push_back({{"role", role}, {"content", content}});
-  EXPECT_EQ(prompt(request, "chatml"), "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi <|im_end|>\n"
-                                       "<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n");
-  EXPECT_EQ(prompt(request, "llama3"), "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
-                                       "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-                                       "Hello<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>"
-                                       "<|start_header_id|>assistant<|end_header_id|>\n\n");
-  EXPECT_EQ(prompt(request, "llama2"), "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST] Hello </s><s>[INST] Bye [/INST]");
+  EXPECT_EQ(prompt(request, "chatml"),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi <|im_end|>\n"
+            "<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(prompt(request, "llama3"),
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+            "Hello<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  EXPECT_EQ(prompt(request, "llama2"),
+            "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nHi [/INST] Hello </s><s>[INST] Bye [/INST]");
 }
 
 TEST_F(ChatTemplateFiles, ReasoningHasOneName) {
-  folder_.write("chat_template.jinja", "{% for m in messages %}{{ m.reasoning_content }}/{{ m.thinking }};{% endfor %}");
+  folder_.write("chat_template.jinja",
+                "{% for m in messages %}{{ m.reasoning_content }}/{{ m.thinking }};{% endfor %}");
   ChatRequest request;
   for (const char* name : {"reasoning_content", "thinking", "reasoning", "other"})
     request.messages.push_back({{"role", "assistant"}, {"content", "x"}, {name, name}});

@@ -53,7 +53,8 @@ TEST(Jinja, EqualsTheReference) {
 
 TEST(Jinja, KeysKeepTheirOrder) {
   const auto variables = OrderedJson::parse(R"({"tool": {"z": 1, "a": {"y": [1, 2.0, null, true], "b": "é\u2028\"/</"}}})");
-  EXPECT_EQ(rendered("{{ tool | tojson }}", variables), "{\"z\": 1, \"a\": {\"y\": [1, 2.0, null, true], \"b\": \"é\u2028\\\"/</\"}}");
+  EXPECT_EQ(rendered("{{ tool | tojson }}", variables),
+            "{\"z\": 1, \"a\": {\"y\": [1, 2.0, null, true], \"b\": \"é\u2028\\\"/</\"}}");
   EXPECT_EQ(rendered("{% for k in tool %}{{ k }}{% endfor %}", variables), "za");
 }
 
@@ -69,28 +70,38 @@ TEST(Jinja, ErrorsNameTheLineAndWhatWasExpected) {
   contains(refused("{{ 1 is nonsense }}"), {"test 'nonsense'"});
   contains(refused("{{ 1 + 'a' }}"), {"line 1", "'int' and 'str'"});
   contains(refused("{% include 'x' %}"), {"found 'include'"});
-  contains(refused("x\n{{ raise_exception('roles must\nalternate') }}"), {"line 2", "refuses", "roles must\\x0aalternate"});
+  contains(refused("x\n{{ raise_exception('roles must\nalternate') }}"),
+           {"line 2", "refuses", "roles must\\x0aalternate"});
   EXPECT_EQ(render("{{ raise_exception('x') }}", {}).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(render("{{ 1/0 }}", OrderedJson::object()).error().code, ErrorCode::kInvalidFormat);
   refused(std::string("{{ '\xFF\x1b' + 1 }}\xFF"));
 }
 
 TEST(Jinja, NothingSetInALoopOutlivesItsRound) {
-  EXPECT_EQ(rendered("{% set a = 0 %}{% for i in [1, 2] %}{{ a }}{% set a = a + i %}{{ a }},{% endfor %}{{ a }}"), "01,02,0");
-  EXPECT_EQ(rendered("{% set ns = namespace(a=0) %}{% for i in [1, 2] %}{% set ns.a = ns.a + i %}{% endfor %}{{ ns.a }}"), "3");
+  EXPECT_EQ(rendered("{% set a = 0 %}{% for i in [1, 2] %}{{ a }}{% set a = a + i %}{{ a }},{% endfor %}{{ a }}"),
+            "01,02,0");
+  EXPECT_EQ(
+      rendered("{% set ns = namespace(a=0) %}{% for i in [1, 2] %}{% set ns.a = ns.a + i %}{% endfor %}{{ ns.a }}"),
+      "3");
   EXPECT_EQ(rendered("{% if true %}{% set a = 1 %}{% endif %}{{ a }}"), "1");
 }
 
 TEST(Jinja, MacrosOutliveTheirScope) {
-  EXPECT_EQ(rendered("{% set ns = namespace(m=none) %}{% for i in [7] %}{% macro m() %}{{ i }}{% endmacro %}{% set ns.m = m %}"
-                     "{% endfor %}{{ ns.m() }}"), "7");
+  EXPECT_EQ(
+      rendered(
+          "{% set ns = namespace(m=none) %}{% for i in [7] %}{% macro m() %}{{ i }}{% endmacro %}{% set ns.m = m %}"
+          "{% endfor %}{{ ns.m() }}"),
+      "7");
 }
 
 /// Values that hold one another in circles are freed: the leak checker of the sanitizer build watches.
 TEST(Jinja, CirclesAreTakenApart) {
-  EXPECT_EQ(rendered("{% set ns = namespace() %}{% set ns.a = [ns] %}{% set ns.b = {'n': ns} %}{{ ns.a | length }}"), "1");
-  EXPECT_EQ(rendered("{% set ns = namespace() %}{% for i in [1] %}{% set ns.l = loop %}{% set k = ns %}{% set _ = loop.changed(loop) %}"
-                     "{% endfor %}{{ ns.l.index }}"), "1");
+  EXPECT_EQ(rendered("{% set ns = namespace() %}{% set ns.a = [ns] %}{% set ns.b = {'n': ns} %}{{ ns.a | length }}"),
+            "1");
+  EXPECT_EQ(rendered("{% set ns = namespace() %}{% for i in [1] %}{% set ns.l = loop %}{% set k = ns %}{% set _ = "
+                     "loop.changed(loop) %}"
+                     "{% endfor %}{{ ns.l.index }}"),
+            "1");
   EXPECT_EQ(rendered("{% macro m() %}{% endmacro %}{% set ns = namespace(m=m) %}{% set x = [m, ns] %}ok"), "ok");
 }
 
@@ -102,10 +113,14 @@ std::string repeated(const std::string& part, std::size_t count) {
 
 TEST(Hostile, DeepTemplatesAreRefused) {
   constexpr std::size_t kMany = 20000;
-  for (const char* part : {"(", "[", "{1:", "-", "not ", "x(", "x[", "x if x else ", "'a' ~ ("}) refused("{{ " + repeated(part, kMany));
-  for (const char* part : {"x.y", "x|upper", "x()", "x[1]"}) refused("{{ x" + repeated(std::string(part).substr(1), kMany) + " }}");
-  for (const char* part : {"+x", " and x", " or x", "*x", "**x", "is defined"}) refused("{{ x" + repeated(part, kMany) + " }}");
-  for (const char* part : {"{% if x %}", "{% for i in x %}", "{% set x %}", "{% filter upper %}"}) refused(repeated(part, kMany));
+  for (const char* part : {"(", "[", "{1:", "-", "not ", "x(", "x[", "x if x else ", "'a' ~ ("})
+    refused("{{ " + repeated(part, kMany));
+  for (const char* part : {"x.y", "x|upper", "x()", "x[1]"})
+    refused("{{ x" + repeated(std::string(part).substr(1), kMany) + " }}");
+  for (const char* part : {"+x", " and x", " or x", "*x", "**x", "is defined"})
+    refused("{{ x" + repeated(part, kMany) + " }}");
+  for (const char* part : {"{% if x %}", "{% for i in x %}", "{% set x %}", "{% filter upper %}"})
+    refused(repeated(part, kMany));
   EXPECT_EQ(rendered("{{ " + repeated("(", 100) + "1" + repeated(")", 100) + " }}"), "1");
 }
 
@@ -114,7 +129,10 @@ TEST(Hostile, RecursionIsBounded) {
   refused("{% macro m(x) %}{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}{% endmacro %}{{ m() }}");
   refused("{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}");
   refused("{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = ({'a': ns.x}).items %}{% endfor %}");
-  EXPECT_EQ(rendered("{% set ns = namespace(x=1) %}{% for i in range(5000) %}{% set ns.x = namespace(x=ns.x) %}{% endfor %}ok"), "ok");
+  EXPECT_EQ(
+      rendered(
+          "{% set ns = namespace(x=1) %}{% for i in range(5000) %}{% set ns.x = namespace(x=ns.x) %}{% endfor %}ok"),
+      "ok");
 }
 
 TEST(Hostile, WorkIsBounded) {
@@ -128,15 +146,21 @@ TEST(Hostile, WorkIsBounded) {
   refused("{{ {'a': 1} | tojson(indent=999999999) }}");
   refused("{{ 'aaaa'.replace('', 'b' * 100000000) }}");
   // A short template for a long text: each list holds the one before it ten times.
-  refused("{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(20) %}{% set ns.x = [ns.x, ns.x, ns.x, ns.x, ns.x, ns.x] %}{% endfor %}{{ ns.x }}");
-  refused("{% set ns = namespace(x=1) %}{% for i in range(20) %}{% set ns.x = [ns.x, ns.x, ns.x, ns.x, ns.x, ns.x] %}{% endfor %}"
-          "{{ ns.x == [ns.x[0], ns.x[0], ns.x[0], ns.x[0], ns.x[0], ns.x[0]] }}{{ ns.x in [ns.x] }}{{ ns.x | tojson }}");
+  refused(
+      "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(20) %}{% set ns.x = [ns.x, ns.x, ns.x, ns.x, ns.x, "
+      "ns.x] %}{% endfor %}{{ ns.x }}");
+  refused(
+      "{% set ns = namespace(x=1) %}{% for i in range(20) %}{% set ns.x = [ns.x, ns.x, ns.x, ns.x, ns.x, ns.x] %}{% "
+      "endfor %}"
+      "{{ ns.x == [ns.x[0], ns.x[0], ns.x[0], ns.x[0], ns.x[0], ns.x[0]] }}{{ ns.x in [ns.x] }}{{ ns.x | tojson }}");
   refused("{{ 9223372036854775807 + 1 }}");
   refused("{{ 2 ** 64 }}");
   refused("{{ -9223372036854775807 - 2 }}");
   refused("{{ 99999999999999999999 }}");
-  EXPECT_EQ(rendered("{{ 9223372036854775807 % -1 }} {{ (-9223372036854775807 - 1) // 1 }} {{ [1, 2][::9223372036854775807] }}"),
-            "0 -9223372036854775808 [1]");
+  EXPECT_EQ(
+      rendered(
+          "{{ 9223372036854775807 % -1 }} {{ (-9223372036854775807 - 1) // 1 }} {{ [1, 2][::9223372036854775807] }}"),
+      "0 -9223372036854775808 [1]");
 }
 
 TEST(Hostile, DeepVariablesAreRefused) {

@@ -9,7 +9,8 @@
 namespace lieq::text {
 namespace {
 
-std::vector<std::string> pieces(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, SpecialText special = SpecialText::kKeep) {
+std::vector<std::string> pieces(const Tokenizer& tokenizer, const std::vector<TokenId>& ids,
+                                SpecialText special = SpecialText::kKeep) {
   StreamDecoder decoder(tokenizer, special);
   std::vector<std::string> all;
   for (const TokenId id : ids) all.push_back(decoder.add(id));
@@ -41,7 +42,8 @@ TEST(StreamDecoder, HoldsBackCutCharacters) {
 TEST(StreamDecoder, AnyBytesInAnyOrder) {
   const Tokenizer tokenizer = load_json(byte_level_json()).value();
   for (TokenId first = 0; first < 256; first += 3)
-    for (TokenId second = 0x70; second < 256; second += 5) expect_same(tokenizer, {first, second, 0x80, 0xBF, first, 'x', second});
+    for (TokenId second = 0x70; second < 256; second += 5)
+      expect_same(tokenizer, {first, second, 0x80, 0xBF, first, 'x', second});
 }
 
 TEST(StreamDecoder, SentencePieceDropsTheFirstBlankOnly) {
@@ -61,7 +63,9 @@ TEST(StreamDecoder, AnyDecoder) {
     Json& steps = json["decoder"]["decoders"];
     if (kind[0] == 'n') json["decoder"] = nullptr;
     if (kind[0] == 's') steps.push_back({{"type", "Strip"}, {"content", "a"}, {"start", 0}, {"stop", 2}});
-    if (kind[0] == 'b') steps.push_back({{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}});
+    if (kind[0] == 'b')
+      steps.push_back(
+          {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}});
     const auto tokenizer = load_json(json);
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
     for (TokenId a = 250; a <= 262; ++a) expect_same(*tokenizer, {a, 258, a, 258, 258});
@@ -74,7 +78,8 @@ TEST(StreamDecoder, EveryGoldenDecoding) {
     const auto folder = kGolden / "tokenizers" / name;
     const Tokenizer tokenizer = Tokenizer::from_json_text(read_gz(folder / "tokenizer.json.gz"), name).value();
     for (const char* file : {"decode.jsonl", "encode.jsonl"})
-      for (const Json& line : read_lines(folder / file)) expect_same(tokenizer, line["ids"].get<std::vector<TokenId>>());
+      for (const Json& line : read_lines(folder / file))
+        expect_same(tokenizer, line["ids"].get<std::vector<TokenId>>());
   }
 }
 

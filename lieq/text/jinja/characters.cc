@@ -40,7 +40,8 @@ std::vector<std::string_view> characters(std::string_view text) {
 }
 
 std::size_t length(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string change_case(std::string_view text, Case to) {
@@ -130,8 +131,10 @@ Result<std::string> replaced(std::string_view text, std::string_view from, std::
 }
 
 Result<std::string> padded_to(std::string_view text, std::int64_t width, std::string_view fill, int where) {
-  if (length(fill) != 1) return fail(ErrorCode::kInvalidFormat, "the fill character must be exactly one character long");
-  if (width > static_cast<std::int64_t>(kMaxText / fill.size())) return fail(ErrorCode::kInvalidFormat, "found a width that is too large");
+  if (length(fill) != 1)
+    return fail(ErrorCode::kInvalidFormat, "the fill character must be exactly one character long");
+  if (width > static_cast<std::int64_t>(kMaxText / fill.size()))
+    return fail(ErrorCode::kInvalidFormat, "found a width that is too large");
   const auto size = static_cast<std::int64_t>(length(text));
   const std::int64_t missing = std::max<std::int64_t>(0, width - size);
   // CPython's str.center puts the odd one to the left when the width is odd.

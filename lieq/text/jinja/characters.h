@@ -39,11 +39,13 @@ enum class Ends { kBoth, kLeft, kRight };
 [[nodiscard]] bool is_cased(std::string_view text, Case as);
 
 /// str.replace: at most `most` times, as often as possible when negative. Errors: kInvalidFormat beyond kMaxText bytes.
-[[nodiscard]] Result<std::string> replaced(std::string_view text, std::string_view from, std::string_view to, std::int64_t most);
+[[nodiscard]] Result<std::string> replaced(std::string_view text, std::string_view from, std::string_view to,
+                                           std::int64_t most);
 
-/// `text` filled up to `width` characters with `fill`, one character: -1 after it, 1 before it, 0 on both sides, as str.ljust,
-/// rjust and center. Errors: kInvalidFormat for another fill, or a width beyond kMaxText.
-[[nodiscard]] Result<std::string> padded_to(std::string_view text, std::int64_t width, std::string_view fill, int where);
+/// `text` filled up to `width` characters with `fill`, one character: -1 after it, 1 before it, 0 on both sides, as
+/// str.ljust, rjust and center. Errors: kInvalidFormat for another fill, or a width beyond kMaxText.
+[[nodiscard]] Result<std::string> padded_to(std::string_view text, std::int64_t width, std::string_view fill,
+                                            int where);
 
 inline constexpr std::size_t kMaxText = std::size_t{1} << 26;  ///< bytes one function may make of a short text
 

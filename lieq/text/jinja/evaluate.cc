@@ -15,7 +15,9 @@ namespace {
 
 using Kind = Expression::Kind;
 
-Unexpected undefined_error(const Value& value) { return type_error(fmt::format("'{}' is undefined", value.undefined_name())); }
+Unexpected undefined_error(const Value& value) {
+  return type_error(fmt::format("'{}' is undefined", value.undefined_name()));
+}
 
 Result<Value> sign(const std::string& operation, const Value& value) {
   const bool negative = operation == "-";
@@ -24,7 +26,8 @@ Result<Value> sign(const std::string& operation, const Value& value) {
   const auto number = value.integer();
   if (!number) return type_error(fmt::format("bad operand type for unary {}: '{}'", operation, value.type_name()));
   std::int64_t result = *number;
-  if (negative && __builtin_sub_overflow(std::int64_t{0}, *number, &result)) return type_error("found a number beyond 64 bits");
+  if (negative && __builtin_sub_overflow(std::int64_t{0}, *number, &result))
+    return type_error("found a number beyond 64 bits");
   return result;
 }
 
@@ -42,7 +45,8 @@ Result<Value> Interpreter::evaluate(const Expression& expression, const ScopePtr
   if (++depth_ > kMaxDepth) return type_error("the template nests calls and blocks too deeply");
   auto value = dispatch(expression, scope);
   --depth_;
-  if (value && value->depth() > kMaxValueDepth) value = type_error(fmt::format("found values nested deeper than {}", kMaxValueDepth));
+  if (value && value->depth() > kMaxValueDepth)
+    value = type_error(fmt::format("found values nested deeper than {}", kMaxValueDepth));
   if (!value && !std::exchange(located_, true))
     value.error().message = fmt::format("line {}: {}", expression.line, printable(value.error().message, 400));
   return value;
@@ -88,7 +92,8 @@ Result<Value> Interpreter::evaluate_items(const Expression& expression, const Sc
     LIEQ_ASSIGN(Value value, evaluate(*part, scope));
     items.push_back(std::move(value));
   }
-  return Value::list(std::move(items), expression.kind == Kind::kTuple ? Sequence::Kind::kTuple : Sequence::Kind::kList);
+  return Value::list(std::move(items),
+                     expression.kind == Kind::kTuple ? Sequence::Kind::kTuple : Sequence::Kind::kList);
 }
 
 Result<Value> Interpreter::evaluate_dict(const Expression& expression, const ScopePtr& scope) {

@@ -11,7 +11,9 @@
 
 namespace lieq::text::jinja {
 
-const Token& ExpressionParser::peek(std::size_t ahead) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+const Token& ExpressionParser::peek(std::size_t ahead) const {
+  return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+}
 
 Token ExpressionParser::take() {
   Token token = peek();
@@ -58,7 +60,8 @@ ExpressionParser::Parsed ExpressionParser::make(Expression expression) const {
   for (const auto& [key, part] : expression.arguments.named) add(part);
   add(expression.arguments.star);
   add(expression.arguments.star_star);
-  if (expression.depth > kMaxNesting) return wrong(fmt::format("found an expression nested deeper than {}", kMaxNesting));
+  if (expression.depth > kMaxNesting)
+    return wrong(fmt::format("found an expression nested deeper than {}", kMaxNesting));
   return std::make_unique<const Expression>(std::move(expression));
 }
 
@@ -119,8 +122,9 @@ ExpressionParser::Parsed ExpressionParser::comparison() {
       take();
       operation = "not ";
     }
-    const bool symbol = peek().kind == TokenKind::kOperator &&
-                        std::ranges::count(std::initializer_list<std::string_view>{"==", "!=", "<", "<=", ">", ">="}, peek().text) > 0;
+    const bool symbol =
+        peek().kind == TokenKind::kOperator &&
+        std::ranges::count(std::initializer_list<std::string_view>{"==", "!=", "<", "<=", ">", ">="}, peek().text) > 0;
     if (!symbol && !sees_name("in")) break;
     chain.operators.push_back(operation + take().text);
     LIEQ_ASSIGN(ExpressionPtr next, sum());
@@ -131,7 +135,8 @@ ExpressionParser::Parsed ExpressionParser::comparison() {
   return make(std::move(chain));
 }
 
-ExpressionParser::Parsed ExpressionParser::left_associative(Level next, std::initializer_list<std::string_view> operators) {
+ExpressionParser::Parsed ExpressionParser::left_associative(Level next,
+                                                            std::initializer_list<std::string_view> operators) {
   LIEQ_ASSIGN(ExpressionPtr left, (this->*next)());
   while (peek().kind == TokenKind::kOperator && std::ranges::count(operators, peek().text) > 0) {
     std::string operation = take().text;
@@ -141,7 +146,9 @@ ExpressionParser::Parsed ExpressionParser::left_associative(Level next, std::ini
   return left;
 }
 
-ExpressionParser::Parsed ExpressionParser::sum() { return left_associative(&ExpressionParser::concatenation, {"+", "-"}); }
+ExpressionParser::Parsed ExpressionParser::sum() {
+  return left_associative(&ExpressionParser::concatenation, {"+", "-"});
+}
 
 ExpressionParser::Parsed ExpressionParser::concatenation() {
   LIEQ_ASSIGN(ExpressionPtr first, product());
@@ -159,7 +166,9 @@ ExpressionParser::Parsed ExpressionParser::product() {
   return left_associative(&ExpressionParser::power, {"*", "/", "//", "%"});
 }
 
-ExpressionParser::Parsed ExpressionParser::power() { return left_associative(&ExpressionParser::unary_operand, {"**"}); }
+ExpressionParser::Parsed ExpressionParser::power() {
+  return left_associative(&ExpressionParser::unary_operand, {"**"});
+}
 
 ExpressionParser::Parsed ExpressionParser::unary(bool with_filters) {
   ExpressionPtr operand;
@@ -225,7 +234,8 @@ ExpressionParser::Parsed ExpressionParser::number(const Token& token) {
   Expression expression{.kind = Kind::kConstant, .line = token.line};
   if (token.kind == TokenKind::kFloat) {
     double value = 0;
-    if (std::from_chars(begin, end, value).ec != std::errc{}) return wrong(fmt::format("found the number {}, which is out of range", token.text));
+    if (std::from_chars(begin, end, value).ec != std::errc{})
+      return wrong(fmt::format("found the number {}, which is out of range", token.text));
     expression.constant = value;
   } else {
     std::int64_t value = 0;
@@ -282,8 +292,8 @@ ExpressionParser::Parsed ExpressionParser::dict() {
 }
 
 bool ExpressionParser::tuple_ends() const {
-  return sees(TokenKind::kPrintEnd) || sees(TokenKind::kBlockEnd) || sees_operator(")") || sees_operator("=") || sees_name("in") ||
-         sees_name("recursive") || sees_name("if");
+  return sees(TokenKind::kPrintEnd) || sees(TokenKind::kBlockEnd) || sees_operator(")") || sees_operator("=") ||
+         sees_name("in") || sees_name("recursive") || sees_name("if");
 }
 
 ExpressionParser::Parsed ExpressionParser::tuple(bool conditional) {
@@ -388,8 +398,8 @@ ExpressionParser::Parsed ExpressionParser::test(ExpressionPtr operand) {
   LIEQ_ASSIGN(one.name, any_name("the name of a test"));
   one.parts.push_back(std::move(operand));
   const bool starts_argument = peek().kind == TokenKind::kName || peek().kind == TokenKind::kString ||
-                               peek().kind == TokenKind::kInteger || peek().kind == TokenKind::kFloat || sees_operator("[") ||
-                               sees_operator("{");
+                               peek().kind == TokenKind::kInteger || peek().kind == TokenKind::kFloat ||
+                               sees_operator("[") || sees_operator("{");
   if (sees_operator("(")) {
     LIEQ_ASSIGN(one.arguments, call_arguments());
   } else if (starts_argument && !sees_name("else") && !sees_name("or") && !sees_name("and")) {

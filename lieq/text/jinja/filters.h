@@ -16,8 +16,10 @@ using Filter = Result<Value> (*)(Interpreter& interpreter, const Value& value, c
 [[nodiscard]] std::span<const std::pair<std::string_view, Filter>> sequence_filters();
 
 /// An argument as an integer, a truth or a string; `fallback` when not given.
-[[nodiscard]] Result<std::int64_t> integer_of(const Arguments& given, std::size_t at, std::string_view name, std::int64_t fallback);
+[[nodiscard]] Result<std::int64_t> integer_of(const Arguments& given, std::size_t at, std::string_view name,
+                                              std::int64_t fallback);
 [[nodiscard]] bool truth_of(const Arguments& given, std::size_t at, std::string_view name, bool fallback);
-[[nodiscard]] std::string text_of(const Arguments& given, std::size_t at, std::string_view name, std::string_view fallback);
+[[nodiscard]] std::string text_of(const Arguments& given, std::size_t at, std::string_view name,
+                                  std::string_view fallback);
 
 }  // namespace lieq::text::jinja

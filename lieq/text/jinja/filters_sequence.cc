@@ -83,7 +83,8 @@ Result<Value> items_filter(Interpreter& interpreter, const Value& value, const A
   if (!value.is_undefined() && !value.dict()) return type_error("Can only get item pairs from a mapping.");
   if (value.dict()) {
     LIEQ_TRY(interpreter.spend(value.dict()->entries.size()));
-    for (const auto& [key, item] : value.dict()->entries) pairs.push_back(Value::list({key, item}, Sequence::Kind::kTuple));
+    for (const auto& [key, item] : value.dict()->entries)
+      pairs.push_back(Value::list({key, item}, Sequence::Kind::kTuple));
   }
   return generator(std::move(pairs));
 }
@@ -126,7 +127,8 @@ Result<Value> map_filter(Interpreter& interpreter, const Value& value, const Arg
 template <bool kKeep, bool kByAttribute>
 Result<Value> select_filter(Interpreter& interpreter, const Value& value, const Arguments& given) {
   constexpr std::size_t kTest = kByAttribute ? 1 : 0;
-  if (kByAttribute && given.positional.empty()) return type_error("selectattr and rejectattr: expected the name of an attribute");
+  if (kByAttribute && given.positional.empty())
+    return type_error("selectattr and rejectattr: expected the name of an attribute");
   const Attribute attribute(kByAttribute ? &given.positional[0] : nullptr);
   const bool tested = given.positional.size() > kTest;
   if (tested && !given.positional[kTest].string()) return type_error("select and reject: expected the name of a test");
@@ -146,8 +148,8 @@ Result<Value> select_filter(Interpreter& interpreter, const Value& value, const 
 }
 
 /// What sorting compares: the attribute, strings without regard to case.
-Result<std::vector<std::pair<Value, Value>>> keyed(Interpreter& interpreter, const std::vector<Value>& items, const Attribute& attribute,
-                                                   bool case_sensitive) {
+Result<std::vector<std::pair<Value, Value>>> keyed(Interpreter& interpreter, const std::vector<Value>& items,
+                                                   const Attribute& attribute, bool case_sensitive) {
   std::vector<std::pair<Value, Value>> all;
   for (const Value& item : items) {
     LIEQ_ASSIGN(Value key, attribute.of(interpreter, item));
@@ -180,7 +182,8 @@ Result<std::vector<Value>> sorted(std::vector<std::pair<Value, Value>> items, bo
 Result<Value> sort_filter(Interpreter& interpreter, const Value& value, const Arguments& given) {
   LIEQ_ASSIGN(const std::vector<Value> items, interpreter.iterate(value));
   LIEQ_TRY(interpreter.spend(items.size() * items.size() / 8));
-  LIEQ_ASSIGN(auto all, keyed(interpreter, items, Attribute(given.find(2, "attribute")), truth_of(given, 1, "case_sensitive", false)));
+  LIEQ_ASSIGN(auto all, keyed(interpreter, items, Attribute(given.find(2, "attribute")),
+                              truth_of(given, 1, "case_sensitive", false)));
   LIEQ_ASSIGN(std::vector<Value> order, sorted(std::move(all), truth_of(given, 0, "reverse", false)));
   return Value::list(std::move(order));
 }
@@ -188,7 +191,8 @@ Result<Value> sort_filter(Interpreter& interpreter, const Value& value, const Ar
 Result<Value> dictsort_filter(Interpreter& interpreter, const Value& value, const Arguments& given) {
   if (!value.dict()) return type_error(fmt::format("dictsort: found {}, expected a dict", value.type_name()));
   std::vector<Value> pairs;
-  for (const auto& [key, item] : value.dict()->entries) pairs.push_back(Value::list({key, item}, Sequence::Kind::kTuple));
+  for (const auto& [key, item] : value.dict()->entries)
+    pairs.push_back(Value::list({key, item}, Sequence::Kind::kTuple));
   const Value by = text_of(given, 1, "by", "key") == "value" ? std::int64_t{1} : std::int64_t{0};
   LIEQ_TRY(interpreter.spend(pairs.size() * pairs.size() / 8));
   LIEQ_ASSIGN(auto all, keyed(interpreter, pairs, Attribute(&by), truth_of(given, 0, "case_sensitive", false)));
@@ -198,7 +202,8 @@ Result<Value> dictsort_filter(Interpreter& interpreter, const Value& value, cons
 
 Result<Value> unique_filter(Interpreter& interpreter, const Value& value, const Arguments& given) {
   LIEQ_ASSIGN(const std::vector<Value> items, interpreter.iterate(value));
-  LIEQ_ASSIGN(auto all, keyed(interpreter, items, Attribute(given.find(1, "attribute")), truth_of(given, 0, "case_sensitive", false)));
+  LIEQ_ASSIGN(auto all, keyed(interpreter, items, Attribute(given.find(1, "attribute")),
+                              truth_of(given, 0, "case_sensitive", false)));
   std::vector<Value> keys, kept;
   for (auto& [key, item] : all) {
     std::size_t work = keys.size();
@@ -214,11 +219,13 @@ Result<Value> unique_filter(Interpreter& interpreter, const Value& value, const 
 template <bool kLargest>
 Result<Value> extreme_filter(Interpreter& interpreter, const Value& value, const Arguments& given) {
   LIEQ_ASSIGN(const std::vector<Value> items, interpreter.iterate(value));
-  LIEQ_ASSIGN(const auto all, keyed(interpreter, items, Attribute(given.find(1, "attribute")), truth_of(given, 0, "case_sensitive", false)));
+  LIEQ_ASSIGN(const auto all, keyed(interpreter, items, Attribute(given.find(1, "attribute")),
+                                    truth_of(given, 0, "case_sensitive", false)));
   if (all.empty()) return Value(Undefined{"an item of nothing"});
   std::size_t best = 0;
   for (std::size_t i = 1; i < all.size(); ++i) {
-    LIEQ_ASSIGN(const bool better, kLargest ? less(all[best].first, all[i].first) : less(all[i].first, all[best].first));
+    LIEQ_ASSIGN(const bool better,
+                kLargest ? less(all[best].first, all[i].first) : less(all[i].first, all[best].first));
     if (better) best = i;
   }
   return all[best].second;
@@ -277,11 +284,26 @@ Result<Value> slice_filter(Interpreter& interpreter, const Value& value, const A
 }
 
 constexpr std::array<std::pair<std::string_view, Filter>, 21> kFilters = {{
-    {"batch", batch_filter}, {"count", length_filter}, {"dictsort", dictsort_filter}, {"first", end_filter<false>},
-    {"items", items_filter}, {"join", join_filter}, {"last", end_filter<true>}, {"length", length_filter}, {"list", list_filter},
-    {"map", map_filter}, {"max", extreme_filter<true>}, {"min", extreme_filter<false>}, {"reject", select_filter<false, false>},
-    {"rejectattr", select_filter<false, true>}, {"reverse", reverse_filter}, {"select", select_filter<true, false>},
-    {"selectattr", select_filter<true, true>}, {"slice", slice_filter}, {"sort", sort_filter}, {"sum", sum_filter},
+    {"batch", batch_filter},
+    {"count", length_filter},
+    {"dictsort", dictsort_filter},
+    {"first", end_filter<false>},
+    {"items", items_filter},
+    {"join", join_filter},
+    {"last", end_filter<true>},
+    {"length", length_filter},
+    {"list", list_filter},
+    {"map", map_filter},
+    {"max", extreme_filter<true>},
+    {"min", extreme_filter<false>},
+    {"reject", select_filter<false, false>},
+    {"rejectattr", select_filter<false, true>},
+    {"reverse", reverse_filter},
+    {"select", select_filter<true, false>},
+    {"selectattr", select_filter<true, true>},
+    {"slice", slice_filter},
+    {"sort", sort_filter},
+    {"sum", sum_filter},
     {"unique", unique_filter},
 }};
 
@@ -293,7 +315,8 @@ namespace {
 
 /// Filters that do their work only when somebody iterates over the result.
 bool is_lazy(std::string_view name) {
-  constexpr std::array<std::string_view, 9> kLazy = {"batch", "items", "map", "reject", "rejectattr", "select", "selectattr", "slice", "unique"};
+  constexpr std::array<std::string_view, 9> kLazy = {"batch",  "items",      "map",   "reject", "rejectattr",
+                                                     "select", "selectattr", "slice", "unique"};
   return std::ranges::find(kLazy, name) != kLazy.end();
 }
 

@@ -46,7 +46,8 @@ Result<Value> title_filter(Interpreter& interpreter, const Value& value, const A
   std::string changed;
   bool inside = false;
   for (const std::string_view one : characters(text)) {
-    const bool border = is_space(decode_utf8(one, 0).value) || (one.size() == 1 && std::string_view("-({[<").find(one) != std::string_view::npos);
+    const bool border = is_space(decode_utf8(one, 0).value) ||
+                        (one.size() == 1 && std::string_view("-({[<").find(one) != std::string_view::npos);
     changed += change_case(one, inside ? Case::kLower : Case::kUpper);
     inside = !border;
   }
@@ -84,8 +85,9 @@ Result<Value> format_filter(Interpreter& interpreter, const Value& value, const 
   LIEQ_ASSIGN(const std::string text, interpreter.text(value));
   Dict named;
   for (const auto& [key, one] : given.named) named.set(key, one);
-  LIEQ_ASSIGN(std::string formatted, percent_format(text, given.named.empty() ? Value::list(given.positional, Sequence::Kind::kTuple)
-                                                                              : Value::dict(std::move(named))));
+  LIEQ_ASSIGN(std::string formatted,
+              percent_format(text, given.named.empty() ? Value::list(given.positional, Sequence::Kind::kTuple)
+                                                       : Value::dict(std::move(named))));
   return formatted;
 }
 
@@ -101,11 +103,13 @@ Result<Value> indent_filter(Interpreter& interpreter, const Value& value, const 
     LIEQ_ASSIGN(indent, padded_to("", count, " ", -1));
   }
   const auto lines = split_lines(text);
-  if (!indent.empty() && lines.size() > kMaxText / indent.size()) return type_error("indent: the text becomes too long");
+  if (!indent.empty() && lines.size() > kMaxText / indent.size())
+    return type_error("indent: the text becomes too long");
   std::string out;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) out += '\n';
-    const bool indented = i == 0 ? truth_of(given, 1, "first", false) : !lines[i].empty() || truth_of(given, 2, "blank", false);
+    const bool indented =
+        i == 0 ? truth_of(given, 1, "first", false) : !lines[i].empty() || truth_of(given, 2, "blank", false);
     if (indented) out += indent;
     out += lines[i];
   }
@@ -119,7 +123,8 @@ Result<Value> truncate_filter(Interpreter& interpreter, const Value& value, cons
   const std::string end = text_of(given, 2, "end", "...");
   const auto all = characters(text);
   const auto count = static_cast<std::int64_t>(all.size()), kept = size - static_cast<std::int64_t>(length(end));
-  if (kept < 0 || leeway < 0) return type_error("truncate: expected a length of at least that of its end, and a leeway of at least 0");
+  if (kept < 0 || leeway < 0)
+    return type_error("truncate: expected a length of at least that of its end, and a leeway of at least 0");
   if (count <= size || count - size <= leeway) return text;
   std::string cut = text.substr(0, static_cast<std::size_t>(all[static_cast<std::size_t>(kept)].data() - text.data()));
   if (!truth_of(given, 1, "killwords", false)) cut.resize(std::min(cut.rfind(' '), cut.size()));
@@ -157,10 +162,12 @@ Result<Value> tojson_filter(Interpreter& interpreter, const Value& value, const 
       style.indent = *indent->string();
     } else {
       LIEQ_ASSIGN(const std::int64_t width, integer_of(given, 1, "indent", 0));
-      LIEQ_TRY(interpreter.spend(static_cast<std::size_t>(std::clamp<std::int64_t>(width, 0, kMaxWork)) * value.depth()));
+      LIEQ_TRY(
+          interpreter.spend(static_cast<std::size_t>(std::clamp<std::int64_t>(width, 0, kMaxWork)) * value.depth()));
       style.indent = std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
     }
-    LIEQ_TRY(interpreter.spend(std::min(kMaxWork, style.indent->size() * value.depth()) * std::min(kMaxWork, 1 + value.weight() / 16)));
+    LIEQ_TRY(interpreter.spend(std::min(kMaxWork, style.indent->size() * value.depth()) *
+                               std::min(kMaxWork, 1 + value.weight() / 16)));
     style.item_separator.assign(1, ',');
   }
   const Value* separators = given.find(2, "separators");
@@ -170,7 +177,8 @@ Result<Value> tojson_filter(Interpreter& interpreter, const Value& value, const 
       return type_error("tojson: separators: expected two strings");
     style.item_separator = *pair->items[0].string();
     style.key_separator = *pair->items[1].string();
-    LIEQ_TRY(interpreter.spend((style.item_separator.size() + style.key_separator.size()) * std::min(kMaxWork, value.weight() / 16)));
+    LIEQ_TRY(interpreter.spend((style.item_separator.size() + style.key_separator.size()) *
+                               std::min(kMaxWork, value.weight() / 16)));
   }
   LIEQ_ASSIGN(std::string json, to_json(value, style));
   return json;
@@ -240,7 +248,8 @@ Result<Value> round_filter(Interpreter&, const Value& value, const Arguments& gi
   }
   if (how != "common") return type_error("method must be common, ceil or floor");
   if (value.integer() && precision >= 0) return *value.integer();
-  if (precision >= 0) return *read_number<double>(fmt::format("{:.{}f}", *number, precision));  // ties by the exact value, as Python
+  if (precision >= 0)
+    return *read_number<double>(fmt::format("{:.{}f}", *number, precision));  // ties by the exact value, as Python
   const double scale = std::pow(10.0, static_cast<double>(-precision));
   const double rounded = std::nearbyint(*number / scale) * scale;
   if (value.integer()) return static_cast<std::int64_t>(rounded);

@@ -31,7 +31,8 @@ std::optional<std::size_t> take_count(std::string_view& rest) {
 
 Result<Conversion> take_conversion(std::string_view& rest) {
   Conversion one;
-  for (; !rest.empty() && std::string_view("-+ 0#").find(rest.front()) != std::string_view::npos; rest.remove_prefix(1)) {
+  for (; !rest.empty() && std::string_view("-+ 0#").find(rest.front()) != std::string_view::npos;
+       rest.remove_prefix(1)) {
     one.left |= rest.front() == '-';
     one.plus |= rest.front() == '+';
     one.blank |= rest.front() == ' ';
@@ -42,7 +43,8 @@ Result<Conversion> take_conversion(std::string_view& rest) {
     rest.remove_prefix(1);
     one.precision = take_count(rest).value_or(0);
   }
-  if (one.width > kMaxWidth || one.precision.value_or(0) > kMaxWidth) return type_error(fmt::format("format: found a width beyond {}", kMaxWidth));
+  if (one.width > kMaxWidth || one.precision.value_or(0) > kMaxWidth)
+    return type_error(fmt::format("format: found a width beyond {}", kMaxWidth));
   if (rest.empty()) return type_error("incomplete format");
   one.letter = rest.front();
   rest.remove_prefix(1);
@@ -74,7 +76,8 @@ Result<std::string> convert(const Conversion& one, const Value& value) {
     return padded(std::move(text), one, false);
   }
   const auto number = value.number();
-  if (!number) return type_error(fmt::format("%{} format: a number is required, not {}", one.letter, value.type_name()));
+  if (!number)
+    return type_error(fmt::format("%{} format: a number is required, not {}", one.letter, value.type_name()));
   const std::size_t digits = one.precision.value_or(6);
   switch (one.letter) {
     case 'd': case 'i': case 'u': case 'x': case 'X': case 'o': {
@@ -110,7 +113,8 @@ Result<std::string> percent_format(const std::string& format, const Value& argum
       const std::size_t close = rest.find(')');
       if (close == std::string_view::npos) return type_error("incomplete format key");
       value = arguments.dict()->find_name(rest.substr(1, close - 1));
-      if (value == nullptr) return type_error(fmt::format("format: found no value named '{}'", rest.substr(1, close - 1)));
+      if (value == nullptr)
+        return type_error(fmt::format("format: found no value named '{}'", rest.substr(1, close - 1)));
       rest.remove_prefix(close + 1);
       by_name = true;
     }
@@ -124,7 +128,8 @@ Result<std::string> percent_format(const std::string& format, const Value& argum
     LIEQ_ASSIGN(const std::string text, convert(one, *value));
     out += text;
   }
-  if (next < values.size() && !by_name && (tuple || !arguments.dict())) return type_error("not all arguments converted during string formatting");
+  if (next < values.size() && !by_name && (tuple || !arguments.dict()))
+    return type_error("not all arguments converted during string formatting");
   return out;
 }
 

@@ -20,7 +20,8 @@ Result<Value> range_function(Interpreter& interpreter, const Arguments& given) {
   if (count < 1 || count > 3) return type_error(fmt::format("range: found {} arguments, expected 1 to 3", count));
   for (std::size_t i = 0; i < count; ++i) {
     if (!given.positional[i].integer())
-      return type_error(fmt::format("'{}' object cannot be interpreted as an integer", given.positional[i].type_name()));
+      return type_error(
+          fmt::format("'{}' object cannot be interpreted as an integer", given.positional[i].type_name()));
     bounds[count == 1 ? 1 : i] = *given.positional[i].integer();
   }
   const auto [start, stop, step] = bounds;
@@ -28,13 +29,15 @@ Result<Value> range_function(Interpreter& interpreter, const Arguments& given) {
   std::vector<Value> items;
   std::int64_t at = start;
   while (step > 0 ? at < stop : at > stop) {
-    if (static_cast<std::int64_t>(items.size()) == kMost) return type_error(fmt::format("range too big, the most is {}", kMost));
+    if (static_cast<std::int64_t>(items.size()) == kMost)
+      return type_error(fmt::format("range too big, the most is {}", kMost));
     items.emplace_back(at);
     if (__builtin_add_overflow(at, step, &at)) break;
   }
   LIEQ_TRY(interpreter.spend(16 * items.size()));
   const Value range = Value::list(std::move(items), Sequence::Kind::kRange);
-  range.sequence()->written = step == 1 ? fmt::format("range({}, {})", start, stop) : fmt::format("range({}, {}, {})", start, stop, step);
+  range.sequence()->written =
+      step == 1 ? fmt::format("range({}, {})", start, stop) : fmt::format("range({}, {}, {})", start, stop, step);
   return range;
 }
 
@@ -75,7 +78,8 @@ Result<Value> raise_exception(Interpreter& interpreter, const Arguments& given) 
 
 Result<Value> strftime_now(Interpreter&, const Arguments& given) {
   const Value* format = given.find(0, "format");
-  if (!format || !format->string() || format->string()->size() > 256) return type_error("strftime_now: expected a short format string");
+  if (!format || !format->string() || format->string()->size() > 256)
+    return type_error("strftime_now: expected a short format string");
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);

@@ -142,7 +142,9 @@ Result<void> Interpreter::assign(const Expression& target, const Value& value, c
   }
   if (target.kind == Expression::Kind::kAttribute) {
     Namespace* space = look_up(target.parts[0]->name, scope).name_space();
-    if (space == nullptr) return type_error(fmt::format("cannot assign to {0}.{1}: {0} is no namespace", target.parts[0]->name, target.name));
+    if (space == nullptr)
+      return type_error(
+          fmt::format("cannot assign to {0}.{1}: {0} is no namespace", target.parts[0]->name, target.name));
     LIEQ_TRY(spend(space->attributes.entries.size()));
     space->attributes.set(target.name, value);
     return {};

@@ -1,11 +1,12 @@
 #pragma once
 /// Runs a parsed template.
 ///
-/// Names live in scopes, as in Jinja: the template has one, each round of a loop its own, and so have macros, `with`, filter
-/// and set blocks; `if` has none. `set` writes to the innermost scope, so nothing set in a loop outlives its round.
+/// Names live in scopes, as in Jinja: the template has one, each round of a loop its own, and so have macros, `with`,
+/// filter and set blocks; `if` has none. `set` writes to the innermost scope, so nothing set in a loop outlives its
+/// round.
 ///
-/// A template is a stranger's program, so what it may use is bounded: work (kMaxWork), nesting of evaluation (kMaxDepth) and
-/// of values (kMaxValueDepth); each ends in an error.
+/// A template is a stranger's program, so what it may use is bounded: work (kMaxWork), nesting of evaluation
+/// (kMaxDepth) and of values (kMaxValueDepth); each ends in an error.
 
 #include <cstddef>
 #include <map>
@@ -71,8 +72,10 @@ class Interpreter {
   [[nodiscard]] Result<Flow> execute_capture(const Statement& statement, const ScopePtr& scope);
   [[nodiscard]] Result<Flow> execute_scope(const Statement& statement, const ScopePtr& scope);
   [[nodiscard]] Result<Flow> execute_call_block(const Statement& statement, const ScopePtr& scope);
-  [[nodiscard]] Result<Flow> execute_for(const Statement& statement, const ScopePtr& scope, const Value& over, std::size_t depth);
-  [[nodiscard]] Result<std::vector<Value>> loop_items(const Statement& statement, const ScopePtr& scope, const Value& over);
+  [[nodiscard]] Result<Flow> execute_for(const Statement& statement, const ScopePtr& scope, const Value& over,
+                                         std::size_t depth);
+  [[nodiscard]] Result<std::vector<Value>> loop_items(const Statement& statement, const ScopePtr& scope,
+                                                      const Value& over);
   [[nodiscard]] Value loop_object(const std::shared_ptr<Loop>& loop, const Statement& statement, const ScopePtr& scope);
   [[nodiscard]] Result<void> assign(const Expression& target, const Value& value, const ScopePtr& scope);
   [[nodiscard]] Result<void> print(std::string_view text);
@@ -81,7 +84,8 @@ class Interpreter {
   [[nodiscard]] Value make_macro(const Statement& macro, std::string name, const ScopePtr& scope);
   [[nodiscard]] Result<Value> call_macro(const Statement& macro, const std::string& name, const ScopePtr& definition,
                                          const Arguments& arguments);
-  [[nodiscard]] Result<void> bind(const Statement& macro, const std::string& name, const Arguments& arguments, const ScopePtr& scope);
+  [[nodiscard]] Result<void> bind(const Statement& macro, const std::string& name, const Arguments& arguments,
+                                  const ScopePtr& scope);
 
   // Expressions (evaluate.cc).
   [[nodiscard]] Result<Value> evaluate(const Expression& expression, const ScopePtr& scope);
@@ -108,9 +112,11 @@ class Interpreter {
 };
 
 /// left operation right, for + - * / // % **.
-[[nodiscard]] Result<Value> arithmetic(Interpreter& interpreter, const std::string& operation, const Value& left, const Value& right);
+[[nodiscard]] Result<Value> arithmetic(Interpreter& interpreter, const std::string& operation, const Value& left,
+                                       const Value& right);
 /// value[start:stop:step]
-[[nodiscard]] Result<Value> slice(Interpreter& interpreter, const Value& value, const Value& start, const Value& stop, const Value& step);
+[[nodiscard]] Result<Value> slice(Interpreter& interpreter, const Value& value, const Value& start, const Value& stop,
+                                  const Value& step);
 /// A method of a string or a dict; nothing when it has none of that name.
 [[nodiscard]] std::optional<Value> method(Interpreter& interpreter, const Value& value, std::string_view name);
 /// A function every template knows; nothing when there is none of that name.

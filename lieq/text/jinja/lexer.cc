@@ -52,7 +52,8 @@ class Lexer {
 
   /// Where the next {{, {% or {# is; npos when there is none.
   [[nodiscard]] std::size_t find_tag() const {
-    for (std::size_t i = source_.find('{', at_); i != std::string::npos && i + 1 < source_.size(); i = source_.find('{', i + 1))
+    for (std::size_t i = source_.find('{', at_); i != std::string::npos && i + 1 < source_.size();
+         i = source_.find('{', i + 1))
       if (source_[i + 1] == '{' || source_[i + 1] == '%' || source_[i + 1] == '#') return i;
     return std::string::npos;
   }
@@ -200,7 +201,9 @@ class Lexer {
 
   /// Digits and underscores from `i` on.
   [[nodiscard]] std::size_t digits_end(std::size_t i) const {
-    while (i < source_.size() && (is_digit(source_[i]) || (source_[i] == '_' && i + 1 < source_.size() && is_digit(source_[i + 1])))) ++i;
+    while (i < source_.size() &&
+           (is_digit(source_[i]) || (source_[i] == '_' && i + 1 < source_.size() && is_digit(source_[i + 1]))))
+      ++i;
     return i;
   }
 
@@ -209,7 +212,10 @@ class Lexer {
     constexpr std::string_view kDigits = "0123456789abcdefABCDEF_";
     if (source_[at_] != '0' || at_ + 2 >= source_.size()) return 0;
     const char base = source_[at_ + 1];
-    const std::size_t allowed = base == 'x' || base == 'X' ? 23 : base == 'o' || base == 'O' ? 8 : base == 'b' || base == 'B' ? 2 : 0;
+    const std::size_t allowed = base == 'x' || base == 'X'   ? 23
+                                : base == 'o' || base == 'O' ? 8
+                                : base == 'b' || base == 'B' ? 2
+                                                             : 0;
     const std::size_t end = source_.find_first_not_of(kDigits.substr(0, allowed), at_ + 2);
     return allowed == 0 || end == at_ + 2 ? 0 : std::min(end, source_.size());
   }
@@ -238,8 +244,9 @@ class Lexer {
   }
 
   Result<void> operation() {
-    constexpr std::array<std::string_view, 27> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
-                                                             "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";", "!"};
+    constexpr std::array<std::string_view, 27> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                             "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                             ">",  "<",  "=",  ".",  ":",  "|",  ",", ";", "!"};
     const auto* found = std::ranges::find_if(kOperators, [&](std::string_view one) { return rest().starts_with(one); });
     if (found == kOperators.end() || *found == "!")
       return wrong(line_, fmt::format("found '{}', expected a name, a value or an operator",

@@ -38,7 +38,8 @@ Value Interpreter::loop_object(const std::shared_ptr<Loop>& loop, const Statemen
     return given.positional[loop->index % given.positional.size()];
   };
   const auto changed = [loop](const Arguments& given) -> Result<Value> {
-    if (loop->over) return type_error("loop.changed: found a call after the loop");  // it might store the loop in itself
+    if (loop->over)
+      return type_error("loop.changed: found a call after the loop");  // it might store the loop in itself
     const bool differs = !loop->was_asked || !std::ranges::equal(loop->changed, given.positional, equal);
     loop->was_asked = true;
     loop->changed = given.positional;
@@ -63,7 +64,8 @@ Value Interpreter::loop_object(const std::shared_ptr<Loop>& loop, const Statemen
   return std::make_shared<const Callable>(std::move(object));
 }
 
-Result<std::vector<Value>> Interpreter::loop_items(const Statement& statement, const ScopePtr& scope, const Value& over) {
+Result<std::vector<Value>> Interpreter::loop_items(const Statement& statement, const ScopePtr& scope,
+                                                   const Value& over) {
   LIEQ_ASSIGN(std::vector<Value> items, iterate(over));
   if (!statement.condition) return items;
   std::vector<Value> kept;

@@ -17,11 +17,13 @@ Value Interpreter::make_macro(const Statement& macro, std::string name, const Sc
   return std::make_shared<const Callable>(std::move(made));
 }
 
-Result<void> Interpreter::bind(const Statement& macro, const std::string& name, const Arguments& arguments, const ScopePtr& scope) {
+Result<void> Interpreter::bind(const Statement& macro, const std::string& name, const Arguments& arguments,
+                               const ScopePtr& scope) {
   const Signature& signature = macro.signature;
   const std::size_t count = signature.names.size(), required = count - signature.defaults.size();
   if (arguments.positional.size() > count && !signature.uses_varargs)
-    return type_error(fmt::format("macro '{}': found {} arguments, expected at most {}", name, arguments.positional.size(), count));
+    return type_error(
+        fmt::format("macro '{}': found {} arguments, expected at most {}", name, arguments.positional.size(), count));
   for (std::size_t i = 0; i < count; ++i) {
     Value value = Undefined{signature.names[i]};
     if (const Value* given = arguments.find(i, signature.names[i])) {
@@ -39,7 +41,8 @@ Result<void> Interpreter::bind(const Statement& macro, const std::string& name, 
     bool known = false;
     for (std::size_t i = 0; i < count; ++i) {
       if (signature.names[i] != key) continue;
-      if (i < arguments.positional.size()) return type_error(fmt::format("macro '{}': found two values for '{}'", name, key));
+      if (i < arguments.positional.size())
+        return type_error(fmt::format("macro '{}': found two values for '{}'", name, key));
       known = true;
     }
     if (known) continue;

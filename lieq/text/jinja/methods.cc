@@ -1,4 +1,5 @@
-/// Methods of strings and dicts. Those that would change a list or dict do not exist, as in the sandbox of transformers.
+/// Methods of strings and dicts. Those that would change a list or dict do not exist, as in the sandbox of
+/// transformers.
 
 #include <algorithm>
 #include <array>
@@ -16,14 +17,17 @@ namespace {
 using Method = Result<Value> (*)(const std::string& text, const Arguments& given);
 
 /// A string argument; nullptr when not given or None.
-Result<const std::string*> string_argument(const Arguments& given, std::size_t at, std::string_view name, bool required = false) {
+Result<const std::string*> string_argument(const Arguments& given, std::size_t at, std::string_view name,
+                                           bool required = false) {
   const Value* value = given.find(at, name);
   if (value && value->string()) return value->string();
   if (!required && (!value || value->is_none())) return nullptr;
-  return type_error(fmt::format("found {} as argument {}, expected a string", value ? value->type_name() : "nothing", at + 1));
+  return type_error(
+      fmt::format("found {} as argument {}, expected a string", value ? value->type_name() : "nothing", at + 1));
 }
 
-Result<std::int64_t> integer_argument(const Arguments& given, std::size_t at, std::string_view name, std::int64_t fallback) {
+Result<std::int64_t> integer_argument(const Arguments& given, std::size_t at, std::string_view name,
+                                      std::int64_t fallback) {
   const Value* value = given.find(at, name);
   if (!value || value->is_none()) return fallback;
   if (value->integer()) return *value->integer();
@@ -66,7 +70,8 @@ std::vector<std::string> split_blanks(std::string_view text, std::int64_t most, 
   return parts;
 }
 
-std::vector<std::string> split_at(std::string_view text, std::string_view separator, std::int64_t most, bool from_right) {
+std::vector<std::string> split_at(std::string_view text, std::string_view separator, std::int64_t most,
+                                  bool from_right) {
   std::vector<std::string> parts;
   while (most-- != 0) {
     const std::size_t at = from_right ? text.rfind(separator) : text.find(separator);
@@ -83,7 +88,8 @@ Result<Value> split_method(const std::string& text, const Arguments& given) {
   LIEQ_ASSIGN(const std::string* separator, string_argument(given, 0, "sep"));
   LIEQ_ASSIGN(const std::int64_t most, integer_argument(given, 1, "maxsplit", -1));
   if (separator && separator->empty()) return type_error("empty separator");
-  std::vector<std::string> parts = separator ? split_at(text, *separator, most, kFromRight) : split_blanks(text, most, kFromRight);
+  std::vector<std::string> parts =
+      separator ? split_at(text, *separator, most, kFromRight) : split_blanks(text, most, kFromRight);
   if (kFromRight) std::ranges::reverse(parts);
   std::vector<Value> values(std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
   return Value::list(std::move(values));
@@ -93,10 +99,12 @@ template <bool kAtEnd>
 Result<Value> affix_method(const std::string& text, const Arguments& given) {
   if (given.positional.size() != 1) return type_error("startswith and endswith: expected one argument");
   const Value& affix = given.positional[0];
-  const std::vector<Value> options = affix.sequence() && affix.sequence()->kind == Sequence::Kind::kTuple ? affix.sequence()->items
-                                                                                                         : std::vector<Value>{affix};
+  const std::vector<Value> options = affix.sequence() && affix.sequence()->kind == Sequence::Kind::kTuple
+                                         ? affix.sequence()->items
+                                         : std::vector<Value>{affix};
   for (const Value& one : options) {
-    if (!one.string()) return type_error(fmt::format("startswith and endswith: found {}, expected a string", one.type_name()));
+    if (!one.string())
+      return type_error(fmt::format("startswith and endswith: found {}, expected a string", one.type_name()));
     if (kAtEnd ? text.ends_with(*one.string()) : text.starts_with(*one.string())) return true;
   }
   return false;
@@ -159,7 +167,9 @@ Result<Value> join_method(const std::string& text, const Arguments& given) {
   std::string joined;
   for (std::size_t i = list->taken; i < list->items.size(); ++i) {
     const std::string* item = list->items[i].string();
-    if (!item) return type_error(fmt::format("sequence item {}: expected str instance, {} found", i, list->items[i].type_name()));
+    if (!item)
+      return type_error(
+          fmt::format("sequence item {}: expected str instance, {} found", i, list->items[i].type_name()));
     if (i > list->taken) joined += text;
     joined += *item;
   }
@@ -175,7 +185,8 @@ Result<Value> case_method(const std::string& text, const Arguments&) {
 template <bool (*kPasses)(char32_t)>
 Result<Value> all_method(const std::string& text, const Arguments&) {
   const auto all = characters(text);
-  return !all.empty() && std::ranges::all_of(all, [](std::string_view one) { return kPasses(decode_utf8(one, 0).value); });
+  return !all.empty() &&
+         std::ranges::all_of(all, [](std::string_view one) { return kPasses(decode_utf8(one, 0).value); });
 }
 
 bool is_alphanumeric(char32_t value) { return is_alphabetic(value) || is_decimal(value); }
@@ -203,7 +214,8 @@ constexpr std::array<std::pair<std::string_view, Method>, 37> kMethods = {{
     {"count", count_method},
     {"endswith", affix_method<true>},
     {"find", find_method<false, false>},
-    {"format", [](const std::string& text, const Arguments& given) -> Result<Value> {
+    {"format",
+     [](const std::string& text, const Arguments& given) -> Result<Value> {
        LIEQ_ASSIGN(std::string formatted, brace_format(text, given));
        return formatted;
      }},
@@ -213,9 +225,11 @@ constexpr std::array<std::pair<std::string_view, Method>, 37> kMethods = {{
     {"isdecimal", all_method<is_decimal>},
     {"isdigit", all_method<is_decimal>},
     {"isnumeric", all_method<is_decimal>},
-    {"islower", [](const std::string& text, const Arguments&) -> Result<Value> { return is_cased(text, Case::kLower); }},
+    {"islower",
+     [](const std::string& text, const Arguments&) -> Result<Value> { return is_cased(text, Case::kLower); }},
     {"isspace", all_method<is_space>},
-    {"isupper", [](const std::string& text, const Arguments&) -> Result<Value> { return is_cased(text, Case::kUpper); }},
+    {"isupper",
+     [](const std::string& text, const Arguments&) -> Result<Value> { return is_cased(text, Case::kUpper); }},
     {"join", join_method},
     {"ljust", pad_method<-1>},
     {"lower", case_method<Case::kLower>},
@@ -260,7 +274,8 @@ std::optional<Value> dict_method(Interpreter& interpreter, const Value& value, s
   if (name == "copy") return bound_method(name, value, [value](const Arguments&) -> Result<Value> { return value; });
   if (name != "get") return std::nullopt;
   return bound_method(name, value, [value, &interpreter](const Arguments& given) -> Result<Value> {
-    if (given.positional.empty() || given.positional.size() > 2) return type_error("get: expected one or two arguments");
+    if (given.positional.empty() || given.positional.size() > 2)
+      return type_error("get: expected one or two arguments");
     LIEQ_TRY(interpreter.spend(value.dict()->entries.size()));
     const Value* found = value.dict()->find(given.positional[0]);
     return found ? *found : given.positional.size() == 2 ? given.positional[1] : Value(None{});
@@ -290,12 +305,13 @@ std::optional<Value> method(Interpreter& interpreter, const Value& value, std::s
   if (!value.string()) return std::nullopt;
   const auto* found = std::ranges::find(kMethods, name, [](const auto& one) { return one.first; });
   if (found == kMethods.end()) return std::nullopt;
-  return bound_method(name, value, [value, call = found->second, &interpreter](const Arguments& given) -> Result<Value> {
-    LIEQ_TRY(interpreter.spend(value.weight()));
-    LIEQ_ASSIGN(Value result, call(*value.string(), given));
-    LIEQ_TRY(interpreter.spend(result.weight()));
-    return result;
-  });
+  return bound_method(name, value,
+                      [value, call = found->second, &interpreter](const Arguments& given) -> Result<Value> {
+                        LIEQ_TRY(interpreter.spend(value.weight()));
+                        LIEQ_ASSIGN(Value result, call(*value.string(), given));
+                        LIEQ_TRY(interpreter.spend(result.weight()));
+                        return result;
+                      });
 }
 
 }  // namespace lieq::text::jinja

@@ -15,7 +15,8 @@ namespace {
 Unexpected unsupported(const std::string& operation, const Value& left, const Value& right) {
   for (const Value* one : {&left, &right})
     if (one->is_undefined()) return type_error(fmt::format("'{}' is undefined", one->undefined_name()));
-  return type_error(fmt::format("unsupported operand type(s) for {}: '{}' and '{}'", operation, left.type_name(), right.type_name()));
+  return type_error(
+      fmt::format("unsupported operand type(s) for {}: '{}' and '{}'", operation, left.type_name(), right.type_name()));
 }
 
 constexpr const char* kOverflow = "found a number beyond 64 bits";
@@ -80,12 +81,14 @@ Result<Value> repeat(Interpreter& interpreter, const Value& value, std::int64_t 
     return repeated;
   }
   std::vector<Value> items;
-  for (std::size_t i = 0; i < times; ++i) items.insert(items.end(), value.sequence()->items.begin(), value.sequence()->items.end());
+  for (std::size_t i = 0; i < times; ++i)
+    items.insert(items.end(), value.sequence()->items.begin(), value.sequence()->items.end());
   return Value::list(std::move(items), value.sequence()->kind);
 }
 
 bool can_repeat(const Value& value) {
-  return value.string() || (value.sequence() && (value.sequence()->kind == Sequence::Kind::kList || value.sequence()->kind == Sequence::Kind::kTuple));
+  return value.string() || (value.sequence() && (value.sequence()->kind == Sequence::Kind::kList ||
+                                                 value.sequence()->kind == Sequence::Kind::kTuple));
 }
 
 /// Nothing when the two are not strings or sequences of one kind.
@@ -103,7 +106,8 @@ Result<std::optional<Value>> concatenate(Interpreter& interpreter, const Value& 
 }
 
 /// The positions a slice takes of `count`, as Python's slice.indices.
-Result<std::vector<std::size_t>> slice_positions(std::size_t count, const Value& start, const Value& stop, const Value& step) {
+Result<std::vector<std::size_t>> slice_positions(std::size_t count, const Value& start, const Value& stop,
+                                                 const Value& step) {
   const auto size = static_cast<std::int64_t>(count);
   for (const Value* bound : {&start, &stop, &step})
     if (!bound->is_none() && !bound->integer()) return type_error("slice indices must be integers or None");
@@ -118,13 +122,15 @@ Result<std::vector<std::size_t>> slice_positions(std::size_t count, const Value&
   const std::int64_t begin = bound(start, by > 0 ? least : most), end = bound(stop, by > 0 ? most : least);
   std::vector<std::size_t> positions;
   const std::int64_t stride = std::clamp(by, -size - 1, size + 1);  // longer ones take one position too
-  for (std::int64_t i = begin; by > 0 ? i < end : i > end; i += stride) positions.push_back(static_cast<std::size_t>(i));
+  for (std::int64_t i = begin; by > 0 ? i < end : i > end; i += stride)
+    positions.push_back(static_cast<std::size_t>(i));
   return positions;
 }
 
 }  // namespace
 
-Result<Value> arithmetic(Interpreter& interpreter, const std::string& operation, const Value& left, const Value& right) {
+Result<Value> arithmetic(Interpreter& interpreter, const std::string& operation, const Value& left,
+                         const Value& right) {
   const auto a = left.integer(), b = right.integer();
   if (operation == "%" && left.string()) {
     LIEQ_TRY(interpreter.spend(left.weight() + right.weight()));
@@ -143,7 +149,8 @@ Result<Value> arithmetic(Interpreter& interpreter, const std::string& operation,
   return unsupported(operation, left, right);
 }
 
-Result<Value> slice(Interpreter& interpreter, const Value& value, const Value& start, const Value& stop, const Value& step) {
+Result<Value> slice(Interpreter& interpreter, const Value& value, const Value& start, const Value& stop,
+                    const Value& step) {
   if (const std::string* text = value.string()) {
     LIEQ_TRY(interpreter.spend(16 * text->size()));
     const auto all = characters(*text);

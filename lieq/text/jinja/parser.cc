@@ -28,7 +28,8 @@ class Parser : private ExpressionParser {
   using Parse = Result<Statement> (Parser::*)();
 
   [[nodiscard]] bool sees_end(Ends ends) const {
-    return sees(TokenKind::kBlockBegin) && peek(1).kind == TokenKind::kName && std::ranges::count(ends, peek(1).text) > 0;
+    return sees(TokenKind::kBlockBegin) && peek(1).kind == TokenKind::kName &&
+           std::ranges::count(ends, peek(1).text) > 0;
   }
 
   /// Up to a {% with one of `ends`, which stays, or the end of the template.
@@ -50,7 +51,8 @@ class Parser : private ExpressionParser {
   Result<Block> body(Ends ends, std::string& end) {
     LIEQ_ASSIGN(Block block, statements(ends));
     if (sees(TokenKind::kEnd))
-      return wrong(fmt::format("found the end of the template, expected '{}' of the block opened in line {}", *(ends.end() - 1), opened_));
+      return wrong(fmt::format("found the end of the template, expected '{}' of the block opened in line {}",
+                               *(ends.end() - 1), opened_));
     take();
     end = take().text;
     return block;
@@ -82,11 +84,17 @@ class Parser : private ExpressionParser {
       return print;
     }
     take();  // "{%"
-    constexpr std::array<std::pair<std::string_view, Parse>, 10> kStatements = {{
-        {"if", &Parser::if_statement}, {"for", &Parser::for_statement}, {"set", &Parser::set_statement},
-        {"macro", &Parser::macro_statement}, {"call", &Parser::call_statement}, {"filter", &Parser::filter_statement},
-        {"with", &Parser::with_statement}, {"generation", &Parser::generation_statement}, {"break", &Parser::break_statement},
-        {"continue", &Parser::break_statement}}};
+    constexpr std::array<std::pair<std::string_view, Parse>, 10> kStatements = {
+        {{"if", &Parser::if_statement},
+         {"for", &Parser::for_statement},
+         {"set", &Parser::set_statement},
+         {"macro", &Parser::macro_statement},
+         {"call", &Parser::call_statement},
+         {"filter", &Parser::filter_statement},
+         {"with", &Parser::with_statement},
+         {"generation", &Parser::generation_statement},
+         {"break", &Parser::break_statement},
+         {"continue", &Parser::break_statement}}};
     for (const auto& [name, parse] : kStatements)
       if (sees_name(name)) return (this->*parse)();
     return expected("if, for, set, macro, call, filter, with, generation, raw, break or continue");

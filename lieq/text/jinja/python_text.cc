@@ -39,7 +39,8 @@ std::string repr_items(const std::vector<Value>& items) {
 
 std::string repr_sequence(const Sequence& sequence) {
   switch (sequence.kind) {
-    case Sequence::Kind::kTuple: return fmt::format("({}{})", repr_items(sequence.items), sequence.items.size() == 1 ? "," : "");
+    case Sequence::Kind::kTuple:
+      return fmt::format("({}{})", repr_items(sequence.items), sequence.items.size() == 1 ? "," : "");
     case Sequence::Kind::kRange: return sequence.written;
     case Sequence::Kind::kView: return fmt::format("dict_view([{}])", repr_items(sequence.items));
     case Sequence::Kind::kGenerator: return "<generator object>";
@@ -49,7 +50,8 @@ std::string repr_sequence(const Sequence& sequence) {
 
 std::string repr_dict(const Dict& dict) {
   std::string out = "{";
-  for (const auto& [key, value] : dict.entries) out.append(out.size() == 1 ? "" : ", ").append(repr(key)).append(": ").append(repr(value));
+  for (const auto& [key, value] : dict.entries)
+    out.append(out.size() == 1 ? "" : ", ").append(repr(key)).append(": ").append(repr(value));
   return out.append("}");
 }
 
@@ -83,7 +85,8 @@ class JsonWriter {
     else if (const double* real = value.real()) out += number(*real);
     else if (const std::string* text = value.string()) append_json_string(out, *text, style_.ascii);
     else if (const Dict* dict = value.dict()) return object(*dict, level);
-    else if (const Sequence* list = value.sequence(); list && (list->kind == Sequence::Kind::kList || list->kind == Sequence::Kind::kTuple))
+    else if (const Sequence* list = value.sequence();
+             list && (list->kind == Sequence::Kind::kList || list->kind == Sequence::Kind::kTuple))
       return array(*list, level);
     else return type_error(fmt::format("tojson: found a value of type {}, which JSON cannot hold", value.type_name()));
     return {};
@@ -117,7 +120,8 @@ class JsonWriter {
     std::vector<const std::pair<Value, Value>*> order;
     for (const auto& entry : dict.entries) order.push_back(&entry);
     if (style_.sort_keys)
-      std::ranges::stable_sort(order, [](const auto* a, const auto* b) { return to_text(a->first) < to_text(b->first); });
+      std::ranges::stable_sort(order,
+                               [](const auto* a, const auto* b) { return to_text(a->first) < to_text(b->first); });
     out += '{';
     for (const auto* entry : order) {
       if (entry != order.front()) out += style_.item_separator;

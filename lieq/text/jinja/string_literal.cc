@@ -14,7 +14,8 @@ namespace {
 std::uint32_t take_number(std::string_view text, std::size_t most, int base, std::size_t& used) {
   std::uint32_t value = 0;
   const std::string_view digits = text.substr(0, most);
-  used = static_cast<std::size_t>(std::from_chars(digits.data(), digits.data() + digits.size(), value, base).ptr - digits.data());
+  used = static_cast<std::size_t>(std::from_chars(digits.data(), digits.data() + digits.size(), value, base).ptr -
+                                  digits.data());
   return value;
 }
 
@@ -41,8 +42,10 @@ Result<std::string> unescape(std::string_view literal) {
     } else if (hex_digits > 0) {
       const std::uint32_t value = take_number(literal.substr(i + 1), hex_digits, 16, used);
       if (used != hex_digits || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
-        return fail(ErrorCode::kInvalidFormat, fmt::format("found a string with a broken '\\{}', expected {} hexadecimal digits of a "
-                                                           "Unicode character", c, hex_digits));
+        return fail(ErrorCode::kInvalidFormat,
+                    fmt::format("found a string with a broken '\\{}', expected {} hexadecimal digits of a "
+                                "Unicode character",
+                                c, hex_digits));
       append_utf8(text, value);
       i += used;
     } else if (c >= '0' && c <= '7') {

@@ -1,10 +1,10 @@
 #pragma once
-/// Chat templates: Jinja as transformers sets it up (trim_blocks, lstrip_blocks, an immutable sandbox, tojson without HTML
-/// escapes, break and continue, raise_exception, strftime_now, {% generation %}).
+/// Chat templates: Jinja as transformers sets it up (trim_blocks, lstrip_blocks, an immutable sandbox, tojson without
+/// HTML escapes, break and continue, raise_exception, strftime_now, {% generation %}).
 ///
-/// Goals: the same text as jinja2 3.1 for any template that loads no other one; no harm from a hostile template, whose work,
-/// nesting and memory are bounded. Non-goals: HTML (autoescape, Markup), include, import, extends, block, translations,
-/// integers beyond 64 bits.
+/// Goals: the same text as jinja2 3.1 for any template that loads no other one; no harm from a hostile template, whose
+/// work, nesting and memory are bounded. Non-goals: HTML (autoescape, Markup), include, import, extends, block,
+/// translations, integers beyond 64 bits.
 
 #include <memory>
 #include <string>

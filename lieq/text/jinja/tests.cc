@@ -28,7 +28,8 @@ constexpr std::array<std::pair<std::string_view, Plain>, 16> kPlain = {{
     {"false", [](const Value& value) { return is_constant(value, false); }},
     {"float", [](const Value& value) { return value.real() != nullptr; }},
     {"integer", is_whole},
-    {"iterable", [](const Value& value) { return value.is_undefined() || value.string() || value.dict() || value.sequence(); }},
+    {"iterable",
+     [](const Value& value) { return value.is_undefined() || value.string() || value.dict() || value.sequence(); }},
     {"lower", [](const Value& value) { return is_cased(to_text(value), Case::kLower); }},
     {"mapping", [](const Value& value) { return value.dict() != nullptr; }},
     {"none", [](const Value& value) { return value.is_none(); }},
@@ -41,9 +42,22 @@ constexpr std::array<std::pair<std::string_view, Plain>, 16> kPlain = {{
 
 /// Tests that are another way to write an operator.
 std::optional<std::string> operator_of(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kOperators = {{
-      {"eq", "=="}, {"equalto", "=="}, {"==", "=="}, {"ne", "!="}, {"!=", "!="}, {"lt", "<"}, {"lessthan", "<"}, {"<", "<"},
-      {"le", "<="}, {"<=", "<="}, {"gt", ">"}, {"greaterthan", ">"}, {">", ">"}, {"ge", ">="}, {">=", ">="}, {"in", "in"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kOperators = {{{"eq", "=="},
+                                                                                         {"equalto", "=="},
+                                                                                         {"==", "=="},
+                                                                                         {"ne", "!="},
+                                                                                         {"!=", "!="},
+                                                                                         {"lt", "<"},
+                                                                                         {"lessthan", "<"},
+                                                                                         {"<", "<"},
+                                                                                         {"le", "<="},
+                                                                                         {"<=", "<="},
+                                                                                         {"gt", ">"},
+                                                                                         {"greaterthan", ">"},
+                                                                                         {">", ">"},
+                                                                                         {"ge", ">="},
+                                                                                         {">=", ">="},
+                                                                                         {"in", "in"}}};
   for (const auto& [known, operation] : kOperators)
     if (known == name) return std::string(operation);
   return std::nullopt;
@@ -51,7 +65,8 @@ std::optional<std::string> operator_of(std::string_view name) {
 
 Result<bool> divides(const Value& value, const Value& by) {
   if (!value.integer() || !by.integer() || *by.integer() == 0)
-    return type_error(fmt::format("divisibleby: found {} and {}, expected integers", value.type_name(), by.type_name()));
+    return type_error(
+        fmt::format("divisibleby: found {} and {}, expected integers", value.type_name(), by.type_name()));
   return *by.integer() == -1 || *value.integer() % *by.integer() == 0;
 }
 
@@ -68,9 +83,11 @@ Result<bool> Interpreter::test(std::string_view name, const Value& value, const 
     LIEQ_ASSIGN(const Value rest, arithmetic(*this, "%", value, std::int64_t{2}));
     return equal(rest, name == "odd" ? std::int64_t{1} : std::int64_t{0});
   }
-  if (name == "filter" || name == "test") return type_error(fmt::format("found the test '{}', which is not supported", name));
+  if (name == "filter" || name == "test")
+    return type_error(fmt::format("found the test '{}', which is not supported", name));
   const auto operation = operator_of(name);
-  if (!operation && name != "divisibleby" && name != "sameas") return type_error(fmt::format("found the test '{}', which is not known", name));
+  if (!operation && name != "divisibleby" && name != "sameas")
+    return type_error(fmt::format("found the test '{}', which is not known", name));
   if (given.positional.size() != 1) return type_error(fmt::format("test '{}': expected one argument", name));
   if (name == "divisibleby") return divides(value, given.positional[0]);
   if (name == "sameas") return value.same(given.positional[0]);

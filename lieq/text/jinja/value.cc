@@ -120,7 +120,8 @@ const Value* Arguments::find(std::size_t position, std::string_view name) const 
   return nullptr;
 }
 
-Result<void> Arguments::only(std::string_view callee, std::size_t most, std::initializer_list<std::string_view> names) const {
+Result<void> Arguments::only(std::string_view callee, std::size_t most,
+                             std::initializer_list<std::string_view> names) const {
   if (positional.size() > most)
     return type_error(fmt::format("{}: found {} arguments, expected at most {}", callee, positional.size(), most));
   for (const auto& [key, value] : named)

@@ -96,8 +96,8 @@ class Value {
   [[nodiscard]] std::string_view type_name() const;
   /// Levels of values inside values.
   [[nodiscard]] std::size_t depth() const;
-  /// About the bytes of the value written out: work on all of it is paid for with this. A part that stands at two places
-  /// counts twice, so that a short template cannot ask for a long text.
+  /// About the bytes of the value written out: work on all of it is paid for with this. A part that stands at two
+  /// places counts twice, so that a short template cannot ask for a long text.
   [[nodiscard]] std::size_t weight() const;
   /// Whether both are the same object, as far as values have an identity.
   [[nodiscard]] bool same(const Value& other) const;
@@ -108,8 +108,9 @@ class Value {
     const auto* pointer = std::get_if<std::shared_ptr<T>>(&data_);
     return pointer ? pointer->get() : nullptr;
   }
-  std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const std::string>, std::shared_ptr<Sequence>,
-               std::shared_ptr<Dict>, std::shared_ptr<Namespace>, std::shared_ptr<const Callable>>
+  std::variant<Undefined, None, bool, std::int64_t, double, std::shared_ptr<const std::string>,
+               std::shared_ptr<Sequence>, std::shared_ptr<Dict>, std::shared_ptr<Namespace>,
+               std::shared_ptr<const Callable>>
       data_;
 };
 
@@ -121,7 +122,8 @@ struct Arguments {
   /// The argument at `position`, or named `name`; nullptr when not given.
   [[nodiscard]] const Value* find(std::size_t position, std::string_view name) const;
   /// Errors when there are more than `most` positional arguments, or a named one that is none of `names`.
-  [[nodiscard]] Result<void> only(std::string_view callee, std::size_t most, std::initializer_list<std::string_view> names) const;
+  [[nodiscard]] Result<void> only(std::string_view callee, std::size_t most,
+                                  std::initializer_list<std::string_view> names) const;
 };
 
 /// Macros, functions and bound methods.
