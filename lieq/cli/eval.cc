@@ -47,6 +47,8 @@ Result<EvalModels> load_models(const EvalOptions& options, Threads& threads, Sin
   models.labels = labels_of(options.models);
   for (const std::string& path : options.models) {
     LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
+    if (options.activations == "int8" && bundle.model.format != "GPTQ")
+      sink.warn(fmt::format("{}: its linears are not packed: --activations int8 leaves them as they are", path));
     models.bundles.push_back(std::move(bundle));
   }
   return models;

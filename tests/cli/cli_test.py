@@ -231,7 +231,7 @@ class Tasks(InTemporaryFolder):
         doc = {"label": 1, "sol2": "tilt\t\u00e9\u2028\u007f", "sol1": 'a "quoted" \\ word\n', "more": [], "goal": "Why\u001f?"}
         (self.folder / "piqa.jsonl").write_text(json.dumps(doc) + "\n")
         self.run_tasks(DEMO, "--tasks", "piqa", "--log-samples")
-        (sample,) = map(json.loads, (self.folder / "samples_piqa.jsonl").read_text().splitlines())
+        sample = json.loads((self.folder / "samples_piqa.jsonl").read_text())
         self.assertEqual(sample["doc"], doc)
         self.assertEqual(list(sample["doc"]), ["goal", "sol1", "sol2", "label", "more"])  # the hub's columns first
         texts = {"doc_hash": json.dumps(sample["doc"], indent=2, ensure_ascii=False), "target_hash": "1",
