@@ -2,12 +2,13 @@
 """Zero-shot throughput of lieq and of lm-evaluation-harness with a torch model, side by side in one run.
 
     bench/eval_vs_harness.py LIEQ MODEL_FOLDER TASKS_DIR [--tasks hellaswag,mmlu_high_school_biology] [--limit 40]
-                             [--num-fewshot 0] [--batch-size 1] [--rounds 1] [--threads 1] [--dtype float32]
+                             [--num-fewshot 0] [--batch-sizes 1,8] [--rounds 1] [--threads 1] [--dtype float32]
 
 Both answer the first questions of each task, read from TASKS_DIR/TASK.jsonl (the harness's hub downloads are replaced
 by these files). Timed are tokenising and scoring: of the harness its `loglikelihood`, of lieq what it reports; CPU
-seconds of lieq are those of the whole process, loading included. Rounds alternate; the best of each counts.
-Log-likelihoods are compared too. Needs lm-eval, torch and transformers from PyPI.
+seconds (user and system) of lieq are those of the whole process, loading included. Rounds alternate; the best of each
+counts, of the harness also the best batch size. Log-likelihoods are compared too. Needs lm-eval, torch and transformers
+from PyPI.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's idle threads would take CPU time from others
 import datasets
 import lm_eval
 import torch
@@ -60,7 +62,8 @@ class TimedLM(HFLM):
         return result
 
 
-def run_harness(model: TimedLM, task: str, args: argparse.Namespace) -> tuple[float, float, list[float]]:
+def run_harness(model: TimedLM, task: str, batch: int, args: argparse.Namespace) -> tuple[float, float, list[float]]:
+    model.batch_size_per_gpu = batch
     done = lm_eval.simple_evaluate(model=model, tasks=[task], limit=args.limit, num_fewshot=args.num_fewshot,
                                    bootstrap_iters=0)
     samples = sorted(done["samples"][task], key=lambda sample: sample["doc_id"])
@@ -90,7 +93,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="hellaswag,mmlu_high_school_biology")
     parser.add_argument("--limit", type=int, default=40)
     parser.add_argument("--num-fewshot", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=1, help="of the harness; lieq chooses its own")
+    parser.add_argument("--batch-sizes", default="1,8", help="of the harness; lieq chooses its own")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="float32", help="of the harness; lieq computes in float32")
@@ -98,20 +101,21 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     serve_local_files(Path(args.tasks_dir))
-    model = TimedLM(pretrained=args.model, dtype=args.dtype, device="cpu", batch_size=args.batch_size)
+    model = TimedLM(pretrained=args.model, dtype=args.dtype, device="cpu")
+    batches = [int(size) for size in args.batch_sizes.split(",")]
     cpu_name = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     print(f"{cpu_name}, {args.threads} threads; lm-eval {lm_eval.__version__}, torch {torch.__version__} {args.dtype}, "
-          f"batch {args.batch_size}; {args.limit} questions, {args.num_fewshot} shots, best of {args.rounds} rounds")
+          f"batches {args.batch_sizes}; {args.limit} questions, {args.num_fewshot} shots, best of {args.rounds} rounds", flush=True)
     for task in args.tasks.split(","):
         harness, lieq = [], []
         for _ in range(args.rounds):
             lieq.append(run_lieq(task, args))
-            harness.append(run_harness(model, task, args))
+            harness += [run_harness(model, task, batch, args) for batch in batches]
         apart = max(abs(a - b) for a, b in zip(harness[0][2], lieq[0][2], strict=True))
         wall, cpu = ([min(run[i] for run in runs) for runs in (harness, lieq)] for i in (0, 1))
         print(f"{task}: questions/s harness {args.limit / wall[0]:.2f}, lieq {args.limit / wall[1]:.2f}: "
               f"ratio {wall[0] / wall[1]:.2f}; CPU seconds {cpu[0]:.1f}, {cpu[1]:.1f}: ratio {cpu[0] / cpu[1]:.2f}; "
-              f"log-likelihoods at most {apart:.1e} apart")
+              f"log-likelihoods at most {apart:.1e} apart", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #pragma once
-/// MODEL and TEXT arguments that may name something on the hub.
+/// Arguments that may name something on the hub.
 
+#include <filesystem>
 #include <string>
 
 #include "lieq/base/result.h"
@@ -17,5 +18,11 @@ inline constexpr const char* kModelHelp = "A Hugging Face model folder, a .gguf 
 /// The model of a folder, a .gguf file or a repository (hub::find_model). Errors: those of find_model and Bundle::load.
 [[nodiscard]] Result<eval::Bundle> load_bundle(const std::string& model, Threads& threads, Sink& sink,
                                                const model::LoadOptions& options = {});
+
+/// The data of a task: in `folder` (eval::locate) unless that is empty or has none but the cache does; otherwise those of
+/// the hub, fetched unless they are there. What `folder` alone was to give is never fetched. Errors: those of
+/// eval::locate and hub::find_data.
+[[nodiscard]] Result<std::filesystem::path> find_task_data(const std::string& name, const std::string& folder,
+                                                           Sink& sink);
 
 }  // namespace lieq::cli

@@ -74,7 +74,7 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
   made.source = options.source;
   made.window =
       options.window ? options.window : std::min<std::size_t>(1024, bundle.model.config.max_position_embeddings);
-  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.source));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.source, sink));
   LIEQ_ASSIGN(const std::string text, text::read_text(file, text::Join::kWhole, sink, options.field));
   const std::vector<TokenId> ids = bundle.tokenizer.encode(text, text::SpecialTokens::kAdd);
   const std::size_t available = ids.size() / made.window;

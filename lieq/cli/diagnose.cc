@@ -45,7 +45,7 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink&
   std::vector<diagnose::Corpus> corpora;
   for (std::size_t i = 0; i < options.texts.size(); ++i) {
     const std::string& field = options.fields[options.fields.size() == 1 ? 0 : i];
-    LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.texts[i]));
+    LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.texts[i], sink));
     LIEQ_ASSIGN(diagnose::Corpus corpus, diagnose::read_corpus(file, sink, field));
     corpora.push_back(std::move(corpus));
   }

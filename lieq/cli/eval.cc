@@ -29,7 +29,7 @@ void print(const EvalOptions& options, const std::vector<EvalRecord>& records) {
           *r.bits_per_byte, *r.bits_per_byte_stderr);
   }
   fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens,
-             first.window, options.protocol.empty() ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute,
+             first.window, first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute,
              first.seconds);
 }
 
@@ -47,6 +47,8 @@ Result<EvalModels> load_models(const EvalOptions& options, Threads& threads, Sin
   models.labels = labels_of(options.models);
   for (const std::string& path : options.models) {
     LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
+    if (options.activations == "int8" && bundle.model.format != "GPTQ")
+      sink.warn(fmt::format("{}: its linears are not packed: --activations int8 leaves them as they are", path));
     models.bundles.push_back(std::move(bundle));
   }
   return models;
@@ -62,11 +64,10 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
   LIEQ_ASSIGN(eval::TextOptions text_options, text_options_of(options));
-  const bool named = !options.protocol.empty() && !options.text.ends_with(".jsonl");
-  text_options.kind = options.rows || named ? eval::TextKind::kWikitext : eval::TextKind::kPlain;
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, console));
+  text_options.kind = options.rows ? eval::TextKind::kWikitext : eval::kind_of(options.text, file);
   LIEQ_ASSIGN(const EvalModels models, load_models(options, threads, console));
   if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
-  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
   LIEQ_ASSIGN(const auto records, evaluate_text(options, file.string(), text_options, models, threads, console));
   print(options, records);
   if (options.output.empty()) return {};
@@ -78,11 +79,9 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
 void add_text_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--text", options.text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
   app.add_option("--ppl", options.protocol,
-                 "How perplexity is measured: gptq (windows of 2048 of WikiText's rows joined by two newlines, the "
-                 "paper's), llamacpp "
-                 "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte). "
-                 "Default: windows "
-                 "of the text as it is")
+                 "How perplexity is measured: gptq (the default and the paper's: windows of 2048; rows of WikiText are joined "
+                 "by two newlines, PTB's and C4's by a blank, other texts are taken as they are), llamacpp "
+                 "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte)")
       ->check(CLI::IsMember({"gptq", "llamacpp", "lm-eval"}));
   app.add_option("--window,-c", options.window,
                  "Tokens in a window (default: 2048, or the model's limit if that is less)")
@@ -93,7 +92,7 @@ void add_text_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--chunks", options.chunks, "Score this many windows only (default: all)")
       ->check(CLI::Range(1, 1 << 30));
   app.add_flag("--rows", options.rows,
-               "Join the lines as the GPTQ evaluation joins WikiText's rows, with two newlines");
+               "Join the lines with two newlines, as those of WikiText are, in a text that does not look like it");
   app.add_option("--field", options.field, "The field of a .jsonl record that holds the text")->capture_default_str();
 }
 
@@ -103,7 +102,8 @@ void add_task_options(CLI::App& app, EvalOptions& options) {
                  "hellaswag, winogrande, "
                  "mmlu (or mmlu_stem, mmlu_SUBJECT, ...); perplexity: wikitext2, ptb, c4, wikitext")
       ->delimiter(',');
-  app.add_option("--tasks-dir", options.tasks_dir, "Folder with the data of the tasks")->capture_default_str();
+  app.add_option("--tasks-dir", options.tasks_dir, "Folder to look in first for the data of the tasks, which otherwise are those of lieq pull --data, fetched "
+                 "when they are needed");
   app.add_option("--limit,-L", options.limit,
                  "The first so many questions of each task, or, below 1, this share of them")
       ->check(CLI::PositiveNumber);

@@ -16,7 +16,7 @@ namespace lieq::cli {
 struct EvalOptions {
   std::vector<std::string> models, tasks;
   std::string text, output, field = "text", compute = "fp32", protocol;
-  std::string tasks_dir = ".";
+  std::string tasks_dir;
   std::size_t window = 0, stride = 0, chunks = 0, num_fewshot = 0;
   std::string batch_size = "auto";
   double limit = 0;

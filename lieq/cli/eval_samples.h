@@ -10,7 +10,8 @@
 
 namespace lieq::cli {
 
-/// One line a question: doc, target, arguments, resps, filtered_resps, and its metrics. Errors: kIo.
+/// One line a question: doc, target, arguments, resps, filtered_resps, their SHA-256, and its metrics. The hashes equal
+/// the harness's where the record has the hub's columns. Errors: kIo.
 [[nodiscard]] Result<void> write_samples(const std::filesystem::path& file, const eval::Task& task,
                                          std::span<const eval::Item> items, std::span<const eval::ItemScores> scores);
 

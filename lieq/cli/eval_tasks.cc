@@ -6,12 +6,13 @@
 #include <set>
 
 #include "lieq/base/task_record.h"
+#include "lieq/cli/arguments.h"
 #include "lieq/cli/eval_options.h"
 #include "lieq/cli/eval_samples.h"
 #include "lieq/cli/eval_table.h"
 #include "lieq/cli/harness_table.h"
-#include "lieq/eval/task_files.h"
 #include "lieq/eval/task_results.h"
+#include "lieq/hub/data_sets.h"
 #include "lieq/hub/environment.h"
 #include "lieq/io/atomic_file.h"
 
@@ -39,7 +40,7 @@ Result<std::size_t> batch_size_of(const std::string& text) {
   return value;
 }
 
-Result<Questions> read_questions(const EvalOptions& options) {
+Result<Questions> read_questions(const EvalOptions& options, Sink& sink) {
   Questions questions;
   std::vector<std::string> choice_tasks;
   for (const std::string& name : options.tasks)
@@ -48,8 +49,9 @@ Result<Questions> read_questions(const EvalOptions& options) {
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("--text: found {} perplexity tasks to read it, expected one", questions.texts.size()));
   LIEQ_ASSIGN(questions.selection, eval::select_tasks(choice_tasks));
+  const auto find = [&](const std::string& name) { return find_task_data(name, options.tasks_dir, sink); };
   LIEQ_ASSIGN(questions.items,
-              eval::load_items(questions.selection.tasks, options.tasks_dir, {options.limit, options.num_fewshot}));
+              eval::load_items(questions.selection.tasks, find, {options.limit, options.num_fewshot}));
   return questions;
 }
 
@@ -147,9 +149,11 @@ Result<void> run_text(const EvalOptions& options, const std::string& task, const
   text.kind = *eval::text_kind(task);
   if (task == "wikitext") text.protocol = eval::Protocol::kLmEval;
   if (text.protocol == eval::Protocol::kLmEval) text.chunks = 0;
-  std::filesystem::path file = options.text;
-  if (file.empty()) {
-    LIEQ_ASSIGN(file, eval::locate(task == "wikitext" ? "wikitext2" : task, options.tasks_dir));
+  std::filesystem::path file;
+  if (!options.text.empty()) {
+    LIEQ_ASSIGN(file, hub::find_text(options.text, sink));
+  } else {
+    LIEQ_ASSIGN(file, find_task_data(task == "wikitext" ? "wikitext2" : task, options.tasks_dir, sink));
   }
   LIEQ_ASSIGN(const auto records, evaluate_text(options, file.string(), text, models, threads, sink));
   for (std::size_t m = 0; m < records.size(); ++m) {
@@ -200,7 +204,7 @@ Result<void> evaluate_tasks(const EvalOptions& options, const EvalModels& models
   if (options.log_samples && options.output.empty())
     return fail(ErrorCode::kInvalidArgument,
                 "--log-samples: found no --output, expected the file beside which samples go");
-  LIEQ_ASSIGN(const Questions questions, read_questions(options));
+  LIEQ_ASSIGN(const Questions questions, read_questions(options, sink));
   std::vector<TaskResults> results;
   ModelAnswers reference;
   for (std::size_t m = 0; m < models.bundles.size(); ++m) {

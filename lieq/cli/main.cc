@@ -32,6 +32,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.add_option("-t,--threads", common.threads, "Threads (default: physical cores)")->check(CLI::Range(1, 1024));
+  app.add_flag_callback("--offline", [] { setenv("HF_HUB_OFFLINE", "1", 1); },
+                        "Use models and data that are here, and no network (as HF_HUB_OFFLINE=1)");
 
   std::vector<std::pair<CLI::App*, cli::Run>> verbs;
   const auto add = [&](const char* name, const char* what, cli::Run (*make)(CLI::App&, const cli::Common&)) {

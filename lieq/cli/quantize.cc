@@ -21,6 +21,7 @@
 #include "lieq/diagnose/diagnose.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/eval/perplexity.h"
+#include "lieq/eval/text_tasks.h"
 #include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
@@ -28,7 +29,6 @@
 #include "lieq/save/gptq_folder.h"
 #include "lieq/save/quantization_config.h"
 #include "lieq/save/run_folder.h"
-#include "lieq/text/corpus.h"
 
 namespace lieq::cli {
 namespace {
@@ -224,14 +224,18 @@ struct HeldOut {
   std::string name;
   std::vector<text::TokenId> ids;
   std::size_t window = 0;
+  eval::TextKind kind = eval::TextKind::kPlain;
 };
 
 Result<HeldOut> held_out_of(const Options& options, const Job& job, Sink& sink) {
   if (options.text.empty())
     return HeldOut{job.calibration.source + " (held out)", job.calibration.held_out, job.calibration.window};
-  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text));
-  LIEQ_ASSIGN(const std::string text, text::read_text(file, text::Join::kWhole, sink));
-  HeldOut held{options.text, job.bundle->tokenizer.encode(text, text::SpecialTokens::kAdd), options.text_window};
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, sink));
+  eval::TextOptions reading;
+  reading.kind = eval::kind_of(options.text, file);
+  LIEQ_ASSIGN(const eval::EvalText text, eval::read_eval_text(file, reading, sink));
+  HeldOut held{options.text, job.bundle->tokenizer.encode(text.documents[0], text::SpecialTokens::kAdd),
+               options.text_window, reading.kind};
   const std::size_t limit = job.bundle->model.config.max_position_embeddings;
   if (held.window == 0) held.window = std::min<std::size_t>(2048, limit);
   if (options.text_chunks > 0) held.ids.resize(std::min(held.ids.size(), options.text_chunks * held.window));
@@ -254,7 +258,7 @@ Result<Verdict> evaluate(const Options& options, const Job& job, const HeldOut& 
     EvalRecord record;
     record.model = m == 0 ? options.model : options.output;
     record.text = held.name;
-    record.protocol = "windows";
+    record.protocol = held.kind == eval::TextKind::kPlain ? "windows" : "gptq";
     record.compute = "fp32";
     record.window = held.window;
     describe_model(*models[m], record);

@@ -144,8 +144,8 @@ Result<fs::path> locate(std::string_view data, const fs::path& dir) {
     names += fmt::format("{}{}", names.empty() ? "" : ", ", path.lexically_relative(dir / "").string());
   }
   return fail(ErrorCode::kNotFound,
-              fmt::format("{}: found no data for {}, expected one of {} (--tasks-dir says where to look)", dir.string(),
-                          data, names));
+              fmt::format("{}: found no data for {}, expected one of {} (or without --tasks-dir, lieq pull --data {})",
+                          dir.string(), data, names, data));
 }
 
 Result<std::vector<TaskLine>> read_task_lines(const fs::path& path) {

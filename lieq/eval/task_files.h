@@ -2,6 +2,7 @@
 /// The files of multiple-choice tasks: records as the hub serves them, or as their authors published them.
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,9 +20,12 @@ struct TaskLine {
   std::optional<std::string> label;  ///< from a file of labels beside it (piqa, winogrande)
 };
 
-/// Where the data of `data` ("piqa", ..., "mmlu", "mmlu_dev"; "wikitext2", "ptb", "c4") lie below `dir`: NAME.jsonl, or
-/// the file or folder of the authors' release in its usual place. A further kind of place, such as a download cache, is
-/// one more line here. Errors: kNotFound that lists the places that were tried.
+/// Says where the data of a name ("piqa", ..., "mmlu", "mmlu_dev"; "wikitext2", "ptb", "c4") lie: a file or folder that
+/// read_task_lines() reads, or a text.
+using FindData = std::function<Result<std::filesystem::path>(const std::string& name)>;
+
+/// Where the data of `data` lie below `dir`: NAME.jsonl, or the file or folder of the authors' release in its usual
+/// place. Errors: kNotFound that lists the places that were tried.
 [[nodiscard]] Result<std::filesystem::path> locate(std::string_view data, const std::filesystem::path& dir);
 
 /// The records of what locate() found. .jsonl: one object a line, blank lines skipped; an object with a field `doc` is

@@ -157,6 +157,7 @@ Result<Item> hellaswag_item(TaskLine line) {
   LIEQ_ASSIGN(const std::size_t gold, choice_index(line.json, line.place, "label", 4));
   std::ranges::transform(endings, endings.begin(), hellaswag_clean);
   std::string query = hellaswag_clean(activity + ": " + ctx_a + " " + python_capitalize(ctx_b));
+  if (!line.json.contains("ctx")) line.json["ctx"] = python_strip(ctx_a + " " + ctx_b);  // a column of the hub
   line.json.update({{"label", std::to_string(gold)}, {"query", query}, {"choices", endings}, {"gold", gold}});
   return make_item(std::move(line), std::move(query), endings, gold);
 }

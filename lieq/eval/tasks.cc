@@ -19,20 +19,34 @@ struct TaskFormat {
   double version;
   bool acc_norm;
   Result<Item> (*item)(TaskLine line);
+  std::vector<std::string_view> fields;  ///< the hub's columns, those of nested records among them
 };
 
 namespace {
 
-constexpr TaskFormat kFormats[] = {
-    {"piqa", 1, true, piqa_item},    {"arc_easy", 1, true, arc_item},        {"arc_challenge", 1, true, arc_item},
-    {"boolq", 2, false, boolq_item}, {"hellaswag", 1, true, hellaswag_item}, {"winogrande", 1, false, winogrande_item},
-    {"mmlu", 1, false, mmlu_item},
-};
+const std::vector<TaskFormat>& formats() {
+  static const std::vector<std::string_view> arc = {"id", "question", "choices", "text", "label", "answerKey"};
+  static const std::vector<TaskFormat> all = {
+      {"piqa", 1, true, piqa_item, {"goal", "sol1", "sol2", "label"}},
+      {"arc_easy", 1, true, arc_item, arc},
+      {"arc_challenge", 1, true, arc_item, arc},
+      {"boolq", 2, false, boolq_item, {"question", "passage", "idx", "label"}},
+      {"hellaswag",
+       1,
+       true,
+       hellaswag_item,
+       {"ind", "activity_label", "ctx_a", "ctx_b", "ctx", "endings", "source_id", "split", "split_type", "label",
+        "query", "choices", "gold"}},
+      {"winogrande", 1, false, winogrande_item, {"sentence", "option1", "option2", "answer"}},
+      {"mmlu", 1, false, mmlu_item, {"question", "subject", "choices", "answer"}},
+  };
+  return all;
+}
 constexpr std::string_view kMmlu = "mmlu";
 
 const TaskFormat* find_format(std::string_view name) {
-  const auto* found = std::ranges::find(kFormats, name, &TaskFormat::name);
-  return found == std::end(kFormats) ? nullptr : found;
+  const auto found = std::ranges::find(formats(), name, &TaskFormat::name);
+  return found == formats().end() ? nullptr : &*found;
 }
 
 void add_task(TaskSelection& selection, Task task) {
@@ -113,10 +127,22 @@ Result<void> add_preamble(const Task& task, const std::vector<TaskLine>& dev, st
   return {};
 }
 
+OrderedJson in_order(const Json& value, const std::vector<std::string_view>& fields) {
+  if (!value.is_object()) return OrderedJson(value);
+  OrderedJson ordered = OrderedJson::object();
+  for (const std::string_view field : fields)
+    if (const auto found = value.find(field); found != value.end())
+      ordered[std::string(field)] = in_order(*found, fields);
+  for (const auto& [key, other] : value.items())
+    if (!ordered.contains(key)) ordered[key] = in_order(other, fields);
+  return ordered;
+}
+
 }  // namespace
 
 double version(const Task& task) { return task.format->version; }
 bool has_acc_norm(const Task& task) { return task.format->acc_norm; }
+OrderedJson as_on_hub(const Task& task, const Json& doc) { return in_order(doc, task.format->fields); }
 
 Result<TaskSelection> select_tasks(const std::vector<std::string>& names) {
   TaskSelection selection;
@@ -125,7 +151,7 @@ Result<TaskSelection> select_tasks(const std::vector<std::string>& names) {
     const TaskFormat* format = find_format(name);
     if (!format) {
       std::vector<std::string_view> known;
-      for (const TaskFormat& one : kFormats) known.push_back(one.name);
+      for (const TaskFormat& one : formats()) known.push_back(one.name);
       return fail(
           ErrorCode::kInvalidArgument,
           fmt::format(
@@ -138,13 +164,18 @@ Result<TaskSelection> select_tasks(const std::vector<std::string>& names) {
   return selection;
 }
 
-Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const std::filesystem::path& dir,
+Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const FindData& find,
                                           const ItemOptions& options) {
-  std::map<std::string_view, std::vector<TaskLine>> data;  // each file is read once, however many subjects it holds
-  const auto read = [&](std::string_view name) -> Result<const std::vector<TaskLine>*> {
+  struct Data {
+    std::filesystem::path path;
+    std::vector<TaskLine> lines;
+  };
+  std::map<std::string, Data> data;  // each file is read once, however many subjects it holds
+  const auto read = [&](const std::string& name) -> Result<const Data*> {
     if (!data.contains(name)) {
-      LIEQ_ASSIGN(const std::filesystem::path path, locate(name, dir));
-      LIEQ_ASSIGN(data[name], read_task_lines(path));
+      LIEQ_ASSIGN(const std::filesystem::path path, find(name));
+      LIEQ_ASSIGN(data[name].lines, read_task_lines(path));
+      data[name].path = path;
     }
     return &data[name];
   };
@@ -155,22 +186,22 @@ Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const 
         fmt::format("--num-fewshot: found {}, expected 0 (only mmlu has examples to show)", options.num_fewshot));
   std::vector<TaskItems> all;
   for (const Task& task : tasks) {
-    LIEQ_ASSIGN(const auto* records, read(task.format->name));
-    LIEQ_ASSIGN(const std::vector<TaskLine> lines, lines_of(*records, task.subject));
+    LIEQ_ASSIGN(const Data* records, read(std::string(task.format->name)));
+    LIEQ_ASSIGN(const std::vector<TaskLine> lines, lines_of(records->lines, task.subject));
     if (lines.empty())
       return fail(ErrorCode::kNotFound,
-                  fmt::format("{}: found no records of {}, expected some", dir.string(), task.name));
+                  fmt::format("{}: found no records of {}, expected some", records->path.string(), task.name));
     TaskItems found;
     found.original = lines.size();
     found.num_fewshot = takes_examples(task) ? options.num_fewshot : 0;
     LIEQ_ASSIGN(found.items, make_items(*task.format, lines, limited(lines.size(), options.limit)));
     if (takes_examples(task)) {
-      static const std::vector<TaskLine> kNone;
-      const std::vector<TaskLine>* dev = &kNone;
+      static const Data kNone;
+      const Data* dev = &kNone;
       if (options.num_fewshot > 0) {
         LIEQ_ASSIGN(dev, read("mmlu_dev"));
       }
-      LIEQ_TRY(add_preamble(task, *dev, options.num_fewshot, found.items));
+      LIEQ_TRY(add_preamble(task, dev->lines, options.num_fewshot, found.items));
     }
     all.push_back(std::move(found));
   }

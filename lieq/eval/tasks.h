@@ -2,13 +2,13 @@
 /// Zero-shot tasks: which there are, and the exact strings lm-evaluation-harness (0.4.13) forms from their records.
 
 #include <cstddef>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
+#include "lieq/eval/task_files.h"
 
 namespace lieq::eval {
 
@@ -36,6 +36,8 @@ struct TaskSelection {
 /// A task's version in the harness, and whether it reports acc_norm.
 [[nodiscard]] double version(const Task& task);
 [[nodiscard]] bool has_acc_norm(const Task& task);
+/// A record with its fields in the order of the hub's columns, as the harness logs and hashes it; others follow.
+[[nodiscard]] OrderedJson as_on_hub(const Task& task, const Json& doc);
 /// The version of the groups.
 inline constexpr double kGroupVersion = 2;
 
@@ -75,10 +77,9 @@ struct TaskItems {
   std::size_t num_fewshot = 0;
 };
 
-/// Items of each task, in the order of `tasks`. Data are searched for below `dir` (task_files.h).
-/// Errors: kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev
+/// Items of each task, in the order of `tasks`. `find` is asked once for each name. Errors: its own; kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev
 /// split, or more than it holds).
-[[nodiscard]] Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks,
-                                                        const std::filesystem::path& dir, const ItemOptions& options);
+[[nodiscard]] Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const FindData& find,
+                                                        const ItemOptions& options);
 
 }  // namespace lieq::eval

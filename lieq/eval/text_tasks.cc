@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <numeric>
 #include <utility>
 
@@ -104,6 +105,15 @@ std::optional<TextKind> text_kind(std::string_view task) {
   if (task == "ptb") return TextKind::kPtb;
   if (task == "c4") return TextKind::kC4;
   return std::nullopt;
+}
+
+TextKind kind_of(std::string_view name, const std::filesystem::path& file) {
+  if (const auto known = text_kind(name.substr(0, name.find('-')))) return *known;
+  if (file.extension() == ".jsonl") return TextKind::kPlain;
+  std::ifstream stream(file);
+  std::string line;
+  while (std::getline(stream, line) && python_strip(line).empty()) continue;
+  return line.starts_with(" = ") && line.ends_with(" = ") ? TextKind::kWikitext : TextKind::kPlain;
 }
 
 Result<EvalText> read_eval_text(const std::filesystem::path& file, const TextOptions& options, Sink& sink) {

@@ -37,6 +37,10 @@ enum class TextKind {
 /// "wikitext" (the harness's task: lm-eval), "wikitext2", "ptb", "c4": perplexity tasks. nullopt for any other name.
 [[nodiscard]] std::optional<TextKind> text_kind(std::string_view task);
 
+/// The kind of a text that the user named, found at `file`: of a data set (also "wikitext2-valid", "c4-train", ...) its
+/// own; a .txt file that begins with a WikiText heading (" = Title = ") is kWikitext, whatever its name; else kPlain.
+[[nodiscard]] TextKind kind_of(std::string_view name, const std::filesystem::path& file);
+
 struct TextOptions {
   Protocol protocol = Protocol::kGptq;
   TextKind kind = TextKind::kPlain;

@@ -165,36 +165,39 @@ std::vector<std::string> data_set_names() {
 
 bool is_data_set(const std::string& name) { return find(name).has_value(); }
 
-Result<fs::path> data_file(const std::string& name) {
-  LIEQ_ASSIGN(const DataSet* data_set, find(name));
-  LIEQ_ASSIGN(const fs::path folder, data_folder());
-  const fs::path file = folder / data_set->file;
-  std::error_code ignored;
-  if (fs::exists(file, ignored)) return file;
-  return fail(ErrorCode::kNotFound,
-              fmt::format("{}: not here yet ({}), fetch it with: lieq pull --data {}", name, file.string(), name));
-}
-
-Result<fs::path> find_text(const std::string& argument) {
-  std::error_code ignored;
-  if (fs::exists(argument, ignored) || !is_data_set(argument)) return argument;
-  return data_file(argument);
-}
-
 Result<fs::path> pull_data(const std::string& name, bool force, const Environment& environment, Sink& sink) {
   LIEQ_ASSIGN(const DataSet* data_set, find(name));
   const fs::path file = environment.data / data_set->file;
   std::error_code ignored;
   if (force || !fs::exists(file, ignored)) {
     if (environment.offline)
-      return fail(ErrorCode::kNotFound, fmt::format("{}: not in {}, and HF_HUB_OFFLINE forbids to fetch it", name,
-                                                    environment.data.string()));
+      return fail(ErrorCode::kNotFound,
+                  fmt::format("{}: not in {}, and HF_HUB_OFFLINE forbids to fetch it (online: lieq pull --data {})", name,
+                              environment.data.string(), name));
     LIEQ_TRY(make(*data_set, file, environment, sink));
   }
   if (!data_set->with.empty()) {
     LIEQ_ASSIGN(const fs::path other, pull_data(data_set->with, force, environment, sink));
   }
   return file;
+}
+
+Result<fs::path> find_data(const std::string& name, Sink& sink) {
+  LIEQ_ASSIGN(const Environment environment, read_environment());
+  return pull_data(name, false, environment, sink);
+}
+
+Result<fs::path> find_text(const std::string& argument, Sink& sink) {
+  std::error_code ignored;
+  if (fs::exists(argument, ignored) || !is_data_set(argument)) return argument;
+  return find_data(argument, sink);
+}
+
+Result<bool> is_here(const std::string& name) {
+  LIEQ_ASSIGN(const DataSet* data_set, find(name));
+  LIEQ_ASSIGN(const fs::path folder, data_folder());
+  std::error_code ignored;
+  return fs::exists(folder / data_set->file, ignored);
 }
 
 }  // namespace lieq::hub

@@ -24,19 +24,21 @@ namespace lieq::hub {
 
 [[nodiscard]] bool is_data_set(const std::string& name);
 
-/// Where the data set lies. Errors: kInvalidArgument (no such name; lists those there are), kNotFound (not pulled yet;
-/// says `lieq pull --data NAME`).
-[[nodiscard]] Result<std::filesystem::path> data_file(const std::string& name);
-
-/// What a TEXT argument means: an existing file is itself; the name of a data set is its file; anything else is
-/// returned as it is, for the reader to refuse. Errors: kNotFound as data_file().
-[[nodiscard]] Result<std::filesystem::path> find_text(const std::string& argument);
-
 /// Fetches a data set unless it is there (or `force`) and returns its file. With `mmlu` comes mmlu_dev. The number of
 /// records is checked against the official size, the published texts against their SHA-256. Nothing half-made is left.
 /// Cost: a request for every 100 rows; c4 and hh-rlhf fetch compressed files of 40 and 2 MB.
 /// Errors: kInvalidArgument (no such name), kIo, kInvalidFormat; offline kNotFound.
 [[nodiscard]] Result<std::filesystem::path> pull_data(const std::string& name, bool force,
                                                       const Environment& environment, Sink& sink);
+
+/// The same under the process's environment, without `force`. Errors: also those of read_environment().
+[[nodiscard]] Result<std::filesystem::path> find_data(const std::string& name, Sink& sink);
+
+/// What a TEXT argument means: an existing file is itself; the name of a data set is its file (find_data); anything
+/// else is returned as it is, for the reader to refuse.
+[[nodiscard]] Result<std::filesystem::path> find_text(const std::string& argument, Sink& sink);
+
+/// Whether a data set has been fetched. No network. Errors: kInvalidArgument (no such name; no home folder).
+[[nodiscard]] Result<bool> is_here(const std::string& name);
 
 }  // namespace lieq::hub

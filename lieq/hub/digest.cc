@@ -12,6 +12,15 @@
 #include "lieq/base/check.h"
 
 namespace lieq::hub {
+namespace {
+
+using Digest = std::array<unsigned char, EVP_MAX_MD_SIZE>;
+
+std::string in_hex(const Digest& bytes, unsigned int count) {
+  return fmt::format("{:02x}", fmt::join(bytes.begin(), bytes.begin() + count, ""));
+}
+
+}  // namespace
 
 Checksum checksum_of(std::string_view etag) {
   if (etag.find_first_not_of("0123456789abcdef") != std::string_view::npos) return Checksum::kNone;
@@ -36,10 +45,17 @@ Result<std::string> digest(const std::filesystem::path& file, Checksum kind) {
     LIEQ_CHECK(EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(stream.gcount())) == 1);
   }
   if (stream.bad()) return fail(ErrorCode::kIo, file.string() + ": cannot be read");
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+  Digest found{};
   unsigned int count = 0;
-  LIEQ_CHECK(EVP_DigestFinal_ex(context.get(), bytes.data(), &count) == 1);
-  return fmt::format("{:02x}", fmt::join(bytes.begin(), bytes.begin() + count, ""));
+  LIEQ_CHECK(EVP_DigestFinal_ex(context.get(), found.data(), &count) == 1);
+  return in_hex(found, count);
+}
+
+std::string sha256(std::string_view bytes) {
+  Digest found{};
+  unsigned int count = 0;
+  LIEQ_CHECK(EVP_Digest(bytes.data(), bytes.size(), found.data(), &count, EVP_sha256(), nullptr) == 1);
+  return in_hex(found, count);
 }
 
 }  // namespace lieq::hub

@@ -1,5 +1,5 @@
 #pragma once
-/// Checksums of files, by OpenSSL's libcrypto.
+/// Checksums, by OpenSSL's libcrypto.
 
 #include <filesystem>
 #include <string>
@@ -20,5 +20,8 @@ enum class Checksum {
 /// The checksum of a file as lower-case hexadecimal digits; `kind` is not kNone. Reads the file once, in 1 MiB steps.
 /// Errors: kNotFound, kIo.
 [[nodiscard]] Result<std::string> digest(const std::filesystem::path& file, Checksum kind);
+
+/// The SHA-256 of these bytes, likewise.
+[[nodiscard]] std::string sha256(std::string_view bytes);
 
 }  // namespace lieq::hub

@@ -2,6 +2,7 @@
 """Runs the lieq program as a user would: cli_test.py CLASS [unittest options]. Paths come from the environment."""
 
 import gzip
+import hashlib
 import json
 import math
 import os
@@ -226,6 +227,20 @@ class Tasks(InTemporaryFolder):
         line = self.refuse(2, "eval", DEMO, "--tasks", "mmlu_anatomy", "--num-fewshot", 3, "--tasks-dir", self.folder)
         self.assertIn("expected at most 2, the examples of mmlu_anatomy", line)
 
+    def test_samples_are_hashed_as_the_harness_hashes_them(self):
+        doc = {"label": 1, "sol2": "tilt\t\u00e9\u2028\u007f", "sol1": 'a "quoted" \\ word\n', "more": [], "goal": "Why\u001f?"}
+        (self.folder / "piqa.jsonl").write_text(json.dumps(doc) + "\n")
+        self.run_tasks(DEMO, "--tasks", "piqa", "--log-samples")
+        sample = json.loads((self.folder / "samples_piqa.jsonl").read_text())
+        self.assertEqual(sample["doc"], doc)
+        self.assertEqual(list(sample["doc"]), ["goal", "sol1", "sol2", "label", "more"])  # the hub's columns first
+        texts = {"doc_hash": json.dumps(sample["doc"], indent=2, ensure_ascii=False), "target_hash": "1",
+                 "prompt_hash": "Question: Why\u001f?\nAnswer:"}
+        for key, text in texts.items():
+            self.assertEqual(sample[key], hashlib.sha256(text.encode()).hexdigest(), key)
+        self.assertEqual(list(sample), ["doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
+                                        "doc_hash", "prompt_hash", "target_hash", "acc", "acc_norm"])
+
     def without(self, name: str) -> Path:
         copy = self.folder / "copy"
         copy.mkdir()
@@ -297,11 +312,27 @@ class Protocols(WithRecords):
         self.assertEqual(record["protocol"], "llamacpp")
         self.assertEqual(record["num_tokens"], 3 * 31)
 
-    def test_gptq_joins_rows_and_strides(self):
+    def test_gptq_is_the_default_and_joins_the_rows_of_wikitext(self):
+        lines = (DEMO / "heldout.txt").read_text().splitlines()[:60]
+        plain, wikitext, joined = (self.folder / name for name in ("plain.txt", "wiki.txt", "joined.jsonl"))
+        plain.write_text("\n".join(lines) + "\n")
+        lines.insert(0, " = Title = ")
+        wikitext.write_text(" \n" + "\n".join(lines) + "\n")
+        rows = ["", *(line + "\n" if line.strip() else "" for line in lines)]  # as the hub serves them
+        joined.write_text(json.dumps({"text": "\n\n".join(rows)}))
+
+        def measure(text, *options):
+            (record,) = self.evaluate(DEMO, "--text", text, "--window", 64, *options)
+            return record["protocol"], record["nll"]
+
+        self.assertEqual(measure(wikitext), ("gptq", measure(joined)[1]))
+        self.assertEqual(measure(wikitext), measure(wikitext, "--rows", "--ppl", "gptq"))
+        self.assertEqual(measure(plain)[0], "windows")
+        self.assertEqual(measure(plain), measure(plain, "--ppl", "gptq"))
+        self.assertNotEqual(measure(plain)[1], measure(plain, "--rows")[1])
+
+    def test_windows_overlap_by_a_stride(self):
         text = ("--text", DEMO / "heldout.txt", "--window", 64)
-        (rows,) = self.evaluate(DEMO, *text, "--rows")
-        (gptq,) = self.evaluate(DEMO, *text, "--ppl", "gptq")
-        self.assertEqual(rows["nll"], gptq["nll"])
         (overlapping,) = self.evaluate(DEMO, *text, "--ppl", "gptq", "--stride", 32, "--chunks", 9)
         self.assertEqual(overlapping["num_tokens"], 63 + 8 * 32)
         self.assertEqual(overlapping["stride"], 32)

@@ -31,10 +31,14 @@ std::vector<Json> read_lines(const std::filesystem::path& file) {
   return lines;
 }
 
+FindData below(const std::filesystem::path& folder) {
+  return [folder](const std::string& name) { return locate(name, folder); };
+}
+
 /// Items of a task by their index in the official split, which the files of ../shared name.
 std::map<std::size_t, Item> items_by_index(const std::string& name, std::size_t num_fewshot = 0) {
   const TaskSelection selection = must(select_tasks({name}));
-  const auto loaded = must(load_items(selection.tasks, kTasks, {0, num_fewshot}));
+  const auto loaded = must(load_items(selection.tasks, below(kTasks), {0, num_fewshot}));
   std::map<std::string, const Item*> by_place;
   for (const TaskItems& task : loaded)
     for (const Item& item : task.items) by_place[item.place] = &item;
@@ -67,8 +71,8 @@ TEST(HarnessStrings, UpstreamReleasesGiveTheSameItems) {
   for (const char* name : {"piqa", "arc_easy", "arc_challenge", "boolq", "hellaswag", "winogrande", "mmlu"}) {
     const TaskSelection selection = must(select_tasks({name}));
     const std::size_t num_fewshot = std::string(name) == "mmlu" ? 5 : 0;
-    const auto hub = must(load_items(selection.tasks, kTasks, {0, num_fewshot}));
-    const auto original = must(load_items(selection.tasks, kTasks / "original", {0, num_fewshot}));
+    const auto hub = must(load_items(selection.tasks, below(kTasks), {0, num_fewshot}));
+    const auto original = must(load_items(selection.tasks, below(kTasks / "original"), {0, num_fewshot}));
     for (std::size_t t = 0; t < selection.tasks.size(); ++t) {
       ASSERT_LE(original[t].items.size(), hub[t].items.size());
       ASSERT_GE(original[t].items.size(), 20U);

@@ -4,6 +4,7 @@
 import gzip
 import hashlib
 import json
+import re
 import unittest
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Data(Case):
 
     def test_wikitext_is_the_published_text_byte_for_byte(self):
         self.needs_shared()
-        self.assertIn("lieq pull --data wikitext2", self.refuse(1, "eval", SOURCE / "demo", "--text", "wikitext2"))
+        self.assertIn("lieq pull --data wikitext2", self.refuse(1, "eval", SOURCE / "demo", "--text", "wikitext2", "--offline"))
         self.hub.rows["Salesforce/wikitext", "wikitext-2-raw-v1", "test"] = wikitext_rows()
         self.hub.faults = [
             Fault("/rows.*offset=1200", status=503),
@@ -52,7 +53,34 @@ class Data(Case):
         self.assertEqual(path.read_bytes(), (SHARED / "data/text/wikitext2-test.txt").read_bytes())
         self.assertEqual(len(self.hub.requests("/rows")), 44 + 2)
         self.assertEqual(self.pulled("--data", "wikitext2", HF_HUB_OFFLINE="1"), path)
-        self.succeed("eval", SOURCE / "demo", "--text", "wikitext2", "--window", 64, "--chunks", 1)
+        args = ("eval", SOURCE / "demo", "--window", 64, "--chunks", 1)
+        table = self.succeed(*args, "--text", "wikitext2")
+        self.assertIn("(gptq protocol)", table)
+        value = re.search(r"([0-9.]+) ± ", table)[1]
+        self.assertIn(value, self.succeed(*args, "--tasks", "wikitext2"))
+
+    def test_tasks_fetch_their_data(self):
+        rows = [{"goal": f"Day {i}", "sol1": "light", "sol2": "darkness", "label": i % 2} for i in range(1838)]
+        self.hub.rows["ybisk/piqa", "plain_text", "validation"] = rows
+        args = ("eval", SOURCE / "demo", "--limit", 3, "--tasks", "piqa")
+        for offline in ({"HF_HUB_OFFLINE": "1"}, {}):
+            line = self.refuse(1, *args, *(() if offline else ("--offline",)), **offline)
+            self.assertIn("lieq pull --data piqa", line)
+        self.assertEqual(self.hub.requests("/rows"), [])
+        table = self.succeed(*args)
+        self.assertIn("|piqa", table)
+        self.assertTrue((self.folder / self.DATA / "piqa.jsonl").exists())
+        requests = len(self.hub.requests("/rows"))
+        self.assertEqual(self.succeed(*args, "--offline"), table)
+        # A folder is looked in first, and what it lacks is never fetched.
+        (self.folder / "own").mkdir()
+        in_folder = (*args, "--tasks-dir", "own")
+        self.assertEqual(self.succeed(*in_folder), table)
+        (self.folder / "own/piqa.jsonl").write_text(json.dumps({**rows[0], "label": 7}) + "\n")
+        self.assertIn("own/piqa.jsonl: line 1", self.refuse(1, *in_folder))
+        boolq = ("eval", SOURCE / "demo", "--tasks", "boolq", "--tasks-dir", "own")
+        self.assertIn("lieq pull --data boolq", self.refuse(1, *boolq))
+        self.assertEqual(len(self.hub.requests("/rows")), requests)
 
     def test_ptb_is_the_published_text_byte_for_byte(self):
         self.needs_shared()
