@@ -135,17 +135,23 @@ Result<TaskRun> run_choice_tasks(const EvalOptions& options, const Questions& qu
   return run;
 }
 
+Result<TextTask> text_task_of(const EvalOptions& options, const std::string& task) {
+  TextTask text;
+  LIEQ_ASSIGN(text.options, text_options_of(options));
+  text.options.kind = *eval::text_kind(task);
+  if (task == "wikitext") text.options.protocol = eval::Protocol::kLmEval;
+  if (text.options.protocol == eval::Protocol::kLmEval) text.options.chunks = 0;
+  text.file = options.text;
+  if (text.file.empty()) {
+    LIEQ_ASSIGN(text.file, eval::locate(task == "wikitext" ? "wikitext2" : task, options.tasks_dir));
+  }
+  return text;
+}
+
 Result<std::vector<EvalRecord>> run_text_task(const EvalOptions& options, const std::string& task,
                                               const EvalModels& models, Threads& threads, Sink& sink) {
-  LIEQ_ASSIGN(eval::TextOptions text, text_options_of(options));
-  text.kind = *eval::text_kind(task);
-  if (task == "wikitext") text.protocol = eval::Protocol::kLmEval;
-  if (text.protocol == eval::Protocol::kLmEval) text.chunks = 0;
-  std::filesystem::path file = options.text;
-  if (file.empty()) {
-    LIEQ_ASSIGN(file, eval::locate(task == "wikitext" ? "wikitext2" : task, options.tasks_dir));
-  }
-  return evaluate_text(options, file.string(), text, models, threads, sink);
+  LIEQ_ASSIGN(const TextTask text, text_task_of(options, task));
+  return evaluate_text(options, text.file.string(), text.options, models, threads, sink);
 }
 
 void add_text(const std::string& task, const EvalRecord& record, TaskResults& results) {

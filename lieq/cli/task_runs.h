@@ -1,6 +1,7 @@
 #pragma once
 /// Models on tasks: what eval and sweep have in common.
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,14 @@ struct TaskRun {
 [[nodiscard]] Result<TaskRun> run_choice_tasks(const EvalOptions& options, const Questions& questions,
                                                const eval::Bundle& bundle, const std::string& label,
                                                const std::string& path, Threads& threads, Sink& sink);
+
+/// What a perplexity task reads, and how.
+struct TextTask {
+  std::filesystem::path file;
+  eval::TextOptions options;
+};
+/// --text, or the task's file below --tasks-dir. Errors: those of eval::locate.
+[[nodiscard]] Result<TextTask> text_task_of(const EvalOptions& options, const std::string& task);
 
 /// A perplexity task with all models: a record each.
 [[nodiscard]] Result<std::vector<EvalRecord>> run_text_task(const EvalOptions& options, const std::string& task,
