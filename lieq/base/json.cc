@@ -54,6 +54,15 @@ Result<Json> read_json(const std::filesystem::path& file, DuplicateKeys duplicat
 
 std::string indented(const Json& value) { return value.dump(2, ' ', false, Json::error_handler_t::replace); }
 
+std::optional<std::string> difference_of(const Json& found, const Json& expected) {
+  for (const auto& [key, value] : expected.items()) {
+    const Json* other = Fields(found, "").find(key);
+    if (other ? *other == value : value.is_null()) continue;
+    return key + " = " + (other ? brief(*other) : "nothing") + ", this one has " + brief(value);
+  }
+  return std::nullopt;
+}
+
 std::string brief(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list of " + std::to_string(value.size());

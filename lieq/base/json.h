@@ -58,6 +58,10 @@ class Fields {
 /// Indented by two; what is no UTF-8 becomes U+FFFD.
 [[nodiscard]] std::string indented(const Json& value);
 
+/// The first field of the object `expected` that `found` lacks or holds with another value, in words:
+/// "KEY = X, this one has Y". nullopt: there is none.
+[[nodiscard]] std::optional<std::string> difference_of(const Json& found, const Json& expected);
+
 /// A value shortened for an error message (at most about 60 bytes).
 [[nodiscard]] std::string brief(const Json& value);
 

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <map>
 #include <memory>
 
 #include <fmt/format.h>
 
 #include "lieq/base/layer_scores.h"
 #include "lieq/cli/arguments.h"
+#include "lieq/cli/calibrated_scores.h"
 #include "lieq/cli/calibration.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
@@ -15,15 +15,10 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
-#include "lieq/quantize/sensitivity.h"
 #include "lieq/report/depth_curves.h"
 
 namespace lieq::cli {
 namespace {
-
-/// What sensitivity is measured with: every width costs about half a pass of the model over the scored windows for each
-/// layer.
-constexpr std::size_t kSensitivityWindows = 32, kSensitivityWindow = 512, kScoredWindows = 4;
 
 struct Options {
   std::string model, output, svg;
@@ -50,41 +45,6 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink&
     corpora.push_back(std::move(corpus));
   }
   return corpora;
-}
-
-/// Measures on the calibration text what each layer alone loses at each width. Linears are fitted as lieq quantize fits
-/// them by default, but for what works across linears.
-Result<void> add_sensitivities(const Options& options, const eval::Bundle& bundle, const Calibration& calibration,
-                               Threads& threads, Sink& sink, LayerScores& scores) {
-  // Short windows and few of them, unless asked for otherwise; long ones are cut, as text goes on across the cut.
-  const bool cuts = options.calibration.window == 0 && calibration.window % kSensitivityWindow == 0;
-  const std::size_t window = cuts ? kSensitivityWindow : calibration.window;
-  const auto first = [&](const std::vector<text::TokenId>& ids, std::size_t windows) {
-    return std::span(ids).first(std::min(ids.size(), windows * window));
-  };
-  const auto fit_ids =
-      first(calibration.ids, options.calibration.windows == 0 ? kSensitivityWindows : calibration.ids.size());
-  const auto ids = first(calibration.held_out, kScoredWindows);
-  quantize::Options fit;
-  fit.grid = quantize::Grid::kSkew;
-  fit.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
-  fit.sweeps = 1;
-  fit.on_singular = quantize::OnSingular::kRtn;
-  LIEQ_ASSIGN(auto measured,
-              quantize::measure_sensitivity(bundle.model, fit_ids, ids, window, options.widths, fit, threads, sink));
-  for (std::size_t l = 0; l < measured.size(); ++l) scores.layers[l].sensitivity = std::move(measured[l]);
-  std::vector<text::TokenId> all(fit_ids.begin(), fit_ids.end());
-  all.insert(all.end(), ids.begin(), ids.end());
-  scores.sensitivity = SensitivityOptions{.text = calibration.source,
-                                          .text_hash = hash_of(all),
-                                          .window = window,
-                                          .fit_tokens = fit_ids.size(),
-                                          .tokens = ids.size(),
-                                          .method = std::string(quantize::name(fit.method)),
-                                          .grid = std::string(quantize::name(fit.grid)),
-                                          .group_size = fit.group_size,
-                                          .sweeps = fit.sweeps};
-  return {};
 }
 
 std::string optional_text(const std::optional<double>& value, const char* format) {
@@ -136,7 +96,10 @@ Result<void> run(Options options, const Common& common) {
   LIEQ_ASSIGN(const auto cells, diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, console));
   LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, options.diagnose, threads, console));
-  if (!options.widths.empty()) LIEQ_TRY(add_sensitivities(options, bundle, calibration, threads, console, scores));
+  if (!options.widths.empty()) {
+    const SensitivityRequest request{options.widths, static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0))};
+    LIEQ_TRY(add_sensitivities(request, bundle, options.calibration, calibration, threads, console, scores));
+  }
   print(scores);
   for (const std::string& warning : scores.warnings) console.warn(warning);
   if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::depth_curves_svg(scores)));

@@ -42,75 +42,35 @@ std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
   return std::ranges::adjacent_find(sorted) == sorted.end() ? labels : paths;
 }
 
-Result<EvalModels> load_models(const EvalOptions& options, Threads& threads, Sink& sink) {
-  EvalModels models;
-  models.labels = labels_of(options.models);
+Result<std::vector<eval::Bundle>> load_models(const EvalOptions& options, Threads& threads, Sink& sink) {
+  std::vector<eval::Bundle> bundles;
   for (const std::string& path : options.models) {
     LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
     if (options.activations == "int8" && bundle.model.format != "GPTQ")
       sink.warn(fmt::format("{}: its linears are not packed: --activations int8 leaves them as they are", path));
-    models.bundles.push_back(std::move(bundle));
+    bundles.push_back(std::move(bundle));
   }
-  return models;
+  return bundles;
 }
 
 Result<void> evaluate(const EvalOptions& options, const Common& common) {
   if (options.tasks.empty() && options.text.empty())
     return fail(ErrorCode::kInvalidArgument, "eval: found nothing to evaluate on, expected --text or --tasks");
-  if (options.stride > 0 && !options.protocol.empty() && options.protocol != "gptq")
-    return fail(ErrorCode::kInvalidArgument, "--stride: only for --ppl gptq");
-  if (options.chunks > 0 && options.protocol == "lm-eval")
-    return fail(ErrorCode::kInvalidArgument, "--chunks: not for --ppl lm-eval, which scores documents (--limit)");
+  LIEQ_TRY(check_eval_options(options));
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(eval::TextOptions text_options, text_options_of(options));
-  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, console));
-  text_options.kind = options.rows ? eval::TextKind::kWikitext : eval::kind_of(options.text, file);
-  LIEQ_ASSIGN(const EvalModels models, load_models(options, threads, console));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, console));  // refused before models load
+  LIEQ_ASSIGN(const auto bundles, load_models(options, threads, console));
+  EvalModels models{{}, labels_of(options.models)};
+  for (const eval::Bundle& bundle : bundles) models.bundles.push_back(&bundle);
   if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
+  LIEQ_ASSIGN(const eval::TextOptions text_options, own_text_options_of(options, file));
   LIEQ_ASSIGN(const auto records, evaluate_text(options, file.string(), text_options, models, threads, console));
   print(options, records);
   if (options.output.empty()) return {};
   Json json = Json::array();
   for (const EvalRecord& record : records) json.push_back(to_json(record));
   return io::write_json(options.output, json);
-}
-
-void add_text_options(CLI::App& app, EvalOptions& options) {
-  app.add_option("--text", options.text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
-  app.add_option("--ppl", options.protocol,
-                 "How perplexity is measured: gptq (the default and the paper's: windows of 2048; rows of WikiText are joined "
-                 "by two newlines, PTB's and C4's by a blank, other texts are taken as they are), llamacpp "
-                 "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte)")
-      ->check(CLI::IsMember({"gptq", "llamacpp", "lm-eval"}));
-  app.add_option("--window,-c", options.window,
-                 "Tokens in a window (default: 2048, or the model's limit if that is less)")
-      ->check(CLI::Range(2, 1 << 24));
-  app.add_option("--stride", options.stride,
-                 "Tokens from one window to the next (default: the window); only new ones are scored")
-      ->check(CLI::Range(1, 1 << 24));
-  app.add_option("--chunks", options.chunks, "Score this many windows only (default: all)")
-      ->check(CLI::Range(1, 1 << 30));
-  app.add_flag("--rows", options.rows,
-               "Join the lines with two newlines, as those of WikiText are, in a text that does not look like it");
-  app.add_option("--field", options.field, "The field of a .jsonl record that holds the text")->capture_default_str();
-}
-
-void add_task_options(CLI::App& app, EvalOptions& options) {
-  app.add_option("--tasks", options.tasks,
-                 "Zero-shot tasks, scored as lm-evaluation-harness does: piqa, arc_easy, arc_challenge, boolq, "
-                 "hellaswag, winogrande, "
-                 "mmlu (or mmlu_stem, mmlu_SUBJECT, ...); perplexity: wikitext2, ptb, c4, wikitext")
-      ->delimiter(',');
-  app.add_option("--tasks-dir", options.tasks_dir, "Folder to look in first for the data of the tasks, which otherwise are those of lieq pull --data, fetched "
-                 "when they are needed");
-  app.add_option("--limit,-L", options.limit,
-                 "The first so many questions of each task, or, below 1, this share of them")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--num-fewshot,-f", options.num_fewshot, "Solved examples before each question of mmlu")
-      ->check(CLI::Range(0, 5));
-  app.add_option("--batch-size,-b", options.batch_size, "Questions that run together (default: auto)");
-  app.add_flag("--log-samples,-s", options.log_samples, "Write each question with its scores beside --output");
 }
 
 }  // namespace
@@ -122,6 +82,8 @@ Run add_eval(CLI::App& app, const Common& common) {
       ->required();
   add_text_options(app, *options);
   add_task_options(app, *options);
+  app.add_option("--text", options->text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
+  app.add_flag("--log-samples,-s", options->log_samples, "Write each question with its scores beside --output");
   app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();

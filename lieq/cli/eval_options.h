@@ -2,8 +2,11 @@
 /// What `lieq eval` was asked for, and what its parts share.
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 #include "lieq/base/records.h"
 #include "lieq/base/result.h"
@@ -25,9 +28,9 @@ struct EvalOptions {
   std::string activations = "f32";
 };
 
-/// The models of one command, loaded, and what tables call them.
+/// Models that are evaluated together, and what tables call them.
 struct EvalModels {
-  std::vector<eval::Bundle> bundles;
+  std::vector<const eval::Bundle*> bundles;
   std::vector<std::string> labels;
 };
 
@@ -37,11 +40,21 @@ struct EvalModels {
 
 /// How texts are scored, but for their kind.
 [[nodiscard]] Result<eval::TextOptions> text_options_of(const EvalOptions& options);
+/// The same for --text by itself, found at `file`: --rows, its name or its looks decide its kind.
+[[nodiscard]] Result<eval::TextOptions> own_text_options_of(const EvalOptions& options,
+                                                            const std::filesystem::path& file);
 
 /// Scores one text with all models: a record each. KL and agreement where a model shares the first one's tokens.
 [[nodiscard]] Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const std::string& file,
                                                             const eval::TextOptions& text_options,
                                                             const EvalModels& models, Threads& threads, Sink& sink);
+
+/// Registers the options that say how texts are scored: --ppl, --window, --stride, --chunks, --rows and --field.
+void add_text_options(CLI::App& app, EvalOptions& options);
+/// Registers the options that say how tasks are run: --tasks, --tasks-dir, --limit, --num-fewshot and --batch-size.
+void add_task_options(CLI::App& app, EvalOptions& options);
+/// What no option alone can check. Errors: kInvalidArgument.
+[[nodiscard]] Result<void> check_eval_options(const EvalOptions& options);
 
 /// Runs --tasks: prints the tables, writes --output and the samples.
 [[nodiscard]] Result<void> evaluate_tasks(const EvalOptions& options, const EvalModels& models, Threads& threads,

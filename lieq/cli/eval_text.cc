@@ -18,14 +18,14 @@ struct Group {
   std::vector<std::size_t> members;  ///< indices of models
 };
 
-Result<std::vector<Group>> group_by_tokens(const std::vector<eval::Bundle>& bundles, const eval::EvalText& text,
+Result<std::vector<Group>> group_by_tokens(const std::vector<const eval::Bundle*>& bundles, const eval::EvalText& text,
                                            const eval::TextOptions& options, const std::string& file, Sink& sink) {
   std::vector<Group> groups;
   for (std::size_t m = 0; m < bundles.size(); ++m) {
-    LIEQ_ASSIGN(eval::TextPlan plan, eval::plan_text(text, bundles[m], options, file));
+    LIEQ_ASSIGN(eval::TextPlan plan, eval::plan_text(text, *bundles[m], options, file));
     const auto fits = [&](const Group& group) {
       return group.plan.plan.ids == plan.plan.ids && group.plan.window == plan.window &&
-             bundles[group.members[0]].model.config.vocab_size == bundles[m].model.config.vocab_size;
+             bundles[group.members[0]]->model.config.vocab_size == bundles[m]->model.config.vocab_size;
     };
     const auto found = std::ranges::find_if(groups, fits);
     if (found != groups.end()) {
@@ -36,7 +36,7 @@ Result<std::vector<Group>> group_by_tokens(const std::vector<eval::Bundle>& bund
       sink.warn(fmt::format(
           "{}: its tokens for this text differ from those of {}: no KL or top-1 agreement, and its perplexity "
           "per token does not compare",
-          bundles[m].model.path.string(), bundles[0].model.path.string()));
+          bundles[m]->model.path.string(), bundles[0]->model.path.string()));
     groups.push_back({std::move(plan), {m}});
   }
   return groups;
@@ -69,6 +69,12 @@ Result<eval::TextOptions> text_options_of(const EvalOptions& options) {
   return text;
 }
 
+Result<eval::TextOptions> own_text_options_of(const EvalOptions& options, const std::filesystem::path& file) {
+  LIEQ_ASSIGN(eval::TextOptions text, text_options_of(options));
+  text.kind = options.rows ? eval::TextKind::kWikitext : eval::kind_of(options.text, file);
+  return text;
+}
+
 Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const std::string& file,
                                               const eval::TextOptions& text_options, const EvalModels& models,
                                               Threads& threads, Sink& sink) {
@@ -77,20 +83,20 @@ Result<std::vector<EvalRecord>> evaluate_text(const EvalOptions& options, const 
       text_options;  // one window for all models: the least of their limits if none was asked for
   if (common.window == 0 && common.protocol == eval::Protocol::kGptq) {
     common.window = 2048;
-    for (const eval::Bundle& bundle : models.bundles)
-      common.window = std::min(common.window, bundle.model.config.max_position_embeddings);
+    for (const eval::Bundle* bundle : models.bundles)
+      common.window = std::min(common.window, bundle->model.config.max_position_embeddings);
   }
   LIEQ_ASSIGN(const std::vector<Group> groups, group_by_tokens(models.bundles, text, common, file, sink));
   std::vector<EvalRecord> records(models.bundles.size());
   for (const Group& group : groups) {
     std::vector<const model::Model*> members;
-    for (const std::size_t m : group.members) members.push_back(&models.bundles[m].model);
+    for (const std::size_t m : group.members) members.push_back(&models.bundles[m]->model);
     const auto start = std::chrono::steady_clock::now();
     LIEQ_ASSIGN(const auto scores, eval::score_plan(members, group.plan.plan, threads, compute_of(options), sink));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     for (std::size_t i = 0; i < scores.size(); ++i) {
       EvalRecord& record = records[group.members[i]];
-      describe_model(models.bundles[group.members[i]].model, record);
+      describe_model(models.bundles[group.members[i]]->model, record);
       record.model = models.labels[group.members[i]];
       record.text = file;
       record.protocol = protocol_name(text_options);

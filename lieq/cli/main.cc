@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lieq/cli/command.h"
+#include "lieq/cli/sweep_options.h"
 #include "lieq/kernels/isa.h"
 
 namespace {
@@ -46,6 +47,8 @@ int run(int argc, char** argv) {
   add("allocate", "Give each layer its bits, within a budget", cli::add_allocate);
   add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
+  add("sweep", "Quantise a model in many ways and evaluate each", cli::add_sweep);
+  add("reproduce", "The paper's tables: its numbers beside ours", cli::add_reproduce);
   add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
   add("run", "Continue a prompt", cli::add_run);
   add("chat", "Talk with a model", cli::add_chat);
@@ -53,6 +56,8 @@ int run(int argc, char** argv) {
 
   try {
     std::vector<std::string> words(argv + 1, argv + argc);
+    common.command = "lieq";
+    for (const std::string& word : words) common.command += " " + cli::shell_word(word);
     std::ranges::replace(words, "-sys", "--system");  // llama.cpp's; one dash and three letters mean something else here
     std::ranges::reverse(words);                      // as CLI11 wants them
     app.parse(std::move(words));

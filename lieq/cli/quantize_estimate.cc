@@ -27,19 +27,6 @@ constexpr double kWeightCost = 3000;   // decoding, packing, writing, checking a
 constexpr double kKeptRate = 0.8;      // of the best rate of one thread, when all work for minutes
 constexpr double kShareOfSquare = 0.55;  // of a symmetric product: its tiles on and above the diagonal
 
-/// Multiply-adds a second of one thread, from a product of 512 x 512 x 512.
-double measure_rate() {
-  constexpr std::size_t n = 512;
-  std::vector<float> a(n * n, 0.5F), b(n * n, 0.25F), c(n * n);
-  double best = 1e9;
-  for (int round = 0; round < 10; ++round) {
-    const auto start = std::chrono::steady_clock::now();
-    kernels::gemm_nt({a.data(), n, n}, {b.data(), n, n}, {c.data(), n, n});
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return static_cast<double>(n * n * n) / best;
-}
-
 double parameters_of(const model::Layer& layer) { return static_cast<double>(footprint(layer).parameters); }
 
 /// Multiply-adds for each calibration token in one layer (quantize/run.h).
@@ -107,24 +94,43 @@ double memory_of(const model::Model& model, const quantize::Options& options, do
          16 * parameters_of(model.layers.front());
 }
 
-double work_of(const model::Model& model, const BitPlan& plan, const quantize::Options& options, const RunSize& size) {
-  const model::ModelConfig& c = model.config;
-  const auto layers = static_cast<double>(model.layers.size());
-  const double weights = static_cast<double>(linears_footprint(model).parameters);
-  const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
-  double work = kWeightCost * weights + tokens * layers * token_work(model, options, static_cast<double>(size.window));
-  for (std::size_t l = 0; l < model.layers.size(); ++l) work += layer_work(model, plan, options, l);
-  const double pass = weights + layers * static_cast<double>(c.q_size() * size.window) +
-                      static_cast<double>(c.vocab_size * c.hidden_size);
-  return work + 2 * static_cast<double>(size.scored_tokens) * pass;
+}  // namespace
+
+double multiply_rate() {
+  constexpr std::size_t n = 512;
+  std::vector<float> a(n * n, 0.5F), b(n * n, 0.25F), c(n * n);
+  double best = 1e9;
+  for (int round = 0; round < 10; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    kernels::gemm_nt({a.data(), n, n}, {b.data(), n, n}, {c.data(), n, n});
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return static_cast<double>(n * n * n) / best;
 }
 
-}  // namespace
+double quantize_work(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
+                     const RunSize& size, std::size_t first_layer) {
+  const auto layers = static_cast<double>(model.layers.size());
+  const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
+  double work = kWeightCost * static_cast<double>(linears_footprint(model).parameters) +
+                tokens * layers * token_work(model, options, static_cast<double>(size.window));
+  for (std::size_t l = first_layer; l < model.layers.size(); ++l) work += layer_work(model, plan, options, l);
+  return work;
+}
+
+double pass_work(const model::Model& model, std::size_t tokens, std::size_t window) {
+  const model::ModelConfig& c = model.config;
+  const double pass = static_cast<double>(linears_footprint(model).parameters) +
+                      static_cast<double>(model.layers.size() * c.q_size() * window) +
+                      static_cast<double>(c.vocab_size * c.hidden_size);
+  return static_cast<double>(tokens) * pass;
+}
 
 std::string estimate_text(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                           const RunSize& size, const std::string& output) {
   const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
-  const double seconds = 1 + work_of(model, plan, options, size) / (kKeptRate * measure_rate() * static_cast<double>(size.threads));
+  const double work = quantize_work(model, plan, options, size) + 2 * pass_work(model, size.scored_tokens, size.window);
+  const double seconds = 1 + work / (kKeptRate * multiply_rate() * static_cast<double>(size.threads));
   // Finished layers wait with a byte a weight until the folder is written.
   const double disk = size_of(plan).bytes + static_cast<double>(linears_footprint(model).parameters);
   std::error_code error;

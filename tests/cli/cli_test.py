@@ -921,6 +921,195 @@ class Resume(InTemporaryFolder):
         self.assertGreater(resumed, 3)
 
 
+class WithTasks(InTemporaryFolder):
+    def setUp(self):
+        super().setUp()
+        os.environ["XDG_CACHE_HOME"] = str(self.folder / "cache")
+        self.addCleanup(os.environ.pop, "XDG_CACHE_HOME")
+        self.data = self.folder / "data"
+        self.data.mkdir()
+        write_tasks(self.data)
+        self.out = self.folder / "sweep"
+
+
+class Sweep(WithTasks):
+    """Grids on the demo model, with four short calibration windows and few questions."""
+
+    def setUp(self):
+        super().setUp()
+        self.text = ("--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 2)
+        self.tasks = ("--tasks", "piqa,winogrande", "--tasks-dir", self.data, "--limit", 4)
+
+    def command(self, *args) -> tuple:
+        return ("sweep", DEMO, "-o", self.out, *QUICK, *args)
+
+    def sweep(self, *args) -> dict:
+        self.table = self.succeed(*self.command(*args))
+        return json.loads((self.out / "results.json").read_text())
+
+    def test_a_grid_of_cells(self):
+        results = self.sweep("--top", "0..2,12", "--methods", "rtn,gptq", "--scores", "geometry,depth,random:3", *self.tasks, *self.text)
+        self.assertEqual((results["kind"], results["planned"]), ("lieq-sweep", 4 * 2 * 3))
+        cells = results["cells"]
+        self.assertEqual(len(cells), 24)
+        self.assertEqual({(c["top"], c["method"], c["scores"]) for c in cells},
+                         {(t, m, s) for t in (0, 1, 2, 12) for m in ("rtn", "gptq") for s in ("geometry", "depth", "random:3")})
+        by_widths = {}
+        for cell in cells:
+            self.assertEqual(len(cell["layers"]), cell["top"])
+            self.assertAlmostEqual(cell["code_bits"], 2 + 2 * cell["top"] / 12)
+            self.assertGreater(cell["true_bits"], cell["code_bits"])
+            kept = by_widths.setdefault((cell["method"], *cell["layers"]), cell["eval"])
+            self.assertEqual(kept, cell["eval"], "same widths and method, same numbers")
+            self.assertIn("mean", cell["eval"]["lieq"]["difference"])
+            self.assertGreater(cell["eval"]["results"]["heldout.txt"]["perplexity,none"], 10)
+        self.assertIn(f"24 cells, {len(by_widths)} different models", self.table)
+        self.assertLess(len(by_widths), 20)
+        self.assertEqual(next(c["layers"] for c in cells if c["scores"] == "depth" and c["top"] == 2), [0, 11])
+        self.assertNotIn("difference", results["baseline"]["lieq"])
+        self.assertFalse((self.out / "work").exists(), "quantised models are deleted")
+        self.assertIn(str(self.out / "results.json"), self.table)
+
+    def test_cells_are_what_quantize_and_eval_give(self):
+        """Sharing layers between runs changes no byte, and the records are those of eval."""
+        results = self.sweep("--top", "1..2", "--keep", *self.text, "--kl")
+        scores = self.folder / "scores.json"
+        self.succeed("diagnose", DEMO, *QUICK[:-2], "-o", scores)
+        for cell, model in zip(results["cells"], sorted((self.out / "models").iterdir())):
+            by_hand = self.folder / f"q{cell['top']}"
+            self.succeed("quantize", DEMO, "-o", by_hand, "--top", cell["top"], "--scores", scores, *QUICK)
+            self.assertEqual((model / "model.safetensors").read_bytes(), (by_hand / "model.safetensors").read_bytes())
+            self.succeed("eval", DEMO, by_hand, *self.text, "-o", self.folder / "r.json")
+            expected = json.loads((self.folder / "r.json").read_text())
+            for record, own in zip(expected, (results["baseline"], cell["eval"])):
+                for changes in ("model", "seconds", "kl_p99"):
+                    record.pop(changes, None), own.pop(changes, None)
+                self.assertEqual(record, own)
+
+    def test_scores_are_measured_once(self):
+        args = ("--top", "1", "--methods", "rtn", "--per-bucket", 2, *self.text)
+        names = ("geometry", "lieq", "kl", "random")
+        results = self.sweep("--scores", ",".join(names), *args)
+        self.assertEqual([c["scores"] for c in results["cells"]], list(names))
+        scores = json.loads((self.out / "scores.json").read_text())
+        sensitivity = [layer["sensitivity"]["2"] - layer["sensitivity"]["4"] for layer in scores["layers"]]
+        self.assertEqual(results["cells"][2]["layers"], [sensitivity.index(max(sensitivity))])
+        before = (self.out / "scores.json").stat().st_mtime_ns
+        again = self.sweep("--scores", ",".join(reversed(names)), *args)
+        self.assertEqual((self.out / "scores.json").stat().st_mtime_ns, before)
+        self.assertEqual(again["cells"], list(reversed(results["cells"])))
+
+    def test_killed_and_run_again(self):
+        args = ("--top", "0..3", "--methods", "gptq,rtn", *self.tasks, *self.text)
+        command = [LIEQ, *map(str, self.command(*args))]
+        expected = self.sweep(*args)
+        shutil.rmtree(self.out)
+        for stop, cells in ((signal.SIGKILL, 1), (signal.SIGINT, 3)):
+            running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and running.poll() is None and len(list(self.out.glob("cells/*.json"))) < cells:
+                time.sleep(0.01)
+            running.send_signal(stop)
+            message = running.communicate()[1]
+            self.assertEqual(running.returncode, -stop)
+        self.assertTrue(message.endswith("lieq: stopped; the same command goes on from here\n"), message)
+        finished = {file: file.stat().st_mtime_ns for file in self.out.glob("cells/*.json")}
+        self.assertGreaterEqual(len(finished), 3)
+        results = self.sweep(*args)
+        self.assertIn(f"({len(finished)} done already)", self.table)
+        self.assertEqual({file: file.stat().st_mtime_ns for file in finished}, finished)
+        for cell, other in zip(results["cells"], expected["cells"]):
+            self.assertEqual(cell["eval"]["results"], other["eval"]["results"])
+            self.assertEqual(cell["layers"], other["layers"])
+
+    def test_a_grid_may_grow_but_not_change(self):
+        self.sweep("--methods", "rtn", *self.text)
+        results = self.sweep("--methods", "rtn", "--top", "1,2", *self.text)
+        self.assertIn("(1 done already)", self.table)
+        self.assertEqual(results["planned"], 2)
+        before = contents(self.out)
+        for changed, part in ((("--group-size", 32), "group_size = 64, this one has 32"), (("--grid", "half"), 'grid = "skew", this one has "half"'),
+                              (("--calib-windows", 3), "calibration = "), (("--chunks", 1), "texts = ")):
+            args = [a for a in self.command("--methods", "rtn", *self.text)]
+            if changed[0] in args:
+                del args[args.index(changed[0]) : args.index(changed[0]) + 2]
+            line = self.refuse(2, *args, *changed)
+            self.assertIn(f"{self.out}: a sweep lies here with {part}", line)
+        self.assertEqual(contents(self.out), before)
+        self.sweep("--methods", "rtn", "--group-size", 32, "--force", *self.text)
+        self.assertNotIn("done already", self.table)
+
+    def test_dry_run_makes_nothing(self):
+        text = self.succeed(*self.command("--top", "1..3", "--dry-run", *self.text))
+        self.assertRegex(text, r"^3 cells, 3 different models to make, each evaluated on about 128 tokens\nit takes about .* of disk\n$")
+        self.assertFalse((self.out / "results.json").exists())
+
+    def test_bad_input(self):
+        for args, part in ((("--top", "13"), "--top: found '13', expected at most 12"), (("--top", "2..1"), "a range that rises"),
+                           (("--top", "x"), "--top: found 'x'"), (("--scores", "best"), "--scores: found 'best', expected one of geometry, lieq, kl"),
+                           (("--methods", "gguf"), "--methods"), (("--choices", "2,5"), "--choices"), (("--group-size", 48), "group_size: found 48")):
+            self.assertIn(part, self.refuse(2, *self.command(*args, *self.text)))
+        self.assertIn("--tasks or --text", self.refuse(2, *self.command()))
+        self.assertIn("'piqua'", self.refuse(2, *self.command("--tasks", "piqua")))
+        self.assertIn("--kl: found no text", self.refuse(2, *self.command("--kl", *self.tasks)))
+        self.assertIn("no such", self.refuse(1, "sweep", self.folder / "none", "-o", self.out, *self.text))
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir()
+        (self.out / "thesis.txt").write_text("mine")
+        self.assertIn("holds no sweep", self.refuse(2, *self.command(*self.text)))
+        self.assertEqual([file.name for file in self.out.iterdir()], ["thesis.txt"])
+
+
+class Reproduce(WithTasks):
+    def work(self) -> tuple:
+        (self.data / "c4-sample.jsonl").write_text("".join(json.dumps({"text": line}) + "\n" for line in (DEMO / "heldout.txt").read_text().split("\n") if line))
+        shutil.copy(DEMO / "heldout.txt", self.data / "wikitext2-test.txt")
+        return ("--tasks-dir", self.data, "--window", 64, "--chunks", 2, "--limit", 4, "--per-bucket", 2, *QUICK)
+
+    def test_list(self):
+        text = self.succeed("reproduce", "--list")
+        for part in ("table1", "Table 3", "figure5", "Qwen3-0.6B=Qwen/Qwen3-0.6B", "LLaMA-2-7B"):
+            self.assertIn(part, text)
+
+    def test_without_models_the_paper_and_its_commands(self):
+        text = self.succeed("reproduce", "table3", "--limit", 20, "--calib", "my text.txt")
+        self.assertRegex(text, r"LieQ +paper +2.05 +- +71.89 +75.55 +45.31 +84.43 +46.50 +64.24 +63.89 +64.54\n")
+        self.assertIn("lieq sweep Qwen/Qwen3-4B --top 0,1 --scores lieq --choices 2,4 --tasks piqa,arc_easy,arc_challenge,boolq,hellaswag,winogrande,mmlu"
+                      " --limit 20 --calib 'my text.txt' -o reproduce/Qwen3-4B/accuracy --results table3-2bit.json\n", text)
+        self.assertNotIn("Qwen3-0.6B", text)
+
+    def test_our_numbers_stand_beside_the_papers(self):
+        """The demo model standing in for a model of the paper, and under its own name."""
+        work = self.work()
+        text = self.succeed("reproduce", "table1", "--model", f"Qwen3-0.6B={DEMO}", "--model", DEMO, "-o", self.out, *work)
+        results = json.loads((self.out / "Qwen3-0.6B/perplexity/table1-2bit.json").read_text())
+        cell = next(c for c in results["cells"] if c["top"] == 1)
+        ours = [cell["eval"]["results"][task]["perplexity,none"] for task in ("wikitext2", "c4")]
+        named, own = text.split("\ndemo\n")
+        self.assertRegex(named, r"FP16 +paper +16 +- +20.90 +30.31\nFP16 +ours +16.00 +16.00 ")
+        self.assertRegex(named, rf"LieQ +paper +2 +- +36.19 +43.44\nLieQ +ours +2.17 +2.45 +{ours[0]:.2f} +{ours[1]:.2f}\nuniform +ours +2.00 ")
+        self.assertRegex(named, r"LieQ +paper +3 +- +26.02 +36.89\nLieQ +ours +3.08 ")
+        self.assertRegex(own, r"FP16 +paper +16 +- +- +-\n")
+        self.assertRegex(own, rf"LieQ +ours +2.17 +2.45 +{ours[0]:.2f} +{ours[1]:.2f}\n")
+        self.assertIn("the paper has no demo here", named)
+        # The commands that are printed are what was done: nothing is left for them to do.
+        for command in re.findall(r"^lieq (sweep .*)$", own, re.M):
+            again = self.succeed(*command.split())
+            self.assertRegex(again, r"2 cells, 2 different models to make \(2 done already\)")
+
+    def test_figure5_has_no_numbers_of_the_paper(self):
+        text = self.succeed("reproduce", "figure5", "--model", DEMO, "--tasks", "piqa,winogrande", "-o", self.out, "--scores", "depth", "--no-correction",
+                            "--no-search", *self.work())
+        self.assertRegex(text, r"LieQ, top 12 +ours +4.00 ")
+        self.assertEqual(len(re.findall("^LieQ, top|^LieQ +ours", text, re.M)), 12)
+
+    def test_bad_input(self):
+        self.assertIn("expected table1, table2, table3, figure5", self.refuse(2, "reproduce", "table9"))
+        self.assertIn("--model: found '=x'", self.refuse(2, "reproduce", "--model", "=x"))
+        self.assertIn("--tasks: found 'mmlu', expected some of wikitext2,c4", self.refuse(2, "reproduce", "table1", "--tasks", "mmlu"))
+        self.assertIn("--text", self.refuse(2, "reproduce", "--text", "x"))
+
+
 class BenchShape(InTemporaryFolder):
     def test_shapes_as_table_and_json(self):
         output = self.folder / "bench.json"

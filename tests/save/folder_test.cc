@@ -191,5 +191,24 @@ TEST_F(Folder, CheckpointsAreExactAndRunsDoNotMix) {
   EXPECT_TRUE(RunFolder::open(path_ / "out", {{"options", 2}, {"model", "a"}}));
 }
 
+TEST_F(Folder, ARunTakesOverTheFirstLayersThatAreTheSame) {
+  const QuantizedLayer layer = quantize(load(kTiny), Grid::kHalf, 3);
+  const auto fingerprint = [](std::vector<int> widths, int options) { return Json{{"layer_bits", widths}, {"options", options}}; };
+  const auto left_by = [&](const Json& next) {
+    RunFolder::adopt(path_ / "out", fingerprint({2, 4, 2, 2}, 1))->remove();
+    const auto run = RunFolder::adopt(path_ / "out", fingerprint({2, 4, 2, 2}, 1));
+    for (std::size_t l = 0; l < 3; ++l) EXPECT_TRUE(run->write(l, layer));
+    const auto adopted = RunFolder::adopt(path_ / "out", next);
+    EXPECT_TRUE(RunFolder::open(path_ / "out", next)) << "the folder is the new run's now";
+    return adopted->finished();
+  };
+  EXPECT_EQ(left_by(fingerprint({2, 4, 2, 2}, 1)), 3U);
+  EXPECT_EQ(left_by(fingerprint({2, 4, 2, 4}, 1)), 3U);
+  EXPECT_EQ(left_by(fingerprint({2, 4, 4, 2}, 1)), 2U);
+  EXPECT_EQ(left_by(fingerprint({4, 4, 2, 2}, 1)), 0U);
+  EXPECT_EQ(left_by(fingerprint({2, 4, 2, 2}, 2)), 0U) << "other options";
+  EXPECT_EQ(left_by({{"options", 1}}), 0U) << "a fingerprint without widths";
+}
+
 }  // namespace
 }  // namespace lieq::save

@@ -1,0 +1,57 @@
+#include "lieq/cli/recipe.h"
+
+#include <fmt/format.h>
+
+namespace lieq::cli {
+
+void add_recipe_options(CLI::App& app, RecipeOptions& options) {
+  quantize::Options& q = options.base;
+  app.add_option("--awq-then", options.awq_then, "What rounds the weights that awq has scaled: gptq or rtn")
+      ->check(CLI::IsMember({"gptq", "rtn"}))
+      ->capture_default_str();
+  app.add_option("--grid", options.grid,
+                 "Zero points: skew (exact in other engines' formats), sym, asym, or half (best, lieq only)")
+      ->check(CLI::IsMember({"sym", "skew", "asym", "half"}))
+      ->capture_default_str();
+  app.add_option("--group-size", options.group_size, "Weights that share a scale; -1: a whole row")
+      ->capture_default_str();
+  app.add_option("--damping", q.damping, "Added to the Hessian's diagonal, as a fraction of its mean")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--act-order", options.act_order, "Columns by falling activation: none, static or dynamic groups")
+      ->check(CLI::IsMember({"none", "static", "dynamic"}))->capture_default_str();
+  app.add_option("--sweeps", q.sweeps, "Rounds of coordinate descent and scale refit after GPTQ")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  app.add_flag("--no-search", options.no_search, "Scales from the extremes of a group instead of the weighted search");
+  app.add_flag("--no-correction", options.no_correction,
+               "Fit to the quantised inputs' output instead of the original model's");
+  app.add_flag("--no-refit", options.no_refit, "No joint least squares over the scales of a row");
+  app.add_flag("--no-gains", options.no_gains, "No refit of the norm gains");
+  app.add_option("--on-singular", options.on_singular, "A Hessian that stays singular: error, or rtn for that linear")
+      ->check(CLI::IsMember({"error", "rtn"}))->capture_default_str();
+}
+
+Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_view method) {
+  quantize::Options q = options.base;
+  LIEQ_ASSIGN(q.method, quantize::method_from_name(method));
+  LIEQ_ASSIGN(q.awq_then, quantize::method_from_name(options.awq_then));
+  LIEQ_ASSIGN(q.grid, quantize::grid_from_name(options.grid));
+  if (options.group_size != -1 && options.group_size < 1)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--group-size: found {}, expected -1 or a positive number", options.group_size));
+  q.group_size = options.group_size == -1 ? 0 : static_cast<std::size_t>(options.group_size);
+  q.act_order = options.act_order == "static"    ? quantize::ActOrder::kStatic
+                : options.act_order == "dynamic" ? quantize::ActOrder::kDynamic
+                                                 : quantize::ActOrder::kNone;
+  q.on_singular = options.on_singular == "rtn" ? quantize::OnSingular::kRtn : quantize::OnSingular::kError;
+  if (options.no_search) q.range = quantize::Range::kMinMax;
+  q.corrected_target = !options.no_correction;
+  q.refit_scales = !options.no_refit;
+  q.refit_gains = !options.no_gains;
+  return q;
+}
+
+bool is_plain(const quantize::Options& options) { return !options.corrected_target && options.sweeps == 0; }
+
+}  // namespace lieq::cli

@@ -1,0 +1,192 @@
+/// lieq reproduce: the paper's tables, with the commands that fill them and our numbers beside its own.
+
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "lieq/cli/arguments.h"
+#include "lieq/cli/command.h"
+#include "lieq/cli/paper_tables.h"
+#include "lieq/cli/reproduce_text.h"
+#include "lieq/cli/stop_notice.h"
+#include "lieq/cli/sweep_run.h"
+
+namespace lieq::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> tables, models;
+  std::string output = "reproduce";
+  bool list = false;
+  SweepOptions sweep;
+};
+
+/// A model to run: as the paper calls it, and what the user has.
+struct Subject {
+  std::string name, model;
+};
+
+void print_list(const PaperTables& paper) {
+  fmt::print("tables of {}:\n", paper.source);
+  for (const PaperTable& table : paper.tables) {
+    fmt::print("  {}  {}\n", table.name, table.title);
+    if (!table.rows.empty()) fmt::print("          {}\n", fmt::join(table.models(), ", "));
+  }
+  fmt::print("\nmodels, and where the hub has them:\n");
+  for (const PaperModel& model : paper.models) fmt::print("  {}={}\n", model.name, model.hub);
+}
+
+Result<std::vector<const PaperTable*>> chosen_tables(const Options& options, const PaperTables& paper) {
+  std::vector<const PaperTable*> chosen;
+  for (const std::string& name : options.tables) {
+    const auto found = std::ranges::find(paper.tables, name, &PaperTable::name);
+    std::vector<std::string> names;
+    for (const PaperTable& table : paper.tables) names.push_back(table.name);
+    if (found == paper.tables.end())
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("reproduce: found '{}', expected {}", name, fmt::join(names, ", ")));
+    chosen.push_back(&*found);
+  }
+  for (const PaperTable& table : paper.tables)
+    if (options.tables.empty()) chosen.push_back(&table);
+  return chosen;
+}
+
+/// --model NAME=MODEL; a MODEL by itself is called by its label.
+Result<std::vector<Subject>> subjects_of(const Options& options) {
+  std::vector<Subject> subjects;
+  for (const std::string& argument : options.models) {
+    const std::size_t equals = argument.find('=');
+    Subject subject{argument.substr(0, equals), equals == std::string::npos ? argument : argument.substr(equals + 1)};
+    if (equals == std::string::npos) subject.name = model_label(argument);
+    if (subject.name.empty() || subject.model.empty() || subject.name.find('/') != std::string::npos)
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("--model: found '{}', expected NAME=MODEL, the paper's name and a folder, file or ORG/NAME",
+                              argument));
+    subjects.push_back(std::move(subject));
+  }
+  return subjects;
+}
+
+/// The table's tasks, or those of them that --tasks asks for.
+Result<std::vector<std::string>> tasks_of(const Options& options, const PaperTable& table) {
+  for (const std::string& task : options.sweep.eval.tasks)
+    if (std::ranges::find(table.tasks, task) == table.tasks.end())
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("--tasks: found '{}', expected some of {}, the columns of {}", task,
+                              fmt::join(table.tasks, ","), table.name));
+  return options.sweep.eval.tasks.empty() ? table.tasks : options.sweep.eval.tasks;
+}
+
+/// The sweep that fills the rows of about `low` bits. Sweeps of one model and metric share a folder.
+SweepOptions sweep_of(const Options& options, const PaperTable& table, const std::vector<std::string>& tasks,
+                      const Subject& subject, int low) {
+  SweepOptions sweep = options.sweep;
+  sweep.model = subject.model;
+  sweep.top = table.top;
+  sweep.choices = {low, 4};
+  sweep.eval.tasks = tasks;
+  sweep.output = fmt::format("{}/{}/{}", options.output, subject.name, table.metric);
+  sweep.results = fmt::format("{}-{}bit.json", table.name, low);
+  return sweep;
+}
+
+/// Figure 5 is about 2 and 4 bits only.
+std::vector<int> low_widths(const PaperTable& table) {
+  return table.rows.empty() ? std::vector<int>{2} : std::vector<int>{2, 3};
+}
+
+/// The command that does what `sweep` says. given: the words of the options that were passed on.
+std::string command_of(const SweepOptions& sweep, const std::string& given) {
+  const bool tasks_given = given.find(" --tasks ") != std::string::npos;
+  return fmt::format("lieq sweep {} --top {} --scores {} --choices {}{}{} -o {} --results {}", shell_word(sweep.model),
+                     sweep.top, shell_word(fmt::format("{}", fmt::join(sweep.scores, ","))), fmt::join(sweep.choices, ","),
+                     tasks_given ? "" : fmt::format(" --tasks {}", fmt::join(sweep.eval.tasks, ",")), given,
+                     shell_word(sweep.output), sweep.results);
+}
+
+/// Without models: the paper's numbers, and what to run.
+Result<void> print_commands(const Options& options, const PaperTable& table, const PaperTables& paper,
+                            const std::string& given) {
+  LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
+  fmt::print("{} ({})\n", table.title, paper.source);
+  for (const PaperModel& model : paper.models) {
+    const std::vector<std::string> own = table.models();
+    if (!own.empty() && std::ranges::find(own, model.name) == own.end()) continue;
+    fmt::print("\n{}\n", model.name);
+    if (!own.empty()) fmt::print("{}", paper_table_text(table, model.name, tasks, {}));
+    for (const int low : low_widths(table))
+      fmt::print("{}\n", command_of(sweep_of(options, table, tasks, {model.name, model.hub}, low), given));
+  }
+  fmt::print("\n");
+  return {};
+}
+
+Result<void> run_table(const Options& options, const PaperTable& table, const PaperTables& paper, const Subject& subject,
+                       const std::string& given, Threads& threads, Console& console) {
+  LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
+  OurResults ours;
+  std::string commands;
+  for (const int low : low_widths(table)) {
+    const SweepOptions sweep = sweep_of(options, table, tasks, subject, low);
+    const std::string command = command_of(sweep, given);
+    commands += command + "\n";
+    LIEQ_ASSIGN((low == 2 ? ours.two : ours.three), run_sweep(sweep, command, threads, console));
+  }
+  const std::vector<std::string> own = table.models();
+  const bool known = std::ranges::find(own, subject.name) != own.end();
+  const SweepResults& any = *ours.two;
+  fmt::print("\n{} ({})\n{}, {} cores, {}\n", table.title, paper.source, any.machine.cpu, any.machine.cores, any.date);
+  if (!known && !own.empty()) fmt::print("the paper has no {} here, so its rows are empty\n", subject.name);
+  fmt::print("\n{}\n{}\n{}\n", subject.name, paper_table_text(table, subject.name, tasks, ours), commands);
+  return {};
+}
+
+Result<void> run(const Options& options, const std::string& given, const Common& common) {
+  LIEQ_ASSIGN(const Json json, parse_json(kPaperTables, "paper_tables.json"));
+  LIEQ_ASSIGN(const PaperTables paper, paper_tables_from_json(json, "paper_tables.json"));
+  if (options.list) {
+    print_list(paper);
+    return {};
+  }
+  if (!options.sweep.eval.text.empty())
+    return fail(ErrorCode::kInvalidArgument, "--text: not for reproduce, whose texts are those of the tables (--tasks-dir)");
+  LIEQ_ASSIGN(const auto tables, chosen_tables(options, paper));
+  LIEQ_ASSIGN(const auto subjects, subjects_of(options));
+  if (subjects.empty()) {
+    for (const PaperTable* table : tables) LIEQ_TRY(print_commands(options, *table, paper, given));
+    return {};
+  }
+  for (const PaperTable* table : tables) LIEQ_TRY(tasks_of(options, *table));
+  const StopNotice notice("lieq: stopped; the same command goes on from here\n");
+  Threads threads(common.threads);
+  Console console;
+  for (const PaperTable* table : tables)
+    for (const Subject& subject : subjects)
+      LIEQ_TRY(run_table(options, *table, paper, subject, given, threads, console));
+  return {};
+}
+
+}  // namespace
+
+Run add_reproduce(CLI::App& app, const Common& common) {
+  const auto options = std::make_shared<Options>();
+  options->sweep.scores = {"lieq"};
+  app.add_option("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");
+  app.add_option("--model", options->models,
+                 "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
+                 "Without any: the paper's numbers and the commands to run")
+      ->allow_extra_args(false);
+  app.add_option("-o,--output", options->output, "Folder for the sweeps")->capture_default_str();
+  app.add_option("--scores", options->sweep.scores,
+                 "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
+      ->expected(1)->capture_default_str();
+  app.add_flag("--list", options->list, "The tables and models there are");
+  CLI::App* work = app.add_option_group("Sweep");
+  add_sweep_work_options(*work, options->sweep);
+  return [options, work, &common] { return run(*options, given_words(*work), common); };
+}
+
+}  // namespace lieq::cli

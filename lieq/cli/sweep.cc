@@ -1,0 +1,46 @@
+/// lieq sweep: one model quantised in many ways, each evaluated; the paper's Figure 5 and Tables 1-3.
+
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "lieq/cli/arguments.h"
+#include "lieq/cli/command.h"
+#include "lieq/cli/stop_notice.h"
+#include "lieq/cli/sweep_run.h"
+#include "lieq/cli/sweep_text.h"
+
+namespace lieq::cli {
+
+Run add_sweep(CLI::App& app, const Common& common) {
+  const auto options = std::make_shared<SweepOptions>();
+  app.add_option("MODEL", options->model, kModelHelp)->required();
+  app.add_option("-o,--output", options->output, "Folder for results.json and all that is finished; made, or gone on with")
+      ->required();
+  app.add_option("--results", options->results, "Name of the results file in it")->capture_default_str();
+  app.add_option("--top", options->top,
+                 "Layers that get the highest width: 1..16 (or as many as there are), 1,2,4, 0 (all the lowest), or all layers (all "
+                 "the highest)")
+      ->capture_default_str();
+  app.add_option("--methods", options->methods, "rtn, gptq and awq")
+      ->delimiter(',')->check(CLI::IsMember({"rtn", "gptq", "awq"}))->capture_default_str();
+  app.add_option("--scores", options->scores,
+                 "What ranks the layers: geometry and lieq (lieq diagnose --score), kl (measured by quantising each layer "
+                 "alone), random, random:SEED, depth, perplexity-drop, compactness, energy-gain")
+      ->delimiter(',')->capture_default_str();
+  app.add_option("--choices", options->choices, "Widths; the highest and the lowest are used")
+      ->delimiter(',')->check(CLI::IsMember({2, 3, 4, 8}))->capture_default_str();
+  add_sweep_work_options(app, *options);
+  app.add_flag("--dry-run", options->dry_run, "Stop after the plan of cells and time");
+  return [options, &common]() -> Result<void> {
+    const StopNotice notice("lieq: stopped; the same command goes on from here\n");
+    Threads threads(common.threads);
+    Console console;
+    LIEQ_ASSIGN(const SweepResults results, run_sweep(*options, common.command, threads, console));
+    if (options->dry_run) return {};
+    fmt::print("\n{}\n{}/{}\n", sweep_table(results), options->output, options->results);
+    return {};
+  };
+}
+
+}  // namespace lieq::cli
