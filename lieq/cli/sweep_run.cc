@@ -60,6 +60,7 @@ class Sweep {
  private:
   Result<void> check();
   Result<void> load();
+  [[nodiscard]] Result<void> check_widths() const;
   Result<void> plan();
   Result<void> add_run(const allocate::GridRun& planned, std::size_t index);
   [[nodiscard]] Json fingerprint() const;
@@ -99,9 +100,23 @@ Result<void> Sweep::check() {
   return {};
 }
 
+/// Every linear at every width that any cell may give it.
+Result<void> Sweep::check_widths() const {
+  for (const quantize::Options& recipe : recipes_)
+    for (const int bits : options_.choices) {
+      QuantizeJob job;
+      job.bundle = &*bundle_;
+      job.options = recipe;
+      job.layer_bits.assign(bundle_->model.layers.size(), static_cast<unsigned>(bits));
+      LIEQ_TRY(check_job(job));
+    }
+  return {};
+}
+
 Result<void> Sweep::load() {
   LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, console_));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
+  LIEQ_TRY(check_widths());
   LIEQ_ASSIGN(evaluation_, SweepEvaluation::create(options_.eval, options_.kl, *bundle_, model_label(options_.model), console_));
   CalibrationOptions calibration = options_.calibration;
   calibration.plain = is_plain(recipes_.front());
@@ -158,7 +173,6 @@ Result<void> Sweep::add_run(const allocate::GridRun& planned, std::size_t index)
   run.job.options = recipes_[static_cast<std::size_t>(method)];
   run.job.plan = planned.plan;
   LIEQ_ASSIGN(run.job.layer_bits, widths_of(planned.plan, "--choices"));
-  LIEQ_TRY(check_job(run.job));
   const std::string widths = fmt::format("{}", fmt::join(run.job.layer_bits, ","));
   run.key = fmt::format("{}-{:.2f}-{}", planned.method, size_of(planned.plan).code_bits,
                         model::fingerprint(widths.data(), widths.size()).substr(0, 8));
