@@ -117,7 +117,8 @@ Result<void> Sweep::load() {
   LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, console_));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
   LIEQ_TRY(check_widths());
-  LIEQ_ASSIGN(evaluation_, SweepEvaluation::create(options_.eval, options_.kl, *bundle_, model_label(options_.model), console_));
+  LIEQ_ASSIGN(evaluation_,
+              SweepEvaluation::create(options_.eval, options_.kl, *bundle_, model_label(options_.model), console_));
   CalibrationOptions calibration = options_.calibration;
   calibration.plain = is_plain(recipes_.front());
   LIEQ_ASSIGN(calibration_, make_calibration(*bundle_, calibration, threads_, console_));
@@ -223,13 +224,15 @@ Result<Original> Sweep::original() {
   return made;
 }
 
-/// Quantises, unless the model lies there already. Layers that the run before left and that are the same are taken over.
+/// Quantises, unless the model lies there already. Layers that the run before left and that are the same are taken
+/// over.
 Result<fs::path> Sweep::make_model(const Run& run, Sink& sink) {
   const fs::path made = (options_.keep ? folder_->models() : folder_->work()) / run.key;
   std::error_code error;
   if (fs::exists(made, error)) return made;
   fs::create_directories(made.parent_path(), error);
-  LIEQ_ASSIGN(const save::RunFolder layers, save::RunFolder::adopt(folder_->work() / "layers", fingerprint_of(run.job)));
+  LIEQ_ASSIGN(const save::RunFolder layers,
+              save::RunFolder::adopt(folder_->work() / "layers", fingerprint_of(run.job)));
   LIEQ_ASSIGN(Json linears, quantize_layers(run.job, layers, threads_, sink));
   LIEQ_TRY(save_job(run.job, layers, provenance_of(run.job, std::move(linears)), made));
   return made;
@@ -268,8 +271,11 @@ Result<SweepResults> Sweep::write_results(const std::string& command, const Orig
   results.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   results.command = command;
   results.options = fingerprint();
-  results.options.update({{"top", options_.top}, {"methods", options_.methods}, {"scores", options_.scores},
-                          {"choices", options_.choices}, {"calibration_source", calibration_.source}});
+  results.options.update({{"top", options_.top},
+                          {"methods", options_.methods},
+                          {"scores", options_.scores},
+                          {"choices", options_.choices},
+                          {"calibration_source", calibration_.source}});
   results.planned = grid_.cells.size();
   results.baseline = original.record;
   for (const allocate::GridCell& place : grid_.cells) {
@@ -300,9 +306,10 @@ Result<SweepResults> Sweep::run(const std::string& command) {
     LIEQ_ASSIGN(results, write_results(command, reference));
     LIEQ_ASSIGN(const EvalSummary summary, summary_of(runs_[i].cell->eval, runs_[i].key));
     const double left = work_left();
-    fmt::print(stderr, "model {} of {}: {}: {}; {}{}\n", i + 1, runs_.size(), runs_[i].key, summary_text(summary),
-               duration_text(seconds_since(began)),
-               left > 0 ? fmt::format(", about {} left", duration_text(seconds_since(start) * left / (whole - left))) : "");
+    fmt::print(
+        stderr, "model {} of {}: {}: {}; {}{}\n", i + 1, runs_.size(), runs_[i].key, summary_text(summary),
+        duration_text(seconds_since(began)),
+        left > 0 ? fmt::format(", about {} left", duration_text(seconds_since(start) * left / (whole - left))) : "");
   }
   std::error_code ignored;
   fs::remove_all(folder_->work(), ignored);
