@@ -39,7 +39,8 @@ Run add_sweep(CLI::App& app, const Common& common) {
       ->check(CLI::IsMember({2, 3, 4, 8}))
       ->capture_default_str();
   add_sweep_work_options(app, *options);
-  app.add_flag("--dry-run", options->dry_run, "Stop after the plan of cells and time; what ranks the layers is measured before it");
+  app.add_flag("--dry-run", options->dry_run,
+               "Stop after the plan of cells and time; what ranks the layers is measured before it");
   return [options, &common]() -> Result<void> {
     const StopNotice notice("lieq: stopped; the same command goes on from here\n");
     Threads threads(common.threads);
