@@ -19,18 +19,18 @@ namespace lieq::allocate {
 
 /// What may rank the layers of a cell.
 struct Criterion {
-  std::string name;                    ///< as written: "geometry", "lieq", "kl", "random", "random:7", "depth", ...
+  std::string name;  ///< as written: "geometry", "lieq", "kl", "random", "random:7", "depth", ...
   Ranking ranking = Ranking::kScore;
-  std::string score;                   ///< of kScore: "geometry" or "lieq"
-  std::uint64_t seed = 42;             ///< of kRandom
+  std::string score;        ///< of kScore: "geometry" or "lieq"
+  std::uint64_t seed = 42;  ///< of kRandom
 
   [[nodiscard]] bool needs_perplexity_drop() const { return score == "lieq" || ranking == Ranking::kPerplexityDrop; }
   [[nodiscard]] bool needs_sensitivity() const { return ranking == Ranking::kMeasured; }
   [[nodiscard]] bool needs_diagnosis() const { return ranking != Ranking::kRandom && ranking != Ranking::kDepth; }
 };
 
-/// "geometry" and "lieq" are the scores of lieq diagnose, "kl" is Ranking::kMeasured, "random:SEED" a further draw; else a
-/// name of kRankings but "score" and "exact". Errors: kInvalidArgument listing them.
+/// "geometry" and "lieq" are the scores of lieq diagnose, "kl" is Ranking::kMeasured, "random:SEED" a further draw;
+/// else a name of kRankings but "score" and "exact". Errors: kInvalidArgument listing them.
 [[nodiscard]] Result<Criterion> criterion_of(std::string_view text, std::uint64_t seed);
 
 /// A criterion with the scores it ranks by, which must outlive it.
@@ -57,8 +57,8 @@ struct Grid {
   std::vector<GridRun> runs;    ///< neighbours share as many first layers as can be
 };
 
-/// choices: widths; `top` layers get the highest, the others the lowest. options: group size and rest_bits of the plans; its
-/// other fields are not read. 0 and all layers need no scores. Errors: as allocate().
+/// choices: widths; `top` layers get the highest, the others the lowest. options: group size and rest_bits of the
+/// plans; its other fields are not read. 0 and all layers need no scores. Errors: as allocate().
 [[nodiscard]] Result<Grid> plan_grid(std::span<const std::uint64_t> tops, std::span<const std::string> methods,
                                      std::span<const RankedScores> rankings, const AllocateOptions& options);
 

@@ -76,8 +76,14 @@ Result<EvalSummary> summary_of(const Json& eval, const std::string& place) {
 }
 
 Json to_json(const SweepCell& cell) {
-  return {{"top", cell.top},             {"method", cell.method},       {"scores", cell.scores}, {"layers", cell.layers},
-          {"code_bits", cell.code_bits}, {"true_bits", cell.true_bits}, {"bytes", cell.bytes},   {"eval", cell.eval}};
+  return {{"top", cell.top},
+          {"method", cell.method},
+          {"scores", cell.scores},
+          {"layers", cell.layers},
+          {"code_bits", cell.code_bits},
+          {"true_bits", cell.true_bits},
+          {"bytes", cell.bytes},
+          {"eval", cell.eval}};
 }
 
 Result<SweepCell> sweep_cell_from_json(const Json& json, const std::string& place) {

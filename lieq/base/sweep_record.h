@@ -20,19 +20,19 @@ struct SweepCell {
   std::vector<std::uint64_t> layers;  ///< those with the highest width, ascending
   double code_bits = 0, true_bits = 0;
   std::uint64_t bytes = 0;  ///< of the model's weight files
-  Json eval;                ///< as lieq eval --output writes it for one model: TaskResults, or an EvalRecord for a text alone
+  Json eval;  ///< as lieq eval --output writes it for one model: TaskResults, or an EvalRecord for a text alone
 };
 
 struct SweepResults {
-  std::string version;                 ///< of this program
-  std::string model, model_hash;       ///< as tables call it; model::fingerprint
+  std::string version;            ///< of this program
+  std::string model, model_hash;  ///< as tables call it; model::fingerprint
   Machine machine;
-  std::string date;                    ///< UTC, "2026-11-23T01:02:03Z"
-  std::string command;                 ///< that made it
-  Json options;                        ///< everything that decides the numbers
-  std::uint64_t planned = 0;           ///< cells of the whole grid
-  Json baseline;                       ///< as SweepCell::eval, of the original
-  std::vector<SweepCell> cells;        ///< finished ones, in the order of the grid
+  std::string date;              ///< UTC, "2026-11-23T01:02:03Z"
+  std::string command;           ///< that made it
+  Json options;                  ///< everything that decides the numbers
+  std::uint64_t planned = 0;     ///< cells of the whole grid
+  Json baseline;                 ///< as SweepCell::eval, of the original
+  std::vector<SweepCell> cells;  ///< finished ones, in the order of the grid
 };
 
 [[nodiscard]] Json to_json(const SweepCell& cell);

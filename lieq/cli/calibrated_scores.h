@@ -26,9 +26,9 @@ struct SensitivityRequest {
   std::size_t group_size = 64;  ///< 0: a whole row
 };
 
-/// Measures on the calibration text what each layer alone loses at each width, into `scores`. Linears are fitted as lieq
-/// quantize fits them by default, but for what works across linears. `asked`: short windows and few of them are taken
-/// unless it names others. Errors: those of quantize::measure_sensitivity.
+/// Measures on the calibration text what each layer alone loses at each width, into `scores`. Linears are fitted as
+/// lieq quantize fits them by default, but for what works across linears. `asked`: short windows and few of them are
+/// taken unless it names others. Errors: those of quantize::measure_sensitivity.
 [[nodiscard]] Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bundle& bundle,
                                              const CalibrationOptions& asked, const Calibration& calibration,
                                              Threads& threads, Sink& sink, LayerScores& scores);

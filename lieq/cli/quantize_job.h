@@ -30,7 +30,8 @@ struct QuantizeJob {
   std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
 };
 
-/// The width of each layer. Errors: kInvalidArgument naming `place` and the layer: 16 bits, which quantising cannot give.
+/// The width of each layer. Errors: kInvalidArgument naming `place` and the layer: 16 bits, which quantising cannot
+/// give.
 [[nodiscard]] Result<std::vector<unsigned>> widths_of(const BitPlan& plan, const std::string& place);
 
 /// Whether every linear can be quantised and packed so, said before the work starts. Errors: kInvalidArgument.

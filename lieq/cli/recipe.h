@@ -19,7 +19,8 @@ struct RecipeOptions {
   quantize::Options base;  ///< what options set directly: damping, sweeps
 };
 
-/// Registers --awq-then, --grid, --group-size, --damping, --act-order, --sweeps, --no-search, --no-correction, --no-refit,
+/// Registers --awq-then, --grid, --group-size, --damping, --act-order, --sweeps, --no-search, --no-correction,
+/// --no-refit,
 /// --no-gains and --on-singular.
 void add_recipe_options(CLI::App& app, RecipeOptions& options);
 

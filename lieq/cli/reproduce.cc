@@ -62,9 +62,10 @@ Result<std::vector<Subject>> subjects_of(const Options& options) {
     Subject subject{argument.substr(0, equals), equals == std::string::npos ? argument : argument.substr(equals + 1)};
     if (equals == std::string::npos) subject.name = model_label(argument);
     if (subject.name.empty() || subject.model.empty() || subject.name.find('/') != std::string::npos)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("--model: found '{}', expected NAME=MODEL, the paper's name and a folder, file or ORG/NAME",
-                              argument));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("--model: found '{}', expected NAME=MODEL, the paper's name and a folder, file or ORG/NAME",
+                      argument));
     subjects.push_back(std::move(subject));
   }
   return subjects;
@@ -102,7 +103,8 @@ std::vector<int> low_widths(const PaperTable& table) {
 std::string command_of(const SweepOptions& sweep, const std::string& given) {
   const bool tasks_given = given.find(" --tasks ") != std::string::npos;
   return fmt::format("lieq sweep {} --top {} --scores {} --choices {}{}{} -o {} --results {}", shell_word(sweep.model),
-                     sweep.top, shell_word(fmt::format("{}", fmt::join(sweep.scores, ","))), fmt::join(sweep.choices, ","),
+                     sweep.top, shell_word(fmt::format("{}", fmt::join(sweep.scores, ","))),
+                     fmt::join(sweep.choices, ","),
                      tasks_given ? "" : fmt::format(" --tasks {}", fmt::join(sweep.eval.tasks, ",")), given,
                      shell_word(sweep.output), sweep.results);
 }
@@ -124,8 +126,8 @@ Result<void> print_commands(const Options& options, const PaperTable& table, con
   return {};
 }
 
-Result<void> run_table(const Options& options, const PaperTable& table, const PaperTables& paper, const Subject& subject,
-                       const std::string& given, Threads& threads, Console& console) {
+Result<void> run_table(const Options& options, const PaperTable& table, const PaperTables& paper,
+                       const Subject& subject, const std::string& given, Threads& threads, Console& console) {
   LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
   OurResults ours;
   std::string commands;
@@ -152,7 +154,8 @@ Result<void> run(const Options& options, const std::string& given, const Common&
     return {};
   }
   if (!options.sweep.eval.text.empty())
-    return fail(ErrorCode::kInvalidArgument, "--text: not for reproduce, whose texts are those of the tables (--tasks-dir)");
+    return fail(ErrorCode::kInvalidArgument,
+                "--text: not for reproduce, whose texts are those of the tables (--tasks-dir)");
   LIEQ_ASSIGN(const auto tables, chosen_tables(options, paper));
   LIEQ_ASSIGN(const auto subjects, subjects_of(options));
   if (subjects.empty()) {
@@ -175,14 +178,16 @@ Run add_reproduce(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   options->sweep.scores = {"lieq"};
   app.add_option("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");
-  app.add_option("--model", options->models,
-                 "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
-                 "Without any: the paper's numbers and the commands to run")
+  app.add_option(
+         "--model", options->models,
+         "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
+         "Without any: the paper's numbers and the commands to run")
       ->allow_extra_args(false);
   app.add_option("-o,--output", options->output, "Folder for the sweeps")->capture_default_str();
   app.add_option("--scores", options->sweep.scores,
                  "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
-      ->expected(1)->capture_default_str();
+      ->expected(1)
+      ->capture_default_str();
   app.add_flag("--list", options->list, "The tables and models there are");
   CLI::App* work = app.add_option_group("Sweep");
   add_sweep_work_options(*work, options->sweep);

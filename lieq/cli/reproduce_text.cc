@@ -24,7 +24,9 @@ class ModelTable {
     add(row.method, "paper", fmt::format("{:g}", row.bits), "-", values);
   }
 
-  void add_nothing(const std::string& method, const std::string& bits) { add(method, "paper", bits, "-", Values(tasks_.size())); }
+  void add_nothing(const std::string& method, const std::string& bits) {
+    add(method, "paper", bits, "-", Values(tasks_.size()));
+  }
 
   void add_ours(const std::string& method, double code_bits, double true_bits, const Json& eval) {
     const EvalSummary summary = summary_of(eval, method).value_or(EvalSummary{});

@@ -25,8 +25,8 @@ struct Original {
 
 class SweepEvaluation {
  public:
-  /// Reads questions and texts. options: --tasks, --text or both; kl: also score texts beside the original. `original` must
-  /// outlive this. Errors: those of eval; kInvalidArgument with nothing to evaluate on.
+  /// Reads questions and texts. options: --tasks, --text or both; kl: also score texts beside the original. `original`
+  /// must outlive this. Errors: those of eval; kInvalidArgument with nothing to evaluate on.
   [[nodiscard]] static Result<SweepEvaluation> create(EvalOptions options, bool kl, const eval::Bundle& original,
                                                       const std::string& label, Sink& sink);
 

@@ -10,7 +10,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What a sweep makes, and all that --force removes.
-constexpr const char* kOwn[] = {"sweep.json", "scores.json", "original.json", "results.json", "cells", "work", "models"};
+constexpr const char* kOwn[] = {"sweep.json", "scores.json", "original.json", "results.json",
+                                "cells",      "work",        "models"};
 
 Result<void> make_folders(const fs::path& path) {
   std::error_code error;
@@ -35,8 +36,9 @@ Result<SweepFolder> SweepFolder::open(const fs::path& path, const Json& fingerpr
   std::error_code ignored;
   LIEQ_ASSIGN(const auto found, folder.find("sweep"));
   if (!found && fs::exists(path, ignored) && !fs::is_empty(path, ignored))
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: exists and holds no sweep, expected a new folder or one of lieq sweep", path.string()));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: exists and holds no sweep, expected a new folder or one of lieq sweep", path.string()));
   const auto difference = found ? difference_of(*found, fingerprint) : std::nullopt;
   if (difference && !force)
     return fail(ErrorCode::kInvalidArgument,

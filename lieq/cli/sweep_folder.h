@@ -14,8 +14,8 @@ namespace lieq::cli {
 /// work/ for the one that runs now, models/ for those that are kept. Every file appears whole or not at all.
 class SweepFolder {
  public:
-  /// Makes the folder, or goes on in one whose fingerprint is the same. force: another sweep that lies there is removed.
-  /// Errors: kInvalidArgument naming the first field that differs, or a folder that holds something else; kIo.
+  /// Makes the folder, or goes on in one whose fingerprint is the same. force: another sweep that lies there is
+  /// removed. Errors: kInvalidArgument naming the first field that differs, or a folder that holds something else; kIo.
   [[nodiscard]] static Result<SweepFolder> open(const std::filesystem::path& path, const Json& fingerprint, bool force);
 
   /// What was kept under a name, e.g. "cells/KEY". nullopt: nothing. Errors: kInvalidFormat.

@@ -60,6 +60,7 @@ class Sweep {
  private:
   Result<void> check();
   Result<void> load();
+  [[nodiscard]] Result<void> check_widths() const;
   Result<void> plan();
   Result<void> add_run(const allocate::GridRun& planned, std::size_t index);
   [[nodiscard]] Json fingerprint() const;
@@ -99,10 +100,25 @@ Result<void> Sweep::check() {
   return {};
 }
 
+/// Every linear at every width that any cell may give it.
+Result<void> Sweep::check_widths() const {
+  for (const quantize::Options& recipe : recipes_)
+    for (const int bits : options_.choices) {
+      QuantizeJob job;
+      job.bundle = &*bundle_;
+      job.options = recipe;
+      job.layer_bits.assign(bundle_->model.layers.size(), static_cast<unsigned>(bits));
+      LIEQ_TRY(check_job(job));
+    }
+  return {};
+}
+
 Result<void> Sweep::load() {
   LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, console_));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
-  LIEQ_ASSIGN(evaluation_, SweepEvaluation::create(options_.eval, options_.kl, *bundle_, model_label(options_.model), console_));
+  LIEQ_TRY(check_widths());
+  LIEQ_ASSIGN(evaluation_,
+              SweepEvaluation::create(options_.eval, options_.kl, *bundle_, model_label(options_.model), console_));
   CalibrationOptions calibration = options_.calibration;
   calibration.plain = is_plain(recipes_.front());
   LIEQ_ASSIGN(calibration_, make_calibration(*bundle_, calibration, threads_, console_));
@@ -158,7 +174,6 @@ Result<void> Sweep::add_run(const allocate::GridRun& planned, std::size_t index)
   run.job.options = recipes_[static_cast<std::size_t>(method)];
   run.job.plan = planned.plan;
   LIEQ_ASSIGN(run.job.layer_bits, widths_of(planned.plan, "--choices"));
-  LIEQ_TRY(check_job(run.job));
   const std::string widths = fmt::format("{}", fmt::join(run.job.layer_bits, ","));
   run.key = fmt::format("{}-{:.2f}-{}", planned.method, size_of(planned.plan).code_bits,
                         model::fingerprint(widths.data(), widths.size()).substr(0, 8));
@@ -209,13 +224,15 @@ Result<Original> Sweep::original() {
   return made;
 }
 
-/// Quantises, unless the model lies there already. Layers that the run before left and that are the same are taken over.
+/// Quantises, unless the model lies there already. Layers that the run before left and that are the same are taken
+/// over.
 Result<fs::path> Sweep::make_model(const Run& run, Sink& sink) {
   const fs::path made = (options_.keep ? folder_->models() : folder_->work()) / run.key;
   std::error_code error;
   if (fs::exists(made, error)) return made;
   fs::create_directories(made.parent_path(), error);
-  LIEQ_ASSIGN(const save::RunFolder layers, save::RunFolder::adopt(folder_->work() / "layers", fingerprint_of(run.job)));
+  LIEQ_ASSIGN(const save::RunFolder layers,
+              save::RunFolder::adopt(folder_->work() / "layers", fingerprint_of(run.job)));
   LIEQ_ASSIGN(Json linears, quantize_layers(run.job, layers, threads_, sink));
   LIEQ_TRY(save_job(run.job, layers, provenance_of(run.job, std::move(linears)), made));
   return made;
@@ -254,8 +271,11 @@ Result<SweepResults> Sweep::write_results(const std::string& command, const Orig
   results.date = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   results.command = command;
   results.options = fingerprint();
-  results.options.update({{"top", options_.top}, {"methods", options_.methods}, {"scores", options_.scores},
-                          {"choices", options_.choices}, {"calibration_source", calibration_.source}});
+  results.options.update({{"top", options_.top},
+                          {"methods", options_.methods},
+                          {"scores", options_.scores},
+                          {"choices", options_.choices},
+                          {"calibration_source", calibration_.source}});
   results.planned = grid_.cells.size();
   results.baseline = original.record;
   for (const allocate::GridCell& place : grid_.cells) {
@@ -286,9 +306,10 @@ Result<SweepResults> Sweep::run(const std::string& command) {
     LIEQ_ASSIGN(results, write_results(command, reference));
     LIEQ_ASSIGN(const EvalSummary summary, summary_of(runs_[i].cell->eval, runs_[i].key));
     const double left = work_left();
-    fmt::print(stderr, "model {} of {}: {}: {}; {}{}\n", i + 1, runs_.size(), runs_[i].key, summary_text(summary),
-               duration_text(seconds_since(began)),
-               left > 0 ? fmt::format(", about {} left", duration_text(seconds_since(start) * left / (whole - left))) : "");
+    fmt::print(
+        stderr, "model {} of {}: {}: {}; {}{}\n", i + 1, runs_.size(), runs_[i].key, summary_text(summary),
+        duration_text(seconds_since(began)),
+        left > 0 ? fmt::format(", about {} left", duration_text(seconds_since(start) * left / (whole - left))) : "");
   }
   std::error_code ignored;
   fs::remove_all(folder_->work(), ignored);

@@ -9,9 +9,9 @@
 
 namespace lieq::cli {
 
-/// Runs the grid and writes OUTPUT/results.json after each run; what OUTPUT holds already is not done again. Prints the plan
-/// before it starts (with --dry-run that is all: no cells) and, on standard error, a line for each run.
-/// Shared between cells: the model, calibration text, diagnosis, sensitivities, the original's evaluation, cells of the same
+/// Runs the grid and writes OUTPUT/results.json after each run; what OUTPUT holds already is not done again. Prints the
+/// plan before it starts (with --dry-run that is all: no cells) and, on standard error, a line for each run. Shared
+/// between cells: the model, calibration text, diagnosis, sensitivities, the original's evaluation, cells of the same
 /// widths and method, and the first layers of neighbouring runs.
 /// command: recorded. Errors: those of quantize and eval; kInvalidArgument for a folder of another sweep.
 [[nodiscard]] Result<SweepResults> run_sweep(const SweepOptions& options, const std::string& command, Threads& threads,

@@ -46,7 +46,8 @@ Result<LayerScores> measure(const SweepOptions& options, const std::vector<Crite
     diagnosis.score.normalize = options.normalize;
     diagnosis.perplexity_drop = drop;
     LIEQ_TRY(diagnose::set_weights(diagnosis.score, std::nullopt, std::nullopt, std::nullopt));
-    LIEQ_ASSIGN(LayerScores fresh, diagnose_calibration(*job.bundle, job.source, *job.calibration, diagnosis, threads, sink));
+    LIEQ_ASSIGN(LayerScores fresh,
+                diagnose_calibration(*job.bundle, job.source, *job.calibration, diagnosis, threads, sink));
     for (std::size_t l = 0; scores && l < fresh.layers.size(); ++l)
       fresh.layers[l].sensitivity = scores->layers[l].sensitivity;
     if (scores) fresh.sensitivity = scores->sensitivity;

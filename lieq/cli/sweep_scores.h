@@ -12,7 +12,8 @@
 
 namespace lieq::cli {
 
-/// The scores that each criterion ranks by. `ranked` points into `scores`, whose entries keep their places when it moves.
+/// The scores that each criterion ranks by. `ranked` points into `scores`, whose entries keep their places when it
+/// moves.
 struct SweepScores {
   SweepScores() = default;
   SweepScores(SweepScores&&) = default;
@@ -25,8 +26,9 @@ struct SweepScores {
 /// Diagnoses and measures what the criteria need and the folder does not hold, and keeps it there (scores.json).
 /// compete: whether any cell leaves a choice between layers; otherwise nothing is measured.
 /// Errors: those of diagnose_calibration and add_sensitivities.
-[[nodiscard]] Result<SweepScores> sweep_scores(const SweepOptions& options, const std::vector<allocate::Criterion>& criteria,
-                                               bool compete, const QuantizeJob& job, const SweepFolder& folder,
-                                               Threads& threads, Sink& sink);
+[[nodiscard]] Result<SweepScores> sweep_scores(const SweepOptions& options,
+                                               const std::vector<allocate::Criterion>& criteria, bool compete,
+                                               const QuantizeJob& job, const SweepFolder& folder, Threads& threads,
+                                               Sink& sink);
 
 }  // namespace lieq::cli

@@ -12,7 +12,9 @@ namespace lieq::cli {
 namespace {
 
 /// Perplexities of collapsed models need no decimals.
-std::string perplexity_text(double value) { return value < 1e4 ? fmt::format("{:.3f}", value) : fmt::format("{:.2e}", value); }
+std::string perplexity_text(double value) {
+  return value < 1e4 ? fmt::format("{:.3f}", value) : fmt::format("{:.2e}", value);
+}
 
 /// The columns that evaluations fill, in one order for all rows.
 class Columns {
@@ -48,17 +50,18 @@ class Columns {
 
 std::string sweep_plan_text(const allocate::Grid& grid, const SweepSize& size) {
   return fmt::format(
-      "{} cells, {} different models to make{}, each evaluated on about {} tokens\nit takes about {} and up to {} of disk\n",
-      grid.cells.size(), grid.runs.size(), size.done > 0 ? fmt::format(" ({} done already)", size.done) : "", size.tokens,
-      duration_text(size.seconds), bytes_text(size.disk));
+      "{} cells, {} different models to make{}, each evaluated on about {} tokens\nit takes about {} and up to {} of "
+      "disk\n",
+      grid.cells.size(), grid.runs.size(), size.done > 0 ? fmt::format(" ({} done already)", size.done) : "",
+      size.tokens, duration_text(size.seconds), bytes_text(size.disk));
 }
 
 std::string summary_text(const EvalSummary& summary) {
   std::string text;
   for (const auto& [name, value] : summary.perplexity)
-    text += fmt::format("{}perplexity {} ({})", text.empty() ? "" : ", ", perplexity_text(value), name.substr(name.rfind('/') + 1));
-  if (summary.mean_accuracy)
-    text += fmt::format("{}mean acc {:.4f}", text.empty() ? "" : ", ", *summary.mean_accuracy);
+    text += fmt::format("{}perplexity {} ({})", text.empty() ? "" : ", ", perplexity_text(value),
+                        name.substr(name.rfind('/') + 1));
+  if (summary.mean_accuracy) text += fmt::format("{}mean acc {:.4f}", text.empty() ? "" : ", ", *summary.mean_accuracy);
   return text;
 }
 
@@ -66,7 +69,8 @@ std::string sweep_table(const SweepResults& results) {
   const auto summary = [](const Json& eval) { return summary_of(eval, "cell").value_or(EvalSummary{}); };
   const EvalSummary original = summary(results.baseline);
   const Columns columns(original);
-  const bool distances = std::ranges::any_of(results.cells, [&](const auto& cell) { return summary(cell.eval).kl.has_value(); });
+  const bool distances =
+      std::ranges::any_of(results.cells, [&](const auto& cell) { return summary(cell.eval).kl.has_value(); });
   std::vector<std::string> head = {"method", "layers by", "top", "code bits", "true bits", "size"};
   columns.add_heads(head);
   if (distances) head.emplace_back("KL");

@@ -34,7 +34,8 @@ std::string samples_name(const EvalOptions& options, const std::string& label, c
 }
 
 /// Whether each question of a task, or of all tasks below a group, was answered right.
-std::vector<char> answers_of(const Questions& questions, const std::vector<eval::Answers>& model, const std::string& name) {
+std::vector<char> answers_of(const Questions& questions, const std::vector<eval::Answers>& model,
+                             const std::string& name) {
   std::vector<char> all;
   for (std::size_t t = 0; t < questions.selection.tasks.size(); ++t)
     if (questions.selection.tasks[t].name == name) return model[t].acc;
@@ -162,8 +163,9 @@ void add_text(const std::string& task, const EvalRecord& record, TaskResults& re
   results.perplexities.push_back(record);
 }
 
-void compare(const Questions& questions, const std::string& reference, const std::vector<eval::Answers>& reference_answers,
-             const std::vector<eval::Answers>& answers, TaskResults& results) {
+void compare(const Questions& questions, const std::string& reference,
+             const std::vector<eval::Answers>& reference_answers, const std::vector<eval::Answers>& answers,
+             TaskResults& results) {
   results.reference = reference;
   std::set<std::string> children;
   for (const TaskRecord& record : results.tasks) children.insert(record.children.begin(), record.children.end());

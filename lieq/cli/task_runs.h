@@ -19,8 +19,8 @@ struct Questions {
   std::vector<std::string> texts;      ///< perplexity tasks
 };
 
-/// Reads the data of --tasks. Errors: those of eval::select_tasks, find_task_data and eval::load_items; kInvalidArgument (--text without
-/// one perplexity task to read it, unless `text_alone`).
+/// Reads the data of --tasks. Errors: those of eval::select_tasks, find_task_data and eval::load_items;
+/// kInvalidArgument (--text without one perplexity task to read it, unless `text_alone`).
 [[nodiscard]] Result<Questions> read_questions(const EvalOptions& options, Sink& sink, bool text_alone = false);
 
 /// One model on all tasks: the record, and what it answered, by task.
@@ -50,7 +50,8 @@ struct TextTask {
 void add_text(const std::string& task, const EvalRecord& record, TaskResults& results);
 
 /// Fills the paired differences of `results` to a reference that was asked the same.
-void compare(const Questions& questions, const std::string& reference, const std::vector<eval::Answers>& reference_answers,
-             const std::vector<eval::Answers>& answers, TaskResults& results);
+void compare(const Questions& questions, const std::string& reference,
+             const std::vector<eval::Answers>& reference_answers, const std::vector<eval::Answers>& answers,
+             TaskResults& results);
 
 }  // namespace lieq::cli

@@ -94,9 +94,10 @@ TEST_F(GridPlans, NeighboursShareFirstLayers) {
     const std::size_t common = common_layers(grid.runs[i - 1].plan, grid.runs[i].plan);
     shared += common;
     // No run further back shares more: widths are sorted.
-    for (std::size_t j = 0; j < i; ++j)
-      if (grid.runs[j].method == grid.runs[i].method)
-        EXPECT_LE(common_layers(grid.runs[j].plan, grid.runs[i].plan), common);
+    for (std::size_t j = 0; j < i; ++j) {
+      if (grid.runs[j].method != grid.runs[i].method) continue;
+      EXPECT_LE(common_layers(grid.runs[j].plan, grid.runs[i].plan), common);
+    }
   }
   EXPECT_GT(shared, grid.runs.size());
 }
