@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
   add("eval", "Perplexity of one or more models on a text", cli::add_eval);
   add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
+  add("report", "Draw results as one HTML page", cli::add_report);
   add("run", "Continue a prompt", cli::add_run);
   add("chat", "Talk with a model", cli::add_chat);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
