@@ -46,7 +46,6 @@ Panel draw(const BarChart& chart) {
     body += svg_text({end + 6, y + 18 + kBar / 2 + 4}, "tick", "start", bar.total);
     y += kRow;
   }
-  body += svg_line("zero", {0, kFirst + 12}, {0, y - 2});
   return {chart.width, y + 4, std::move(body), chart.title + ", " + chart.label};
 }
 

@@ -257,7 +257,7 @@ Table rho_table(const LayerScores& scores) {
 
 Figure depth_figure(const LayerScores& scores) {
   const std::string name = model_label(scores.model.name);
-  Figure figure{.id = "depth", .title = "How much each layer of " + name + " matters, by depth",
+  Figure figure{.id = "depth", .menu = "Depth", .title = "How much each layer of " + name + " matters, by depth",
                 .text = "A line for each text and length, the strong one their mean; the numbers name the four best layers by score.",
                 .note = note_of(scores), .legend = {{LegendEntry::Kind::kLine, "ink bold", "mean"}}, .panels = {}, .narrow = {},
                 .tables = {layer_table(scores), cell_table(scores)}};
@@ -277,12 +277,12 @@ Figure depth_figure(const LayerScores& scores) {
   return figure;
 }
 
-Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen) {
+Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen, const std::string& why) {
   const std::vector<Metric> metrics = metrics_of(scores);
   const std::vector<double> radii = radii_of(scores);
-  Figure figure{.id = "taxonomy", .title = "Kinds of layers of " + model_label(scores.model.name),
+  Figure figure{.id = "taxonomy", .menu = "Kinds of layers", .title = "Kinds of layers of " + model_label(scores.model.name),
                 .text = "A dot is a layer" + std::string(has_drop(scores) ? ", larger where leaving it out hurts more" : "") + ".",
-                .note = "Means over texts and lengths.", .legend = {{LegendEntry::Kind::kMarker, "p hi", "chosen for more bits"}, {LegendEntry::Kind::kMarker, "p mute", "the others"}},
+                .note = "Means over texts and lengths.", .legend = {{LegendEntry::Kind::kMarker, "p hi", why}, {LegendEntry::Kind::kMarker, "p mute", "the others"}},
                 .panels = {}, .narrow = {}, .tables = {rho_table(scores)}};
   const Metric &compactness = metrics[metrics.size() - 2], &energy = metrics.back();
   figure.panels.push_back(pair_panel(scores, compactness, energy, radii, chosen));
@@ -297,20 +297,25 @@ Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>
 std::vector<Figure> diagnosis_figures(const Subject& subject) {
   std::vector<Figure> figures;
   for (std::size_t i = 0; i < subject.scores.size(); ++i) {
-    const LayerScores& scores = *subject.scores[i];
+    const LayerScores& scores = *subject.scores[i].second;
     std::vector<std::size_t> chosen = best_layers(scores);
+    std::string plan_name = "ranks 1 to 4";
     for (const auto& [name, plan] : subject.plans) {
       const auto bits = [](const LayerPlan& layer) { return layer.bits; };
       const int least = std::ranges::min(plan->layers, {}, bits).bits, most = std::ranges::max(plan->layers, {}, bits).bits;
       if (least == most || plan->layers.size() != scores.layers.size()) continue;
+      if (!subject.scores[i].first.empty() && subject.scores[i].first != name) continue;  // that one's own plan
       chosen.clear();
+      plan_name = fmt::format("more bits in {}", name.empty() ? "the plan" : name);
       for (std::size_t l = 0; l < plan->layers.size(); ++l)
         if (plan->layers[l].bits > least) chosen.push_back(l);
       break;
     }
     const std::string suffix = i == 0 ? "" : fmt::format("-{}", i + 1);
-    for (Figure figure : {depth_figure(scores), taxonomy_figure(scores, chosen)}) {
+    for (Figure figure : {depth_figure(scores), taxonomy_figure(scores, chosen, plan_name)}) {
       figure.id += suffix;
+      if (i > 0) figure.menu += fmt::format(" {}", i + 1);
+      if (subject.scores.size() > 1 && !subject.scores[i].first.empty()) figure.title += ", as measured for " + subject.scores[i].first;
       figures.push_back(std::move(figure));
     }
   }

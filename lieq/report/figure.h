@@ -44,6 +44,7 @@ struct Table {
 
 struct Figure {
   std::string id;     ///< letters, digits and dashes: name of the --svg file, and the page's anchor
+  std::string menu;   ///< its title in a word or two
   std::string title;  ///< what is seen
   std::string text;   ///< a sentence or two: how to read it
   std::string note;   ///< where the numbers are from

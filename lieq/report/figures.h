@@ -13,8 +13,9 @@ namespace lieq::report {
 struct Subject {
   std::string label;
   std::vector<const Evaluation*> evaluations;
-  std::vector<const LayerScores*> scores;                            ///< all different
-  std::vector<std::pair<std::string, const BitPlan*>> plans;         ///< with the names of quantised models, or ""
+  /// With the name of the quantised model whose lieq.json has it, or "".
+  std::vector<std::pair<std::string, const LayerScores*>> scores;  ///< all different
+  std::vector<std::pair<std::string, const BitPlan*>> plans;
   std::vector<const Quantised*> quantised;
   std::vector<const Sweep*> sweeps;
 };
@@ -34,8 +35,8 @@ struct Tile {
 [[nodiscard]] std::vector<Figure> sweep_figures(const Subject& subject);
 /// The metrics against depth (LieQ, arXiv:2508.03332, Figure 2).
 [[nodiscard]] Figure depth_figure(const LayerScores& scores);
-/// The layers over pairs of metrics (Figure 1). chosen: layers to be marked, best first.
-[[nodiscard]] Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen);
+/// The layers over pairs of metrics (Figure 1). chosen: layers to be marked; why: what the legend calls them.
+[[nodiscard]] Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen, const std::string& why);
 [[nodiscard]] std::vector<Figure> diagnosis_figures(const Subject& subject);
 [[nodiscard]] std::vector<Figure> plan_figures(const Subject& subject);
 [[nodiscard]] std::vector<Figure> loss_figures(const Subject& subject);

@@ -14,6 +14,10 @@ constexpr double kWide = 1040, kNarrow = 360;
 /// Colours by the logarithm of the relative loss.
 struct HeatScale {
   double low = 0, high = 0;  ///< log10
+  /// Of the colour of a step.
+  [[nodiscard]] double least(std::size_t step) const {
+    return std::pow(10, low + (high - low) * static_cast<double>(step) / static_cast<double>(kHeatSteps));
+  }
   [[nodiscard]] std::string kind(double value) const {
     if (!(value > 0)) return "h0";
     const double share = high > low ? (std::log10(value) - low) / (high - low) : 0.5;
@@ -52,13 +56,11 @@ Grid grid_of(const Quantised& quantised) {
 /// Layers go across (wide) or down (on a phone).
 Panel heat_map(const Quantised& quantised, const HeatScale& scale, bool across) {
   const Grid grid = grid_of(quantised);
-  const double width = across ? kWide : kNarrow, left = across ? 78 : 30, top = across ? 64 : 112;
+  const double width = across ? kWide : kNarrow, left = across ? 78 : 30, top = across ? 46 : 94;
   const auto layers = static_cast<double>(grid.layers), kinds = static_cast<double>(grid.linears.size());
-  const double wide = across ? std::min(40.0, (width - left) / layers) : (width - left) / kinds, tall = across ? 24 : 16;
+  const double wide = across ? std::min(64.0, (width - left) / layers) : (width - left) / kinds, tall = across ? 24 : 16;
   std::string body = svg_text({0, 14}, "metric", "start", shortened(quantised.name, static_cast<std::size_t>(width / 8)));
   body += svg_text({0, 32}, "tick", "start", "squared error of the outputs over their squared sum");
-  for (std::size_t i = 0; i < kHeatSteps; ++i) body += svg_rect(fmt::format("p bare h{}", i), {60 + 16 * static_cast<double>(i), 40}, 16, 11);
-  body += svg_text({54, 50}, "tick", "end", shown(std::pow(10, scale.low))) + svg_text({66 + 16.0 * kHeatSteps, 50}, "tick", "start", shown(std::pow(10, scale.high)) + ", log scale");
   for (std::size_t k = 0; k < grid.linears.size(); ++k) {
     const auto at = static_cast<double>(k);
     if (across) body += svg_text({left - 8, top + tall * at + tall / 2 + 4}, "tick", "end", short_name(grid.linears[k]));
@@ -87,9 +89,13 @@ std::vector<Figure> loss_figures(const Subject& subject) {
   std::vector<const Quantised*> drawn;
   std::ranges::copy_if(subject.quantised, std::back_inserter(drawn), [](const Quantised* one) { return !one->linears.empty(); });
   if (drawn.empty()) return {};
-  Figure figure{.id = "losses", .title = "Where quantising loses", .text = "Dark: much of a linear's output is lost. The colours of all models are the same.",
+  Figure figure{.id = "losses", .menu = "Losses", .title = "Where quantising loses", .text = "A cell is a linear: the stronger its colour, the more of its output is lost. All models share one scale.",
                 .note = "Losses on the calibration text, as lieq quantize measured them.", .legend = {}, .panels = {}, .narrow = {}, .tables = {}, .columns = 1};
   const HeatScale scale = scale_of(drawn);
+  for (std::size_t i = 0; i < kHeatSteps; i += 2)
+    figure.legend.push_back({LegendEntry::Kind::kArea, fmt::format("p bare h{}", i), fmt::format("{:.2g}", scale.least(i))});
+  figure.legend.front().text += " of the output lost, or less";
+  figure.legend.back().text += " and more";
   for (const Quantised* quantised : drawn) {
     figure.panels.push_back(heat_map(*quantised, scale, true));
     figure.narrow.push_back(heat_map(*quantised, scale, false));

@@ -11,6 +11,8 @@
 namespace lieq::report {
 namespace {
 
+constexpr const char* kSpeed = "Speed";
+
 std::string table_html(const Table& table, const std::string& name) {
   std::vector<bool> numbers(table.head.size(), true);  // columns of numbers end at the right
   for (const auto& row : table.rows)
@@ -68,8 +70,10 @@ std::string figure_html(const Figure& figure) {
   return html + "</figure>\n";
 }
 
-std::string section_html(const Section& section, const std::string& id) {
-  std::string html = fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n", id, escaped(section.title));
+/// heading: empty if the page says it already.
+std::string section_html(const Section& section, const std::string& heading, const std::string& id) {
+  std::string html = fmt::format("<section id=\"{}\">\n", id);
+  if (!heading.empty()) html += fmt::format("<h2>{}</h2>\n", escaped(heading));
   if (!section.tiles.empty()) {
     html += "<div class=\"tiles\">\n";
     for (const Tile& tile : section.tiles)
@@ -94,8 +98,9 @@ std::string provenance_html(const std::vector<Source>& sources, const PageOption
 
 std::string title_of(const std::vector<Section>& sections) {
   std::string title;
-  for (const Section& section : sections) title += (title.empty() ? "" : ", ") + section.title;
-  return title.empty() ? "lieq report" : title;
+  for (const Section& section : sections)
+    if (section.title != kSpeed || sections.size() == 1) title += (title.empty() ? "" : ", ") + section.title;
+  return title;
 }
 
 }  // namespace
@@ -114,7 +119,7 @@ std::vector<Section> sections_of(const Results& results) {
     for (std::size_t s = 0; s < sections.size(); ++s)
       for (Figure& figure : sections[s].figures) figure.id = fmt::format("model-{}-{}", s + 1, figure.id);
   }
-  if (Section speed{"Speed", {}, speed_figures(results)}; !speed.figures.empty()) sections.push_back(std::move(speed));
+  if (Section speed{kSpeed, {}, speed_figures(results)}; !speed.figures.empty()) sections.push_back(std::move(speed));
   return sections;
 }
 
@@ -126,12 +131,14 @@ std::string html_page(const std::vector<Section>& sections, const std::vector<So
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n";
   html += fmt::format("<title>{}</title>\n<style>{}{}</style>\n</head>\n<body>\n", escaped(title), kPageStyle, svg_style());
   html += fmt::format("<header>\n<h1>{}</h1>\n<p class=\"quiet\">Layer-wise mixed-width quantisation, measured with lieq {}</p>\n<nav>", escaped(title), escaped(options.version));
-  for (std::size_t s = 0; s < sections.size(); ++s) {
-    for (const Figure& figure : sections[s].figures)
-      html += fmt::format("<a href=\"#{}\">{}</a>\n", figure.id, escaped(sections.size() > 2 ? sections[s].title + ": " + figure.title : figure.title));
+  for (const Section& section : sections) {
+    if (sections.size() > 1) html += fmt::format("<b>{}</b>\n", escaped(section.title));
+    for (const Figure& figure : section.figures) html += fmt::format("<a href=\"#{}\">{}</a>\n", figure.id, escaped(figure.menu));
   }
-  html += "<a href=\"#provenance\">Where the numbers are from</a></nav>\n</header>\n<main>\n";
-  for (std::size_t s = 0; s < sections.size(); ++s) html += section_html(sections[s], fmt::format("section-{}", s + 1));
+  html += "<a href=\"#provenance\">Sources</a></nav>\n</header>\n<main>\n";
+  for (std::size_t s = 0; s < sections.size(); ++s) {
+    html += section_html(sections[s], sections[s].title == title ? "" : sections[s].title, fmt::format("section-{}", s + 1));
+  }
   html += provenance_html(sources, options) + "</main>\n<footer></footer>\n";
   return html + "<script>" + kPageScript + "</script>\n</body>\n</html>\n";
 }

@@ -22,11 +22,13 @@ nav a{text-decoration:none}nav a:hover{text-decoration:underline}
 .tile b{display:block;color:var(--ink);font-size:26px;line-height:1.2;font-weight:650;margin:2px 0}
 .tile span{display:block;font-size:13px;overflow-wrap:anywhere}
 .tile .name{font-weight:600;color:var(--ink)}
+header+main>section:first-child{padding-top:32px}
+nav b{color:var(--ink);font-weight:600}
 figure{margin:0 0 52px;break-inside:avoid}
 .legend{display:flex;flex-wrap:wrap;gap:2px 18px;margin:10px 0 0;font-size:13px;line-height:22px}
 .legend span{display:inline-flex;align-items:center;gap:6px;overflow-wrap:anywhere}
 .legend svg{flex:none}
-.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,310px),1fr));gap:24px 28px;margin:16px 0 8px}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr));gap:24px 28px;margin:16px 0 8px}
 .panels.one{grid-template-columns:100%}
 .panel{display:block;width:100%;height:auto;max-width:480px}
 .one .panel{max-width:100%}

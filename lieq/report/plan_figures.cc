@@ -18,13 +18,15 @@ std::string name_of(const std::pair<std::string, const BitPlan*>& plan) { return
 
 std::string headline(const BitPlan& plan) {
   const PlanSize size = size_of(plan);
-  return fmt::format("{:.3f} code bits, {:.3f} true bits per weight; ranked by {}", size.code_bits, size.true_bits, plan.ranking);
+  const std::string bits = fmt::format("{:.3f} code bits, {:.3f} true bits per weight", size.code_bits, size.true_bits);
+  const auto differs = [&](const LayerPlan& layer) { return layer.bits != plan.layers.front().bits; };
+  return std::ranges::any_of(plan.layers, differs) ? bits + "; ranked by " + plan.ranking : bits;
 }
 
 /// The layers as cells in rows; each says why it got its width.
 Panel strip(const std::pair<std::string, const BitPlan*>& named, double width) {
   const BitPlan& plan = *named.second;
-  constexpr double kLeast = 21, kMost = 40, kTall = 34, kRow = 62, kTop = 44;
+  constexpr double kLeast = 21, kMost = 64, kTall = 34, kRow = 62, kTop = 44;
   const std::size_t count = plan.layers.size();
   const auto fitting = static_cast<std::size_t>(width / kLeast);
   const std::size_t rows = (count + fitting - 1) / fitting, columns = (count + rows - 1) / rows;
@@ -102,7 +104,7 @@ Figure byte_figure(const Subject& subject) {
   original.rest_bits = 16;
   std::vector<std::pair<std::string, Bytes>> models = {{subject.label + " in 16 bits", bytes_of(original)}};
   for (const auto& plan : subject.plans) models.emplace_back(name_of(plan), bytes_of(*plan.second));
-  Figure figure{.id = "bytes", .title = "Where the bytes go", .text = "", .note = "Computed from the plan: codes, a float16 scale and a zero point for each group, the other weights at their width.",
+  Figure figure{.id = "bytes", .menu = "Bytes", .title = "Where the bytes go", .text = "", .note = "Computed from the plan: codes, a float16 scale and a zero point for each group, the other weights at their width.",
                 .legend = {}, .panels = {byte_bars(models, kWide)}, .narrow = {byte_bars(models, kNarrow)}, .tables = {}, .columns = 1};
   Table table{.title = "Bytes", .head = {"model"}, .rows = {}};
   for (const Part& part : kParts) {
@@ -125,7 +127,7 @@ Figure byte_figure(const Subject& subject) {
 
 std::vector<Figure> plan_figures(const Subject& subject) {
   if (subject.plans.empty()) return {};
-  Figure figure{.id = "plan", .title = "Which layers get which width", .text = "Point at a layer to see why.", .note = "", .legend = {}, .panels = {},
+  Figure figure{.id = "plan", .menu = "Widths", .title = "Which layers get which width", .text = "Point at a layer to see why.", .note = "", .legend = {}, .panels = {},
                 .narrow = {}, .tables = {}, .columns = 1};
   std::set<int> widths;
   for (const auto& plan : subject.plans) {

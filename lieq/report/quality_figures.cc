@@ -14,6 +14,7 @@ namespace lieq::report {
 namespace {
 
 constexpr double kMega = 1e-6;
+constexpr const char* kReadingGuide = "Left is smaller; the nearer to the original, the better.";
 
 /// A measured value of one model.
 struct Measured {
@@ -38,17 +39,22 @@ std::string tip_of(const Measured& one, const Quality& quality) {
                      one.variant->true_bits);
 }
 
+/// Sizes of files, the same in all panels of a figure.
+Axis size_axis(const std::vector<Measured>& models) {
+  std::vector<double> sizes;
+  for (const Measured& one : models) sizes.push_back(kMega * static_cast<double>(one.variant->bytes));
+  return fitting_axis(sizes, 20);
+}
+
 /// One measure of all models against the size of their files.
-Panel against_size(const Quality& quality, bool named) {
-  std::vector<double> sizes, values;
+Panel against_size(const Quality& quality, const Axis& sizes, bool named) {
+  std::vector<double> values;
   for (const Measured& one : quality.models) {
-    sizes.push_back(kMega * static_cast<double>(one.variant->bytes));
     for (const double sign : {-1.0, 0.0, 1.0}) values.push_back(one.value + sign * one.error.value_or(0));
   }
   if (quality.reference) values.push_back(*quality.reference);
-  sizes.push_back(*std::ranges::min_element(sizes) * 0.9);  // room for names at the sides
   XyChart chart{.title = quality.title, .x_label = "weight files, MB", .y_label = quality.label,
-                .x = fitting_axis(sizes, 20), .y = fitting_axis(values), .series = {}, .levels = {}};
+                .x = sizes, .y = fitting_axis(values), .series = {}, .levels = {}};
   if (quality.reference) chart.levels.push_back({*quality.reference, "original"});
   for (const Measured& one : quality.models) {
     XySeries& series = chart.series.emplace_back();
@@ -69,21 +75,6 @@ std::vector<LegendEntry> legend_of(const std::vector<Measured>& models) {
     legend.push_back({LegendEntry::Kind::kMarker, "p " + one.variant->kinds,
                       fmt::format("{} ({:.2f} bits)", shortened(one.variant->name, 40), one.variant->true_bits), one.variant->marker});
   return legend;
-}
-
-/// "lieq-2bit is 4.0 times smaller than demo; its perplexity is 3.2 % higher."
-std::string sentence(const std::vector<const EvalRecord*>& records) {
-  const EvalRecord* reference = reference_of(records);
-  if (!reference) return "";
-  std::string text;
-  for (const EvalRecord* record : records) {
-    if (record == reference || record->file_bytes == 0) continue;
-    const double change = 100 * (record->perplexity / reference->perplexity - 1);
-    text += fmt::format("{}{} is {:.1f} times smaller, its perplexity {:.1f} % {}", text.empty() ? "Beside " + reference->model + ", " : "; ",
-                        record->model, static_cast<double>(reference->file_bytes) / static_cast<double>(record->file_bytes),
-                        std::abs(change), change < 0 ? "lower" : "higher");
-  }
-  return text.empty() ? "" : text + ".";
 }
 
 Table text_table(const TextSet& set) {
@@ -113,11 +104,11 @@ Figure text_figure(const TextSet& set, const std::vector<Variant>& variants, con
                              record->top1_stderr ? std::optional(100 * *record->top1_stderr) : std::nullopt});
   }
   if (const EvalRecord* reference = reference_of(set.records)) perplexity.reference = reference->perplexity;
-  Figure figure{.id = id, .title = "Quality against size: " + model_label(set.records.front()->text), .text = sentence(set.records),
+  Figure figure{.id = id, .menu = "Quality, " + model_label(set.records.front()->text), .title = "Quality against size: " + model_label(set.records.front()->text), .text = kReadingGuide,
                 .note = set.title + ". Bars: one standard error.", .legend = legend_of(perplexity.models), .panels = {}, .narrow = {},
                 .tables = {text_table(set)}};
   for (const Quality* quality : {&perplexity, &kl, &top1})
-    if (!quality->models.empty()) figure.panels.push_back(against_size(*quality, true));
+    if (!quality->models.empty()) figure.panels.push_back(against_size(*quality, size_axis(perplexity.models), true));
   return figure;
 }
 
@@ -187,13 +178,19 @@ Figure task_figure(const TaskSet& set, const std::vector<Variant>& variants, con
     for (const TaskRecord* task : model->top_level())
       if (const MetricValue* accuracy = task->metric("acc")) add(task->alias, accuracy->value, accuracy->std_error);
   }
-  Figure figure{.id = id, .title = "Zero-shot accuracy against size", .text = kept(set),
+  Figure figure{.id = id, .menu = "Accuracy", .title = "Zero-shot accuracy against size", .text = kept(set),
                 .note = "Scored as lm-evaluation-harness does: " + set.title + ". Bars: one standard error.", .legend = {}, .panels = {},
                 .narrow = {}, .tables = {task_table(set)}};
-  for (const Quality& one : qualities) figure.panels.push_back(against_size(one, false));
+  for (const Quality& one : qualities) figure.panels.push_back(against_size(one, size_axis(qualities.front().models), false));
   if (!qualities.empty()) figure.legend = legend_of(qualities.front().models);
   if (auto differences = difference_table(set)) figure.tables.push_back(std::move(*differences));
   return figure;
+}
+
+/// On one line.
+std::string unbroken(std::string text) {
+  const std::size_t space = text.find(' ');
+  return space == std::string::npos ? text : text.replace(space, 1, "\u00a0");
 }
 
 bool has_accuracy(const TaskSet& set) {
@@ -217,7 +214,7 @@ std::vector<Tile> tiles_of(const Subject& subject) {
   std::vector<Tile> tiles;
   for (const Variant& variant : all.variants) {
     if (variant.code_bits >= 16 || variant.bytes == 0) continue;
-    Tile tile{variant.name, "", fmt::format("{:.2f} code bits, {:.2f} true bits, {}", variant.code_bits, variant.true_bits, bytes_text(variant.bytes))};
+    Tile tile{variant.name, "", fmt::format("{:.2f}\u00a0code bits, {:.2f}\u00a0true bits; {}", variant.code_bits, variant.true_bits, unbroken(bytes_text(variant.bytes)))};
     if (!all.texts.empty()) {
       const auto& records = all.texts.front().records;
       const auto own = std::ranges::find(records, variant.name, &EvalRecord::model);
@@ -225,7 +222,7 @@ std::vector<Tile> tiles_of(const Subject& subject) {
       if (own != records.end() && reference) {
         tile.value = fmt::format("{:.1f}× smaller", static_cast<double>(reference->file_bytes) / static_cast<double>(variant.bytes));
         const double change = 100 * ((*own)->perplexity / reference->perplexity - 1);
-        tile.text += change < 900 ? fmt::format("; perplexity {} %", (change < 0 ? "" : "+") + fixed(change, 1))
+        tile.text += change < 900 ? fmt::format("; perplexity\u00a0{}\u00a0%", (change < 0 ? "" : "+") + fixed(change, 1))
                                   : fmt::format("; perplexity ×{:.0f}", 1 + change / 100);
       }
     }
@@ -236,7 +233,7 @@ std::vector<Tile> tiles_of(const Subject& subject) {
       if (own == set.models.end() || whole <= 0) continue;
       if (tile.value.empty())
         tile.value = fmt::format("{:.1f}× smaller", static_cast<double>(reference->file_bytes) / static_cast<double>(variant.bytes));
-      tile.text += fmt::format("; {:.1f} % of accuracy kept", 100 * mean_accuracy(**own).value / whole);
+      tile.text += fmt::format("; {:.1f}\u00a0% of accuracy kept", 100 * mean_accuracy(**own).value / whole);
       break;
     }
     if (!tile.value.empty()) tiles.push_back(std::move(tile));

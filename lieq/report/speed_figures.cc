@@ -62,7 +62,7 @@ Panel shape_panel(Shape shape, const std::vector<const ShapeTime*>& times, std::
 }
 
 Figure shape_figure(const Results& results) {
-  Figure figure{.id = "latency", .title = "Time of one linear against the number of tokens",
+  Figure figure{.id = "latency", .menu = "Single linears", .title = "Time of one linear against the number of tokens",
                 .text = "Lower is faster: codes of few bits are read faster than dense weights, and multiplied straight from them.",
                 .note = "lieq bench --shape; best run, weights not in the cache; " + results.shape_machine + ".", .legend = {}, .panels = {}, .narrow = {},
                 .tables = {}};
@@ -95,7 +95,7 @@ Panel rate_bars(const std::vector<ModelSpeed>& speeds, Rate ModelSpeed::*test, c
 }
 
 Figure model_figure(const std::vector<ModelSpeed>& speeds) {
-  Figure figure{.id = "speed", .title = "Speed and memory of whole models", .text = "", .note = "", .legend = {}, .panels = {}, .narrow = {}, .tables = {}};
+  Figure figure{.id = "speed", .menu = "Whole models", .title = "Speed and memory of whole models", .text = "", .note = "", .legend = {}, .panels = {}, .narrow = {}, .tables = {}};
   figure.panels = {rate_bars(speeds, &ModelSpeed::prompt, fmt::format("Reading a prompt of {} tokens", speeds.front().prompt.tokens), "c0"),
                    rate_bars(speeds, &ModelSpeed::decode, fmt::format("Writing {} tokens", speeds.front().decode.tokens), "c2")};
   BarChart memory{.title = "Memory", .label = "linears, embeddings, cache of keys and values", .bars = {}};

@@ -59,7 +59,7 @@ svg .name{font-size:11px;font-weight:600}
 svg .halo{stroke-width:3px;stroke-linejoin:round;paint-order:stroke}
 svg .grid,svg .zero{stroke-width:1}
 svg .l{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
-svg .l.thin{stroke-width:1.25}svg .l.bold{stroke-width:2.75}svg .l.dash{stroke-dasharray:5 4}svg .l.dots{stroke-dasharray:1 4}
+svg .l.thin{stroke-width:1.25}svg .l.faint{opacity:.45}svg .l.bold{stroke-width:2.75}svg .l.dash{stroke-dasharray:5 4}svg .l.dots{stroke-dasharray:1 4}
 svg .p{stroke-width:1}svg .o,svg .ring{stroke-width:2}svg .bare{stroke:none!important}svg .hit{fill:transparent;stroke:none}
 )";
 

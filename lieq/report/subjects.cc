@@ -31,9 +31,9 @@ bool same_json(const T& a, const T& b) {
   return to_json(a) == to_json(b);
 }
 
-void add_scores(Subject& subject, const LayerScores& scores) {
-  const auto same = [&](const LayerScores* other) { return same_json(*other, scores); };
-  if (std::ranges::none_of(subject.scores, same)) subject.scores.push_back(&scores);
+void add_scores(Subject& subject, const std::string& name, const LayerScores& scores) {
+  const auto same = [&](const auto& other) { return same_json(*other.second, scores); };
+  if (std::ranges::none_of(subject.scores, same)) subject.scores.emplace_back(name, &scores);
 }
 
 }  // namespace
@@ -46,11 +46,11 @@ std::vector<Subject> subjects_of(const Results& results) {
                                                           : "";
     if (!first.empty()) subjects.at(original_of(results, first)).evaluations.push_back(&evaluation);
   }
-  for (const LayerScores& scores : results.scores) add_scores(subjects.at(model_label(scores.model.name)), scores);
+  for (const LayerScores& scores : results.scores) add_scores(subjects.at(model_label(scores.model.name)), "", scores);
   for (const Quantised& quantised : results.quantised) {
     Subject& subject = subjects.at(quantised.source.empty() ? quantised.name : quantised.source);
     subject.quantised.push_back(&quantised);
-    if (quantised.scores) add_scores(subject, *quantised.scores);
+    if (quantised.scores) add_scores(subject, quantised.name, *quantised.scores);
     if (quantised.plan) subject.plans.emplace_back(quantised.name, &*quantised.plan);
   }
   for (const BitPlan& plan : results.plans) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -70,24 +71,32 @@ std::vector<Measure> measures_of(const Sweep& sweep) {
 
 std::string line_name(const SweepCell& cell) { return cell.method + ", " + cell.scores; }
 
-/// The names of all lines, in order of appearance: their place is their colour.
-std::vector<std::string> lines_of(const Sweep& sweep) {
-  std::vector<std::string> lines;
-  for (const SweepCell& cell : sweep.cells)
-    if (std::ranges::find(lines, line_name(cell)) == lines.end()) lines.push_back(line_name(cell));
+/// A line for each method and ranking: colours tell rankings apart, dashes and shapes methods.
+std::vector<XySeries> lines_of(const Sweep& sweep) {
+  std::vector<XySeries> lines;
+  std::map<std::string, std::size_t> methods, rankings;
+  for (const SweepCell& cell : sweep.cells) {
+    if (std::ranges::find(lines, line_name(cell), &XySeries::name) != lines.end()) continue;
+    const std::size_t method = methods.try_emplace(cell.method, methods.size()).first->second;
+    const std::size_t ranking = rankings.try_emplace(cell.scores, rankings.size()).first->second;
+    XySeries& line = lines.emplace_back();
+    line.name = line_name(cell);
+    line.kinds = colour_class(ranking);
+    line.line = method % 2 == 0 ? "" : "dash";
+    line.marker = marker_of(method);
+  }
   return lines;
 }
 
 std::optional<Panel> panel_of(const Sweep& sweep, const Measure& measure) {
-  const std::vector<std::string> lines = lines_of(sweep);
-  std::vector<XySeries> series(lines.size());
+  std::vector<XySeries> lines = lines_of(sweep);
   std::vector<double> values;
   std::uint64_t most = 0;
   for (const SweepCell& cell : sweep.cells) {
     const std::optional<Value> measured = measure.of(cell.eval);
     if (!measured) continue;
     const std::string name = line_name(cell);
-    XySeries& own = series[static_cast<std::size_t>(std::ranges::find(lines, name) - lines.begin())];
+    XySeries& own = *std::ranges::find(lines, name, &XySeries::name);
     const double error = measured->error.value_or(0);
     own.points.push_back({.x = static_cast<double>(cell.top), .y = measured->value, .error = measured->error, .label = "",
                           .tip = fmt::format("{}, {} layers at the higher width\n{}: {}{}\n{:.2f} code bits, {:.2f} true bits, {}", name, cell.top,
@@ -103,13 +112,9 @@ std::optional<Panel> panel_of(const Sweep& sweep, const Measure& measure) {
   XyChart chart{.title = measure.title, .x_label = "layers at the higher width", .y_label = measure.label, .x = layer_axis(most + 1),
                 .y = fitting_axis(values), .series = {}, .levels = {}};
   if (baseline) chart.levels.push_back({baseline->value, "original"});
-  for (std::size_t i = 0; i < series.size(); ++i) {
-    std::ranges::stable_sort(series[i].points, {}, &XyPoint::x);
-    series[i].name = lines[i];
-    series[i].kinds = colour_class(i);
-    series[i].line = i >= kColours ? "dash" : "";
-    series[i].marker = marker_of(i);
-    if (!series[i].points.empty()) chart.series.push_back(std::move(series[i]));
+  for (XySeries& line : lines) {
+    std::ranges::stable_sort(line.points, {}, &XyPoint::x);
+    if (!line.points.empty()) chart.series.push_back(std::move(line));
   }
   return draw(chart);
 }
@@ -140,7 +145,7 @@ std::vector<Figure> sweep_figures(const Subject& subject) {
   for (const Sweep* sweep : subject.sweeps) {
     std::vector<Measure> measures = measures_of(*sweep);
     Figure figure{.id = figures.empty() ? "sweep" : fmt::format("sweep-{}", figures.size() + 1),
-                  .title = "What more layers at the higher width bring", .text = "A line for each method and ranking of the layers.",
+                  .menu = "Sweep", .title = "What more layers at the higher width bring", .text = "A line for each method and ranking of the layers.",
                   .note = "Bars: one standard error.", .legend = {}, .panels = {}, .narrow = {}, .tables = {}};
     for (auto measure = measures.begin(); measure != measures.end();) {
       auto panel = panel_of(*sweep, *measure);
@@ -148,9 +153,8 @@ std::vector<Figure> sweep_figures(const Subject& subject) {
       measure = panel ? measure + 1 : measures.erase(measure);
     }
     if (figure.panels.empty()) continue;
-    const std::vector<std::string> lines = lines_of(*sweep);
-    for (std::size_t i = 0; i < lines.size(); ++i)
-      figure.legend.push_back({LegendEntry::Kind::kMarker, "p " + colour_class(i), lines[i], marker_of(i)});
+    for (const XySeries& line : lines_of(*sweep))
+      figure.legend.push_back({LegendEntry::Kind::kMarker, "p " + line.kinds, line.name, line.marker});
     const auto unmeasured = std::ranges::count_if(sweep->cells, [](const SweepCell& cell) { return cell.eval.texts.empty() && cell.eval.tasks.empty(); });
     if (unmeasured > 0) figure.note += fmt::format(" {} of {} cells are not evaluated yet.", unmeasured, sweep->cells.size());
     figure.tables.push_back(table_of(*sweep, measures));

@@ -10,9 +10,9 @@ namespace lieq::report {
 namespace {
 
 constexpr double kTop = 48, kBelow = 42, kInset = 12;
-constexpr double kCharacter = 6.1;  ///< width of one at 11 px, on the safe side
+constexpr double kCharacter = 6.1, kBold = 6.9;  ///< width of one at 11 px, on the safe side
 
-double width_of(const std::string& text) { return kCharacter * static_cast<double>(characters(text)); }
+double width_of(const std::string& text, double character = kCharacter) { return character * static_cast<double>(characters(text)); }
 
 struct Box {
   double left, top, right, bottom;
@@ -27,9 +27,9 @@ class Drawing {
  public:
   explicit Drawing(const XyChart& chart) : chart_(chart), bottom_(chart.height - kBelow) {
     double ticks = 0, names = 0;
-    for (const double tick : chart.y.ticks) ticks = std::max(ticks, width_of(tick_label(tick)));
+    for (const std::string& tick : tick_labels(chart.y)) ticks = std::max(ticks, width_of(tick));
     for (const XySeries& series : chart.series)
-      if (series.named) names = std::max(names, width_of(series.name) + 8);
+      if (series.named) names = std::max(names, width_of(series.name, kBold) + 4);
     left_ = ticks + 12;
     right_ = chart.width - std::max(names, 10.0);
   }
@@ -51,13 +51,16 @@ class Drawing {
   std::string frame() const {
     std::string svg = svg_text({0, 14}, "metric", "start", chart_.title);
     svg += svg_text({0, 32}, "tick", "start", chart_.y_label + (chart_.y.logarithmic ? ", log scale" : ""));
-    for (const double tick : chart_.y.ticks) {
+    const std::vector<std::string> up = tick_labels(chart_.y), across = tick_labels(chart_.x);
+    for (std::size_t i = 0; i < up.size(); ++i) {
+      const double tick = chart_.y.ticks[i];
       svg += svg_line(tick == 0 && !chart_.y.logarithmic ? "zero" : "grid", {left_, y(tick)}, {right_, y(tick)});
-      svg += svg_text({left_ - 6, y(tick) + 4}, "tick", "end", tick_label(tick));
+      svg += svg_text({left_ - 6, y(tick) + 4}, "tick", "end", up[i]);
     }
-    for (const double tick : chart_.x.ticks) {
-      svg += svg_line("zero", {x(tick), bottom_}, {x(tick), bottom_ + 4});
-      svg += svg_text({x(tick), bottom_ + 17}, "tick", "middle", tick_label(tick));
+    for (std::size_t i = 0; i < across.size(); ++i) {
+      const double at = x(chart_.x.ticks[i]);
+      svg += svg_line("zero", {at, bottom_}, {at, bottom_ + 4});
+      svg += svg_text({at, bottom_ + 17}, "tick", "middle", across[i]);
     }
     const std::string label = chart_.x_label + (chart_.x.logarithmic ? ", log scale" : "");
     return svg + svg_text({(left_ + right_) / 2, bottom_ + 35}, "tick", "middle", label);
@@ -83,7 +86,7 @@ class Drawing {
         const double low = y(point.y - *point.error), high = y(point.y + *point.error);
         for (const auto& [from, to] : {std::pair{Point{p.x, low}, Point{p.x, high}}, {Point{p.x - 3, low}, Point{p.x + 3, low}},
                                        {Point{p.x - 3, high}, Point{p.x + 3, high}}})
-          shapes += svg_line("l thin " + colour, from, to);
+          shapes += svg_line((series.line == "none" ? "l thin " : "l thin faint ") + colour, from, to);
         taken_.push_back({p.x - 3, high, p.x + 3, low});
       }
       const double r = point.radius.value_or(series.radius);
@@ -100,7 +103,7 @@ class Drawing {
 
   /// Writes `text` into the first of `places` (left end and baseline) that is free and inside; nothing if none is.
   std::string put(const std::string& text, const std::vector<Point>& places, const std::string& kinds) {
-    const double wide = width_of(text);
+    const double wide = width_of(text, kBold);
     for (const Point& place : places) {
       const Box box{place.x, place.y - 10, place.x + wide, place.y + 2};
       if (box.left < left_ || box.right > chart_.width || box.top < kTop - 12 || box.bottom > bottom_) continue;
@@ -114,7 +117,7 @@ class Drawing {
   std::string level_names() {
     std::string svg;
     for (const Level& level : chart_.levels) {
-      const double at_y = y(level.y), end = right_ - width_of(level.label) - 2, begin = left_ + 4;
+      const double at_y = y(level.y), end = right_ - width_of(level.label, kBold), begin = left_ + 4;
       svg += put(level.label, {{end, at_y - 4}, {begin, at_y - 4}, {end, at_y + 12}, {begin, at_y + 12}, {(begin + end) / 2, at_y - 4}},
                  "tick halo");
     }
@@ -127,10 +130,11 @@ class Drawing {
       for (const XyPoint& point : series.points) {
         if (point.label.empty() || !drawable(point)) continue;
         const Point p = at(point);
-        const double wide = width_of(point.label), r = point.radius.value_or(series.radius) + 4;
-        const std::vector<Point> places = {{p.x + r, p.y + 4}, {p.x - r - wide, p.y + 4}, {p.x - wide / 2, p.y - r - 1},
-                                           {p.x - wide / 2, p.y + r + 9}, {p.x + r, p.y - 8}, {p.x - r - wide, p.y - 8},
-                                           {p.x + r, p.y + 16}, {p.x - r - wide, p.y + 16}};
+        const double wide = width_of(point.label, kBold), r = point.radius.value_or(series.radius) + 4;
+        std::vector<Point> places = {{p.x + r, p.y + 4}, {p.x - r - wide, p.y + 4}, {p.x - wide / 2, p.y - r - 1},
+                                     {p.x - wide / 2, p.y + r + 9}, {p.x + r, p.y - 8}, {p.x - r - wide, p.y - 8},
+                                     {p.x + r, p.y + 16}, {p.x - r - wide, p.y + 16}};
+        if (series.line != "none") std::ranges::rotate(places, places.begin() + 2);  // the line goes on at the sides
         svg += put(point.label, places, "name halo x " + (point.chosen ? std::string("hi") : series.kinds));
       }
     }
