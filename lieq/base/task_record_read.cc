@@ -75,8 +75,10 @@ Result<TaskRecord> record_from_json(const std::string& name, const Json& json, c
 
 Result<void> read_own(const Fields& own, TaskResults& results) {
   LIEQ_ASSIGN(results.model, required_string(own, "model"));
-  for (const auto& [key, target] : {std::pair{"path", &results.path}, {"compute", &results.compute},
-                                    {"version", &results.version}, {"reference", &results.reference}}) {
+  for (const auto& [key, target] : {std::pair{"path", &results.path},
+                                    {"compute", &results.compute},
+                                    {"version", &results.version},
+                                    {"reference", &results.reference}}) {
     LIEQ_ASSIGN(const auto value, own.string(key));
     *target = value.value_or("");
   }
@@ -99,7 +101,8 @@ Result<void> read_own(const Fields& own, TaskResults& results) {
     for (const auto& [task, unused] : all->items()) {
       LIEQ_ASSIGN(const Fields one, part(differences, task));
       PairedDifference& difference = results.differences[task];
-      for (const auto& [key, target] : {std::pair{"acc", &difference.difference}, {"acc_stderr", &difference.std_error},
+      for (const auto& [key, target] : {std::pair{"acc", &difference.difference},
+                                        {"acc_stderr", &difference.std_error},
                                         {"p_value", &difference.p_value}}) {
         LIEQ_ASSIGN(*target, required_number(one, key));
       }

@@ -37,7 +37,8 @@ Result<void> run(const Options& options) {
   for (const std::string& path : options.results) LIEQ_TRY(report::add_results(path, results));
   const std::vector<report::Section> sections = report::sections_of(results);
   if (sections.empty())
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found nothing to draw, expected at least one record", fmt::join(options.results, ", ")));
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found nothing to draw, expected at least one record",
+                                                       fmt::join(options.results, ", ")));
   std::string command = fmt::format("lieq report {} -o {}", fmt::join(options.results, " "), options.output);
   if (!options.svg.empty()) command += " --svg " + options.svg;
   const std::string html = report::html_page(sections, results.sources, {LIEQ_VERSION, command});
@@ -57,7 +58,9 @@ Run add_report(CLI::App& app, const Common& /*common*/) {
   app.add_option("RESULTS", options->results,
                  "JSON files that diagnose, allocate, eval, bench or sweep wrote, and folders of quantised models")
       ->required();
-  app.add_option("--output,-o", options->output, "The HTML page to write")->capture_default_str()->default_str("report.html");
+  app.add_option("--output,-o", options->output, "The HTML page to write")
+      ->capture_default_str()
+      ->default_str("report.html");
   app.add_option("--svg", options->svg, "Also write each figure as an SVG into this folder");
   options->output = "report.html";
   return [options] { return run(*options); };

@@ -90,7 +90,8 @@ std::vector<std::string> tick_labels(const Axis& axis) {
     labels.push_back(tick_label(tick));
     if (labels.back().find('e') != std::string::npos) decimals = std::string::npos;
     const std::size_t dot = labels.back().find('.');
-    if (dot != std::string::npos && decimals != std::string::npos) decimals = std::max(decimals, labels.back().size() - dot - 1);
+    if (dot != std::string::npos && decimals != std::string::npos)
+      decimals = std::max(decimals, labels.back().size() - dot - 1);
   }
   if (axis.logarithmic || decimals == 0 || decimals == std::string::npos) return labels;
   for (std::string& label : labels) {

@@ -26,7 +26,8 @@ Panel draw(const BarChart& chart) {
     room = std::max(room, 12 + 6.8 * static_cast<double>(characters(bar.total)));
   }
   const double scale = longest > 0 ? (chart.width - room) / longest : 0;
-  std::string body = svg_text({0, 14}, "metric", "start", chart.title) + svg_text({0, 32}, "tick", "start", chart.label);
+  std::string body =
+      svg_text({0, 14}, "metric", "start", chart.title) + svg_text({0, 32}, "tick", "start", chart.label);
   double y = kFirst;
   for (const Bar& bar : chart.bars) {
     body += svg_text({0, y + 12}, "name", "start", shortened(bar.name, static_cast<std::size_t>(chart.width / 6.6)));

@@ -10,7 +10,7 @@
 namespace lieq::report {
 
 struct BarPart {
-  double value = 0;  ///< not negative; not drawable: 0
+  double value = 0;   ///< not negative; not drawable: 0
   std::string kinds;  ///< classes of style.h
   std::string tip;
 };

@@ -34,8 +34,10 @@ bool has_drop(const LayerScores& scores) {
 std::vector<Metric> metrics_of(const LayerScores& scores) {
   std::vector<Metric> metrics;
   if (has_drop(scores)) {
-    Metric& drop = metrics.emplace_back(Metric{"Perplexity drop", "rise of perplexity without the layer", {}, {}, true});
-    for (const LayerScore& layer : scores.layers) drop.mean.push_back(layer.perplexity_drop.value_or(std::numeric_limits<double>::quiet_NaN()));
+    Metric& drop =
+        metrics.emplace_back(Metric{"Perplexity drop", "rise of perplexity without the layer", {}, {}, true});
+    for (const LayerScore& layer : scores.layers)
+      drop.mean.push_back(layer.perplexity_drop.value_or(std::numeric_limits<double>::quiet_NaN()));
     for (const CellScores& cell : scores.cells) drop.cells.push_back(&cell.perplexity_drop);
   }
   Metric compactness{"Representational compactness", "share of effective rank lost in training", {}, {}};
@@ -79,7 +81,8 @@ std::vector<std::size_t> best_layers(const LayerScores& scores) {
 
 std::string layer_tip(const LayerScores& scores, std::size_t l) {
   const LayerScore& layer = scores.layers[l];
-  std::string tip = fmt::format("layer {}, rank {} of {}\nscore {}", l, layer.rank, scores.layers.size(), shown(layer.score));
+  std::string tip =
+      fmt::format("layer {}, rank {} of {}\nscore {}", l, layer.rank, scores.layers.size(), shown(layer.score));
   if (layer.perplexity_drop) tip += "\nperplexity drop " + shown(*layer.perplexity_drop);
   tip += "\ncompactness " + shown(layer.compactness) + "\nenergy gain " + shown(layer.energy_gain);
   for (const auto& [bits, kl] : layer.sensitivity) tip += fmt::format("\nKL at {} bits {}", bits, shown(kl));
@@ -89,8 +92,13 @@ std::string layer_tip(const LayerScores& scores, std::size_t l) {
 Panel depth_panel(const LayerScores& scores, const Metric& metric) {
   std::vector<double> values = metric.mean;
   for (const auto* cell : metric.cells) values.insert(values.end(), cell->begin(), cell->end());
-  XyChart chart{.title = metric.name, .x_label = "layer", .y_label = metric.unit, .x = layer_axis(scores.layers.size()),
-                .y = metric.logarithmic ? log_axis(values) : linear_axis(values), .series = {}, .levels = {}};
+  XyChart chart{.title = metric.name,
+                .x_label = "layer",
+                .y_label = metric.unit,
+                .x = layer_axis(scores.layers.size()),
+                .y = metric.logarithmic ? log_axis(values) : linear_axis(values),
+                .series = {},
+                .levels = {}};
   const std::vector<CellLook> looks = looks_of(scores);
   for (std::size_t c = 0; c < metric.cells.size(); ++c) {
     XySeries& series = chart.series.emplace_back();
@@ -99,7 +107,8 @@ Panel depth_panel(const LayerScores& scores, const Metric& metric) {
     series.line = looks[c].line;
     series.markers = false;
     for (std::size_t l = 0; l < metric.cells[c]->size(); ++l)
-      series.points.push_back({.x = static_cast<double>(l), .y = (*metric.cells[c])[l], .error = {}, .label = "", .tip = "", .radius = {}});
+      series.points.push_back(
+          {.x = static_cast<double>(l), .y = (*metric.cells[c])[l], .error = {}, .label = "", .tip = "", .radius = {}});
   }
   XySeries& mean = chart.series.emplace_back();
   mean.name = "mean";
@@ -110,8 +119,13 @@ Panel depth_panel(const LayerScores& scores, const Metric& metric) {
   const std::vector<std::size_t> best = best_layers(scores);
   for (std::size_t l = 0; l < metric.mean.size(); ++l) {
     const bool chosen = std::ranges::find(best, l) != best.end();
-    mean.points.push_back({.x = static_cast<double>(l), .y = metric.mean[l], .error = {}, .label = chosen ? std::to_string(l) : "",
-                           .tip = layer_tip(scores, l), .radius = {}, .chosen = chosen});
+    mean.points.push_back({.x = static_cast<double>(l),
+                           .y = metric.mean[l],
+                           .error = {},
+                           .label = chosen ? std::to_string(l) : "",
+                           .tip = layer_tip(scores, l),
+                           .radius = {},
+                           .chosen = chosen});
   }
   return draw(chart);
 }
@@ -124,13 +138,19 @@ std::optional<Panel> sensitivity_panel(const LayerScores& scores) {
     for (const auto& [bits, kl] : scores.layers[l].sensitivity) {
       XySeries& series = by_width[bits];
       series.name = fmt::format("{} bits", bits);
-      series.points.push_back({.x = static_cast<double>(l), .y = kl, .error = {}, .label = "", .tip = layer_tip(scores, l), .radius = {}});
+      series.points.push_back(
+          {.x = static_cast<double>(l), .y = kl, .error = {}, .label = "", .tip = layer_tip(scores, l), .radius = {}});
       values.push_back(kl);
     }
   }
   if (by_width.empty()) return std::nullopt;
-  XyChart chart{.title = "Sensitivity", .x_label = "the one quantised layer", .y_label = "KL, nats per token",
-                .x = layer_axis(scores.layers.size()), .y = fitting_axis(values), .series = {}, .levels = {}};
+  XyChart chart{.title = "Sensitivity",
+                .x_label = "the one quantised layer",
+                .y_label = "KL, nats per token",
+                .x = layer_axis(scores.layers.size()),
+                .y = fitting_axis(values),
+                .series = {},
+                .levels = {}};
   std::size_t next = 0;
   for (auto& [bits, series] : by_width) {
     series.kinds = colour_class(next);
@@ -156,7 +176,8 @@ Table layer_table(const LayerScores& scores) {
     auto& row = table.rows.emplace_back(std::vector<Cell>{l, static_cast<std::size_t>(layer.rank), layer.score});
     if (drop) row.push_back(layer.perplexity_drop ? Cell(*layer.perplexity_drop) : Cell("–"));
     row.insert(row.end(), {layer.compactness, layer.energy_gain});
-    for (const int bits : widths) row.push_back(layer.sensitivity.contains(bits) ? Cell(layer.sensitivity.at(bits)) : Cell("–"));
+    for (const int bits : widths)
+      row.push_back(layer.sensitivity.contains(bits) ? Cell(layer.sensitivity.at(bits)) : Cell("–"));
   }
   return table;
 }
@@ -178,20 +199,32 @@ Table cell_table(const LayerScores& scores) {
 
 std::string note_of(const LayerScores& scores) {
   const ScoreOptions& o = scores.options;
-  return fmt::format("Score {}: {} perplexity drop + {} compactness + {} energy gain, {} normalisation; {} random draws, seed {}, {}.",
-                     o.score, shown(o.alpha), shown(o.beta), shown(o.gamma), o.normalize, o.draws, o.seed, o.compute);
+  return fmt::format(
+      "Score {}: {} perplexity drop + {} compactness + {} energy gain, {} normalisation; {} random draws, seed {}, {}.",
+      o.score, shown(o.alpha), shown(o.beta), shown(o.gamma), o.normalize, o.draws, o.seed, o.compute);
 }
 
 /// One pair of metrics, a dot a layer; larger dots: a larger perplexity drop.
 Panel pair_panel(const LayerScores& scores, const Metric& across, const Metric& up, const std::vector<double>& radii,
                  const std::vector<std::size_t>& chosen) {
-  XyChart chart{.title = up.name + " against " + across.name.substr(across.name.find(' ') + 1), .x_label = across.name, .y_label = up.name,
-                .x = linear_axis(across.mean), .y = up.logarithmic ? log_axis(up.mean) : linear_axis(up.mean), .series = {}, .levels = {}};
+  XyChart chart{.title = up.name + " against " + across.name.substr(across.name.find(' ') + 1),
+                .x_label = across.name,
+                .y_label = up.name,
+                .x = linear_axis(across.mean),
+                .y = up.logarithmic ? log_axis(up.mean) : linear_axis(up.mean),
+                .series = {},
+                .levels = {}};
   XySeries rest{.name = "", .kinds = "mute", .line = "none", .points = {}}, best = rest;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const bool is_chosen = std::ranges::find(chosen, l) != chosen.end();
-    (is_chosen ? best : rest).points.push_back({.x = across.mean[l], .y = up.mean[l], .error = {}, .label = is_chosen ? std::to_string(l) : "",
-                                                .tip = layer_tip(scores, l), .radius = radii[l], .chosen = is_chosen});
+    (is_chosen ? best : rest)
+        .points.push_back({.x = across.mean[l],
+                           .y = up.mean[l],
+                           .error = {},
+                           .label = is_chosen ? std::to_string(l) : "",
+                           .tip = layer_tip(scores, l),
+                           .radius = radii[l],
+                           .chosen = is_chosen});
   }
   chart.series = {std::move(rest), std::move(best)};
   return draw(chart);
@@ -232,24 +265,31 @@ std::optional<Panel> rho_panel(const LayerScores& scores) {
     body += svg_text({kLeft, y}, "tick halo", "start", shortened(name, 44));
     const auto dot = [&](const std::optional<double>& rho, std::size_t look, const char* what) {
       if (rho && drawable(*rho))
-        body += svg_mark(svg_marker(marker_of(look), "p " + colour_class(look), {x(*rho), y + 13}, 5), fmt::format("{}\nρ(drop, {}) = {}", name, what, fixed(*rho, 2)));
+        body += svg_mark(svg_marker(marker_of(look), "p " + colour_class(look), {x(*rho), y + 13}, 5),
+                         fmt::format("{}\nρ(drop, {}) = {}", name, what, fixed(*rho, 2)));
     };
     dot(cells[i]->rho_compactness, 0, "compactness");
     dot(cells[i]->rho_energy_gain, 1, "energy gain");
   }
   const double legend = bottom + 52;
-  body += svg_marker(marker_of(0), "p c0", {kLeft + 5, legend - 4}, 5) + svg_text({kLeft + 15, legend}, "tick", "start", "with compactness");
-  body += svg_marker(marker_of(1), "p c1", {kLeft + 145, legend - 4}, 5) + svg_text({kLeft + 155, legend}, "tick", "start", "with energy gain");
-  return Panel{kWidth, legend + 8, std::move(body), "Spearman correlations of the perplexity drop with the other metrics"};
+  body += svg_marker(marker_of(0), "p c0", {kLeft + 5, legend - 4}, 5) +
+          svg_text({kLeft + 15, legend}, "tick", "start", "with compactness");
+  body += svg_marker(marker_of(1), "p c1", {kLeft + 145, legend - 4}, 5) +
+          svg_text({kLeft + 155, legend}, "tick", "start", "with energy gain");
+  return Panel{kWidth, legend + 8, std::move(body),
+               "Spearman correlations of the perplexity drop with the other metrics"};
 }
 
 Table rho_table(const LayerScores& scores) {
   Table table{.title = "Texts, and correlations over the layers",
-              .head = {"text", "tokens each", "passages", "tokens", "perplexity", "ρ(drop, compactness)", "ρ(drop, energy gain)"}, .rows = {}};
+              .head = {"text", "tokens each", "passages", "tokens", "perplexity", "ρ(drop, compactness)",
+                       "ρ(drop, energy gain)"},
+              .rows = {}};
   const auto optional = [](const std::optional<double>& value) { return value ? Cell(*value) : Cell("–"); };
   for (const CellScores& cell : scores.cells)
-    table.rows.push_back({model_label(cell.corpus), cell.bucket, static_cast<std::size_t>(cell.passages), static_cast<std::size_t>(cell.tokens),
-                          optional(cell.perplexity), optional(cell.rho_compactness), optional(cell.rho_energy_gain)});
+    table.rows.push_back({model_label(cell.corpus), cell.bucket, static_cast<std::size_t>(cell.passages),
+                          static_cast<std::size_t>(cell.tokens), optional(cell.perplexity),
+                          optional(cell.rho_compactness), optional(cell.rho_energy_gain)});
   return table;
 }
 
@@ -257,20 +297,30 @@ Table rho_table(const LayerScores& scores) {
 
 Figure depth_figure(const LayerScores& scores) {
   const std::string name = model_label(scores.model.name);
-  Figure figure{.id = "depth", .menu = "Depth", .title = "How much each layer of " + name + " matters, by depth",
-                .text = "A line for each text and length, the strong one their mean; the numbers name the four best layers by score.",
-                .note = note_of(scores), .legend = {{LegendEntry::Kind::kLine, "ink bold", "mean"}}, .panels = {}, .narrow = {},
-                .tables = {layer_table(scores), cell_table(scores)}};
+  Figure figure{
+      .id = "depth",
+      .menu = "Depth",
+      .title = "How much each layer of " + name + " matters, by depth",
+      .text =
+          "A line for each text and length, the strong one their mean; the numbers name the four best layers by score.",
+      .note = note_of(scores),
+      .legend = {{LegendEntry::Kind::kLine, "ink bold", "mean"}},
+      .panels = {},
+      .narrow = {},
+      .tables = {layer_table(scores), cell_table(scores)}};
   const std::vector<CellLook> looks = looks_of(scores);
   for (std::size_t c = 0; c < scores.cells.size(); ++c)
-    figure.legend.push_back({looks[c].line == "thin" ? LegendEntry::Kind::kLine : LegendEntry::Kind::kDashed, looks[c].kinds + " thin", cell_name(scores.cells[c])});
+    figure.legend.push_back({looks[c].line == "thin" ? LegendEntry::Kind::kLine : LegendEntry::Kind::kDashed,
+                             looks[c].kinds + " thin", cell_name(scores.cells[c])});
   figure.legend.push_back({LegendEntry::Kind::kMarker, "p hi", "ranks 1 to 4"});
   bool below = false;
   for (const Metric& metric : metrics_of(scores)) {
     figure.panels.push_back(depth_panel(scores, metric));
     const auto not_positive = [](double value) { return value <= 0; };
     below = below || (metric.logarithmic && (std::ranges::any_of(metric.mean, not_positive) ||
-                                             std::ranges::any_of(metric.cells, [&](const auto* cell) { return std::ranges::any_of(*cell, not_positive); })));
+                                             std::ranges::any_of(metric.cells, [&](const auto* cell) {
+                                               return std::ranges::any_of(*cell, not_positive);
+                                             })));
   }
   if (below) figure.note += " Drops of zero or less lie on the lower edge.";
   if (auto panel = sensitivity_panel(scores)) figure.panels.push_back(std::move(*panel));
@@ -280,10 +330,17 @@ Figure depth_figure(const LayerScores& scores) {
 Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen, const std::string& why) {
   const std::vector<Metric> metrics = metrics_of(scores);
   const std::vector<double> radii = radii_of(scores);
-  Figure figure{.id = "taxonomy", .menu = "Kinds of layers", .title = "Kinds of layers of " + model_label(scores.model.name),
-                .text = "A dot is a layer" + std::string(has_drop(scores) ? ", larger where leaving it out hurts more" : "") + ".",
-                .note = "Means over texts and lengths.", .legend = {{LegendEntry::Kind::kMarker, "p hi", why}, {LegendEntry::Kind::kMarker, "p mute", "the others"}},
-                .panels = {}, .narrow = {}, .tables = {rho_table(scores)}};
+  Figure figure{
+      .id = "taxonomy",
+      .menu = "Kinds of layers",
+      .title = "Kinds of layers of " + model_label(scores.model.name),
+      .text =
+          "A dot is a layer" + std::string(has_drop(scores) ? ", larger where leaving it out hurts more" : "") + ".",
+      .note = "Means over texts and lengths.",
+      .legend = {{LegendEntry::Kind::kMarker, "p hi", why}, {LegendEntry::Kind::kMarker, "p mute", "the others"}},
+      .panels = {},
+      .narrow = {},
+      .tables = {rho_table(scores)}};
   const Metric &compactness = metrics[metrics.size() - 2], &energy = metrics.back();
   figure.panels.push_back(pair_panel(scores, compactness, energy, radii, chosen));
   if (metrics.size() > 2) {
@@ -302,7 +359,8 @@ std::vector<Figure> diagnosis_figures(const Subject& subject) {
     std::string plan_name = "ranks 1 to 4";
     for (const auto& [name, plan] : subject.plans) {
       const auto bits = [](const LayerPlan& layer) { return layer.bits; };
-      const int least = std::ranges::min(plan->layers, {}, bits).bits, most = std::ranges::max(plan->layers, {}, bits).bits;
+      const int least = std::ranges::min(plan->layers, {}, bits).bits,
+                most = std::ranges::max(plan->layers, {}, bits).bits;
       if (least == most || plan->layers.size() != scores.layers.size()) continue;
       if (!subject.scores[i].first.empty() && subject.scores[i].first != name) continue;  // that one's own plan
       chosen.clear();
@@ -315,7 +373,8 @@ std::vector<Figure> diagnosis_figures(const Subject& subject) {
     for (Figure figure : {depth_figure(scores), taxonomy_figure(scores, chosen, plan_name)}) {
       figure.id += suffix;
       if (i > 0) figure.menu += fmt::format(" {}", i + 1);
-      if (subject.scores.size() > 1 && !subject.scores[i].first.empty()) figure.title += ", as measured for " + subject.scores[i].first;
+      if (subject.scores.size() > 1 && !subject.scores[i].first.empty())
+        figure.title += ", as measured for " + subject.scores[i].first;
       figures.push_back(std::move(figure));
     }
   }

@@ -13,10 +13,13 @@ constexpr double kMargin = 24, kGap = 28, kRow = 20, kSwatch = 26;
 
 std::string swatch(const LegendEntry& entry, Point at) {
   switch (entry.kind) {
-    case LegendEntry::Kind::kMarker: return svg_marker(entry.marker, entry.kinds, {at.x + 12, at.y - 4}, 4.5);
-    case LegendEntry::Kind::kArea: return svg_rect(entry.kinds, {at.x + 4, at.y - 10}, 16, 12);
+    case LegendEntry::Kind::kMarker:
+      return svg_marker(entry.marker, entry.kinds, {at.x + 12, at.y - 4}, 4.5);
+    case LegendEntry::Kind::kArea:
+      return svg_rect(entry.kinds, {at.x + 4, at.y - 10}, 16, 12);
     case LegendEntry::Kind::kLine:
-    case LegendEntry::Kind::kDashed: break;
+    case LegendEntry::Kind::kDashed:
+      break;
   }
   const char* dash = entry.kind == LegendEntry::Kind::kDashed ? " dash" : "";
   return svg_line("l " + entry.kinds + dash, {at.x, at.y - 4}, {at.x + 20, at.y - 4});
@@ -53,7 +56,8 @@ std::string legend_svg(const std::vector<LegendEntry>& legend, double width, dou
 }
 
 std::string figure_svg(const Figure& figure) {
-  const std::size_t columns = std::min(std::max<std::size_t>(figure.columns, 1), std::max<std::size_t>(figure.panels.size(), 1));
+  const std::size_t columns =
+      std::min(std::max<std::size_t>(figure.columns, 1), std::max<std::size_t>(figure.panels.size(), 1));
   double cell = 320;
   for (const Panel& panel : figure.panels) cell = std::max(cell, panel.width);
   const double inner = static_cast<double>(columns) * (cell + kGap) - kGap;
@@ -78,8 +82,8 @@ std::string figure_svg(const Figure& figure) {
     double tallest = 0;
     for (std::size_t c = 0; c < columns && i + c < figure.panels.size(); ++c) {
       const Panel& panel = figure.panels[i + c];
-      body += fmt::format("<g transform=\"translate({:.1f},{:.1f})\">\n{}</g>\n", kMargin + static_cast<double>(c) * (cell + kGap), y,
-                          panel.body);
+      body += fmt::format("<g transform=\"translate({:.1f},{:.1f})\">\n{}</g>\n",
+                          kMargin + static_cast<double>(c) * (cell + kGap), y, panel.body);
       tallest = std::max(tallest, panel.height);
     }
     y += tallest + kGap / 2;
@@ -88,8 +92,10 @@ std::string figure_svg(const Figure& figure) {
   y += kMargin;
   const double width = inner + 2 * kMargin;
   return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" role=\"img\">\n"
-      "<title>{2}</title>\n<style>{3}</style>\n<rect class=\"paper\" x=\"0.5\" y=\"0.5\" width=\"{4:.0f}\" height=\"{5:.0f}\" rx=\"10\"/>\n"
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
+      "role=\"img\">\n"
+      "<title>{2}</title>\n<style>{3}</style>\n<rect class=\"paper\" x=\"0.5\" y=\"0.5\" width=\"{4:.0f}\" "
+      "height=\"{5:.0f}\" rx=\"10\"/>\n"
       "{6}</svg>\n",
       width, y, escaped(figure.title), svg_style(), width - 1, y - 1, body);
 }

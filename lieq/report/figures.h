@@ -36,7 +36,8 @@ struct Tile {
 /// The metrics against depth (LieQ, arXiv:2508.03332, Figure 2).
 [[nodiscard]] Figure depth_figure(const LayerScores& scores);
 /// The layers over pairs of metrics (Figure 1). chosen: layers to be marked; why: what the legend calls them.
-[[nodiscard]] Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen, const std::string& why);
+[[nodiscard]] Figure taxonomy_figure(const LayerScores& scores, const std::vector<std::size_t>& chosen,
+                                     const std::string& why);
 [[nodiscard]] std::vector<Figure> diagnosis_figures(const Subject& subject);
 [[nodiscard]] std::vector<Figure> plan_figures(const Subject& subject);
 [[nodiscard]] std::vector<Figure> loss_figures(const Subject& subject);

@@ -26,11 +26,11 @@ std::string shortened(const std::string& text, std::size_t limit) {
   if (characters(text) <= limit) return text;
   const std::size_t keep = limit / 2;
   std::size_t head = 0, tail = text.size();
-  for (std::size_t n = 0; n < keep; ++n)
-    do ++head;
+  for (std::size_t n = 0; n < keep; ++n) do
+      ++head;
     while (head < text.size() && continues(text[head]));
-  for (std::size_t n = 0; n < keep; ++n)
-    do --tail;
+  for (std::size_t n = 0; n < keep; ++n) do
+      --tail;
     while (tail > 0 && continues(text[tail]));
   return text.substr(0, head) + "…" + text.substr(tail);
 }
@@ -39,12 +39,24 @@ std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : valid_utf8(text)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      case '\n': out += c; break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '\n':
+        out += c;
+        break;
       default: {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte == 0x7F) {
@@ -88,7 +100,8 @@ std::string svg_polyline(std::string_view kinds, const std::vector<Point>& point
 }
 
 Marker marker_of(std::size_t index) {
-  constexpr std::array kAll = {Marker::kCircle, Marker::kSquare, Marker::kDiamond, Marker::kTriangle, Marker::kCross, Marker::kRing};
+  constexpr std::array kAll = {Marker::kCircle,   Marker::kSquare, Marker::kDiamond,
+                               Marker::kTriangle, Marker::kCross,  Marker::kRing};
   return kAll[index % kAll.size()];
 }
 
@@ -96,7 +109,8 @@ std::string svg_marker(Marker marker, std::string_view kinds, Point at, double r
   const double x = at.x, y = at.y, r = radius;
   const auto path = [&](const std::string& d) { return fmt::format("<path class=\"{}\" d=\"{}\"/>\n", kinds, d); };
   switch (marker) {
-    case Marker::kSquare: return svg_rect(kinds, {x - 0.9 * r, y - 0.9 * r}, 1.8 * r, 1.8 * r);
+    case Marker::kSquare:
+      return svg_rect(kinds, {x - 0.9 * r, y - 0.9 * r}, 1.8 * r, 1.8 * r);
     case Marker::kDiamond:
       return path(fmt::format("M{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}Z", x, y - 1.3 * r, x + 1.3 * r,
                               y, x, y + 1.3 * r, x - 1.3 * r, y));
@@ -105,11 +119,13 @@ std::string svg_marker(Marker marker, std::string_view kinds, Point at, double r
                               x - 1.2 * r, y + 0.9 * r));
     case Marker::kCross: {
       const double a = 0.4 * r, b = 1.25 * r;
-      return path(fmt::format("M{:.1f},{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}Z",
-                              x - a, y - b, 2 * a, b - a, b - a, 2 * a, a - b, b - a, -2 * a, a - b, a - b, -2 * a, b - a));
+      return path(
+          fmt::format("M{:.1f},{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}v{:.1f}h{:.1f}Z",
+                      x - a, y - b, 2 * a, b - a, b - a, 2 * a, a - b, b - a, -2 * a, a - b, a - b, -2 * a, b - a));
     }
     case Marker::kCircle:
-    case Marker::kRing: break;
+    case Marker::kRing:
+      break;
   }
   const std::string ring = marker == Marker::kRing ? " ring" : "";
   return fmt::format("<circle class=\"{}{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"/>\n", kinds, ring, x, y, r);

@@ -19,7 +19,8 @@ std::string table_html(const Table& table, const std::string& name) {
     for (std::size_t c = 0; c < row.size() && c < numbers.size(); ++c)
       if (row[c].value.empty() && row[c].text != "–") numbers[c] = false;
   std::string html = fmt::format("<table data-name=\"{}\"><thead><tr>", escaped(name));
-  for (std::size_t c = 0; c < table.head.size(); ++c) html += fmt::format("<th{}>{}</th>", numbers[c] ? " class=\"n\"" : "", escaped(table.head[c]));
+  for (std::size_t c = 0; c < table.head.size(); ++c)
+    html += fmt::format("<th{}>{}</th>", numbers[c] ? " class=\"n\"" : "", escaped(table.head[c]));
   html += "</tr></thead><tbody>\n";
   for (const auto& row : table.rows) {
     html += "<tr>";
@@ -34,14 +35,16 @@ std::string table_html(const Table& table, const std::string& name) {
 }
 
 std::string details(const std::string& title, const std::string& inside) {
-  return fmt::format("<details><summary>{}</summary><div class=\"scroll\">{}</div></details>\n", escaped(title), inside);
+  return fmt::format("<details><summary>{}</summary><div class=\"scroll\">{}</div></details>\n", escaped(title),
+                     inside);
 }
 
 std::string panels_html(const std::vector<Panel>& panels, const std::string& kinds) {
   std::string html = fmt::format("<div class=\"panels{}\">\n", kinds);
   for (const Panel& panel : panels)
-    html += fmt::format("<svg class=\"panel\" viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n{}</svg>\n", panel.width, panel.height,
-                        escaped(panel.label), panel.body);
+    html +=
+        fmt::format("<svg class=\"panel\" viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n{}</svg>\n",
+                    panel.width, panel.height, escaped(panel.label), panel.body);
   return html + "</div>\n";
 }
 
@@ -52,7 +55,8 @@ std::string legend_html(const std::vector<LegendEntry>& legend) {
     LegendEntry bare = entry;
     bare.text.clear();
     double height = 0;
-    html += fmt::format("<span><svg width=\"24\" height=\"20\" aria-hidden=\"true\">{}</svg>{}</span>\n", legend_svg({bare}, 100, height), escaped(entry.text));
+    html += fmt::format("<span><svg width=\"24\" height=\"20\" aria-hidden=\"true\">{}</svg>{}</span>\n",
+                        legend_svg({bare}, 100, height), escaped(entry.text));
   }
   return html + "</div>\n";
 }
@@ -77,7 +81,8 @@ std::string section_html(const Section& section, const std::string& heading, con
   if (!section.tiles.empty()) {
     html += "<div class=\"tiles\">\n";
     for (const Tile& tile : section.tiles)
-      html += fmt::format("<div class=\"tile\"><span class=\"name\">{}</span><b>{}</b><span>{}</span></div>\n", escaped(tile.name), escaped(tile.value), escaped(tile.text));
+      html += fmt::format("<div class=\"tile\"><span class=\"name\">{}</span><b>{}</b><span>{}</span></div>\n",
+                          escaped(tile.name), escaped(tile.value), escaped(tile.text));
     html += "</div>\n";
   }
   for (const Figure& figure : section.figures) html += figure_html(figure);
@@ -123,21 +128,28 @@ std::vector<Section> sections_of(const Results& results) {
   return sections;
 }
 
-std::string html_page(const std::vector<Section>& sections, const std::vector<Source>& sources, const PageOptions& options) {
+std::string html_page(const std::vector<Section>& sections, const std::vector<Source>& sources,
+                      const PageOptions& options) {
   const std::string title = title_of(sections);
   std::string html =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n";
-  html += fmt::format("<title>{}</title>\n<style>{}{}</style>\n</head>\n<body>\n", escaped(title), kPageStyle, svg_style());
-  html += fmt::format("<header>\n<h1>{}</h1>\n<p class=\"quiet\">Layer-wise mixed-width quantisation, measured with lieq {}</p>\n<nav>", escaped(title), escaped(options.version));
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+      "script-src 'unsafe-inline'\">\n";
+  html +=
+      fmt::format("<title>{}</title>\n<style>{}{}</style>\n</head>\n<body>\n", escaped(title), kPageStyle, svg_style());
+  html += fmt::format(
+      "<header>\n<h1>{}</h1>\n<p class=\"quiet\">Layer-wise mixed-width quantisation, measured with lieq {}</p>\n<nav>",
+      escaped(title), escaped(options.version));
   for (const Section& section : sections) {
     if (sections.size() > 1) html += fmt::format("<b>{}</b>\n", escaped(section.title));
-    for (const Figure& figure : section.figures) html += fmt::format("<a href=\"#{}\">{}</a>\n", figure.id, escaped(figure.menu));
+    for (const Figure& figure : section.figures)
+      html += fmt::format("<a href=\"#{}\">{}</a>\n", figure.id, escaped(figure.menu));
   }
   html += "<a href=\"#provenance\">Sources</a></nav>\n</header>\n<main>\n";
   for (std::size_t s = 0; s < sections.size(); ++s) {
-    html += section_html(sections[s], sections[s].title == title ? "" : sections[s].title, fmt::format("section-{}", s + 1));
+    html += section_html(sections[s], sections[s].title == title ? "" : sections[s].title,
+                         fmt::format("section-{}", s + 1));
   }
   html += provenance_html(sources, options) + "</main>\n<footer></footer>\n";
   return html + "<script>" + kPageScript + "</script>\n</body>\n</html>\n";

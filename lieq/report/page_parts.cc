@@ -3,9 +3,11 @@
 namespace lieq::report {
 
 const char* const kPageStyle = R"css(
-:root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--text:#3d444d;--quiet:#6e7781;--edge:#d8dee4;--soft:#f6f8fa;--link:#0b62c4}
+:root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--text:#3d444d;--quiet:#6e7781;--edge:#d8dee4;
+  --soft:#f6f8fa;--link:#0b62c4}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--text);font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}
+body{margin:0;background:var(--paper);color:var(--text);
+  font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}
 main,header,footer{max-width:1088px;margin:0 auto;padding:0 24px}
 header{padding-top:40px}
 h1,h2,h3{color:var(--ink);line-height:1.25;text-wrap:balance;overflow-wrap:anywhere}
@@ -28,7 +30,8 @@ figure{margin:0 0 52px;break-inside:avoid}
 .legend{display:flex;flex-wrap:wrap;gap:2px 18px;margin:10px 0 0;font-size:13px;line-height:22px}
 .legend span{display:inline-flex;align-items:center;gap:6px;overflow-wrap:anywhere}
 .legend svg{flex:none}
-.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr));gap:24px 28px;margin:16px 0 8px}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,310px),1fr));gap:24px 28px;
+  margin:16px 0 8px}
 .panels.one{grid-template-columns:100%}
 .panel{display:block;width:100%;height:auto;max-width:480px}
 .one .panel{max-width:100%}
@@ -47,13 +50,40 @@ td{border-top:1px solid var(--edge)}
 .n{text-align:right}
 .wrap td{white-space:normal;overflow-wrap:anywhere;vertical-align:top}
 .wrap td:first-child{min-width:10em}
-button{font:inherit;font-size:12px;color:var(--link);background:none;border:1px solid var(--edge);border-radius:6px;padding:2px 10px;cursor:pointer}
+button{font:inherit;font-size:12px;color:var(--link);background:none;border:1px solid var(--edge);
+  border-radius:6px;padding:2px 10px;cursor:pointer}
 code{font-size:13px;overflow-wrap:anywhere}
 footer{margin-top:40px;padding-bottom:40px}
-#tip{position:fixed;left:0;top:0;z-index:9;max-width:min(340px,92vw);padding:7px 11px;border-radius:8px;background:var(--ink);color:var(--paper);font-size:12.5px;line-height:1.45;white-space:pre-line;overflow-wrap:anywhere;pointer-events:none;visibility:hidden;font-variant-numeric:tabular-nums}
-@media screen and (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--text:#c5cdd5;--quiet:#8b949e;--edge:#30363d;--soft:#161b22;--link:#6cb0ff}}
-@media screen and (max-width:680px){main,header,footer{padding:0 16px}header{padding-top:24px}h1{font-size:24px}h2{font-size:20px;margin-top:40px}figure{margin-bottom:40px}.phone{display:block}.desk{display:none!important}th,td{padding:4px 8px}}
-@media print{body{font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}main,header,footer{max-width:none;padding:0}header{padding-top:0}nav,button,#tip,details:not([open]){display:none}.panels:not(.one){grid-template-columns:repeat(3,1fr);gap:12px}.scroll{max-height:none;overflow:visible}h2,h3{break-after:avoid}h2{margin-top:24px}figure{margin-bottom:28px}.tile{border:1px solid var(--edge)}th{position:static}}
+#tip{position:fixed;left:0;top:0;z-index:9;max-width:min(340px,92vw);padding:7px 11px;border-radius:8px;
+  background:var(--ink);color:var(--paper);font-size:12.5px;line-height:1.45;white-space:pre-line;
+  overflow-wrap:anywhere;pointer-events:none;visibility:hidden;font-variant-numeric:tabular-nums}
+@media screen and (prefers-color-scheme:dark){
+:root{--paper:#0d1117;--ink:#e6edf3;--text:#c5cdd5;--quiet:#8b949e;--edge:#30363d;--soft:#161b22;--link:#6cb0ff}
+}
+@media screen and (max-width:680px){
+main,header,footer{padding:0 16px}
+header{padding-top:24px}
+h1{font-size:24px}
+h2{font-size:20px;margin-top:40px}
+figure{margin-bottom:40px}
+.phone{display:block}
+.desk{display:none!important}
+th,td{padding:4px 8px}
+}
+@media print{
+p{max-width:none}
+body{font-size:10.5pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+main,header,footer{max-width:none;padding:0}
+header{padding-top:0}
+nav,button,#tip,details:not([open]){display:none}
+.panels:not(.one){grid-template-columns:repeat(3,1fr);gap:12px}
+.scroll{max-height:none;overflow:visible}
+h2,h3{break-after:avoid}
+h2{margin-top:24px}
+figure{margin-bottom:28px}
+.tile{border:1px solid var(--edge)}
+th{position:static}
+}
 )css";
 
 const char* const kPageScript = R"js(
@@ -86,7 +116,8 @@ const char* const kPageScript = R"js(
     for (const mark of marks) {
       const box = mark.getBoundingClientRect();
       const dx = Math.max(box.left - x, 0, x - box.right), dy = Math.max(box.top - y, 0, y - box.bottom);
-      const far = Math.hypot(dx, dy) + 0.01 * Math.hypot((box.left + box.right) / 2 - x, (box.top + box.bottom) / 2 - y);
+      const middle = Math.hypot((box.left + box.right) / 2 - x, (box.top + box.bottom) / 2 - y);
+      const far = Math.hypot(dx, dy) + 0.01 * middle;
       if (far < least) [best, least] = [mark, far];
     }
     return best;
@@ -114,7 +145,8 @@ const char* const kPageScript = R"js(
     svg.addEventListener('focusout', hide);
     svg.addEventListener('keydown', (event) => {
       const at = marks.indexOf(document.activeElement), last = marks.length - 1;
-      const to = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last}[event.key];
+      const keys = {ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last};
+      const to = keys[event.key];
       if (event.key === 'Escape') hide();
       if (at < 0 || to === undefined || !marks[to]) return;
       event.preventDefault();

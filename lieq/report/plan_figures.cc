@@ -14,7 +14,9 @@ namespace {
 constexpr double kWide = 1040, kNarrow = 360;
 constexpr const char* kPlanName = "plan";
 
-std::string name_of(const std::pair<std::string, const BitPlan*>& plan) { return plan.first.empty() ? kPlanName : plan.first; }
+std::string name_of(const std::pair<std::string, const BitPlan*>& plan) {
+  return plan.first.empty() ? kPlanName : plan.first;
+}
 
 std::string headline(const BitPlan& plan) {
   const PlanSize size = size_of(plan);
@@ -31,15 +33,18 @@ Panel strip(const std::pair<std::string, const BitPlan*>& named, double width) {
   const auto fitting = static_cast<std::size_t>(width / kLeast);
   const std::size_t rows = (count + fitting - 1) / fitting, columns = (count + rows - 1) / rows;
   const double cell = std::min(kMost, width / static_cast<double>(columns));
-  std::string body = svg_text({0, 14}, "metric", "start", shortened(name_of(named), static_cast<std::size_t>(width / 8)));
+  std::string body =
+      svg_text({0, 14}, "metric", "start", shortened(name_of(named), static_cast<std::size_t>(width / 8)));
   body += svg_text({0, 32}, "tick", "start", shortened(headline(plan), static_cast<std::size_t>(width / 5.8)));
   for (std::size_t l = 0; l < count; ++l) {
     const LayerPlan& layer = plan.layers[l];
     const double x = cell * static_cast<double>(l % columns), y = kTop + kRow * static_cast<double>(l / columns);
     const std::string kind = width_class(static_cast<unsigned>(layer.bits));
-    const std::string shapes = svg_rect("p bare " + kind, {x, y}, cell - 2, kTall) +
-                               svg_text({x + cell / 2 - 1, y + kTall / 2 + 4}, "name on" + kind, "middle", std::to_string(layer.bits));
-    body += svg_mark(shapes, fmt::format("layer {}: {} bits\n{}\n{:.3g} M weights", l, layer.bits, layer.reason, 1e-6 * static_cast<double>(layer.weights)));
+    const std::string shapes =
+        svg_rect("p bare " + kind, {x, y}, cell - 2, kTall) +
+        svg_text({x + cell / 2 - 1, y + kTall / 2 + 4}, "name on" + kind, "middle", std::to_string(layer.bits));
+    body += svg_mark(shapes, fmt::format("layer {}: {} bits\n{}\n{:.3g} M weights", l, layer.bits, layer.reason,
+                                         1e-6 * static_cast<double>(layer.weights)));
     const bool numbered = cell >= 24 || l % columns % 2 == 0;
     if (numbered) body += svg_text({x + cell / 2 - 1, y + kTall + 14}, "tick", "middle", std::to_string(l));
   }
@@ -50,7 +55,8 @@ Table plan_table(const std::pair<std::string, const BitPlan*>& named) {
   Table table{.title = "Plan: " + name_of(named), .head = {"layer", "bits", "weights", "why"}, .rows = {}};
   for (std::size_t l = 0; l < named.second->layers.size(); ++l) {
     const LayerPlan& layer = named.second->layers[l];
-    table.rows.push_back({l, static_cast<std::size_t>(layer.bits), static_cast<std::size_t>(layer.weights), layer.reason});
+    table.rows.push_back(
+        {l, static_cast<std::size_t>(layer.bits), static_cast<std::size_t>(layer.weights), layer.reason});
   }
   return table;
 }
@@ -93,7 +99,10 @@ Panel byte_bars(const std::vector<std::pair<std::string, Bytes>>& models, double
   for (const auto& [name, bytes] : models) {
     Bar& bar = chart.bars.emplace_back(Bar{name, bytes_text(static_cast<std::size_t>(bytes.all())), {}, {}});
     for (const Part& part : kParts)
-      bar.parts.push_back({bytes.*part.size, part.kinds, fmt::format("{}\n{}: {}, {:.1f} %", name, part.name, bytes_text(static_cast<std::size_t>(bytes.*part.size)), 100 * bytes.*part.size / bytes.all())});
+      bar.parts.push_back(
+          {bytes.*part.size, part.kinds,
+           fmt::format("{}\n{}: {}, {:.1f} %", name, part.name, bytes_text(static_cast<std::size_t>(bytes.*part.size)),
+                       100 * bytes.*part.size / bytes.all())});
   }
   return draw(chart);
 }
@@ -104,8 +113,18 @@ Figure byte_figure(const Subject& subject) {
   original.rest_bits = 16;
   std::vector<std::pair<std::string, Bytes>> models = {{subject.label + " in 16 bits", bytes_of(original)}};
   for (const auto& plan : subject.plans) models.emplace_back(name_of(plan), bytes_of(*plan.second));
-  Figure figure{.id = "bytes", .menu = "Bytes", .title = "Where the bytes go", .text = "", .note = "Computed from the plan: codes, a float16 scale and a zero point for each group, the other weights at their width.",
-                .legend = {}, .panels = {byte_bars(models, kWide)}, .narrow = {byte_bars(models, kNarrow)}, .tables = {}, .columns = 1};
+  Figure figure{.id = "bytes",
+                .menu = "Bytes",
+                .title = "Where the bytes go",
+                .text = "",
+                .note =
+                    "Computed from the plan: codes, a float16 scale and a zero point for each group, the other weights "
+                    "at their width.",
+                .legend = {},
+                .panels = {byte_bars(models, kWide)},
+                .narrow = {byte_bars(models, kNarrow)},
+                .tables = {},
+                .columns = 1};
   Table table{.title = "Bytes", .head = {"model"}, .rows = {}};
   for (const Part& part : kParts) {
     figure.legend.push_back({LegendEntry::Kind::kArea, std::string("p ") + part.kinds, part.name});
@@ -127,8 +146,16 @@ Figure byte_figure(const Subject& subject) {
 
 std::vector<Figure> plan_figures(const Subject& subject) {
   if (subject.plans.empty()) return {};
-  Figure figure{.id = "plan", .menu = "Widths", .title = "Which layers get which width", .text = "Point at a layer to see why.", .note = "", .legend = {}, .panels = {},
-                .narrow = {}, .tables = {}, .columns = 1};
+  Figure figure{.id = "plan",
+                .menu = "Widths",
+                .title = "Which layers get which width",
+                .text = "Point at a layer to see why.",
+                .note = "",
+                .legend = {},
+                .panels = {},
+                .narrow = {},
+                .tables = {},
+                .columns = 1};
   std::set<int> widths;
   for (const auto& plan : subject.plans) {
     figure.panels.push_back(strip(plan, kWide));
@@ -136,7 +163,9 @@ std::vector<Figure> plan_figures(const Subject& subject) {
     figure.tables.push_back(plan_table(plan));
     for (const LayerPlan& layer : plan.second->layers) widths.insert(layer.bits);
   }
-  for (const int bits : widths) figure.legend.push_back({LegendEntry::Kind::kArea, "p bare " + width_class(static_cast<unsigned>(bits)), fmt::format("{} bits", bits)});
+  for (const int bits : widths)
+    figure.legend.push_back(
+        {LegendEntry::Kind::kArea, "p bare " + width_class(static_cast<unsigned>(bits)), fmt::format("{} bits", bits)});
   return {std::move(figure), byte_figure(subject)};
 }
 

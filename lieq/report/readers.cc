@@ -75,13 +75,15 @@ bool is_scalar_list(const Json& json) {
 
 std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
-void collect(const Json& json, const std::string& name, int depth, std::vector<std::pair<std::string, std::string>>& settings) {
+void collect(const Json& json, const std::string& name, int depth,
+             std::vector<std::pair<std::string, std::string>>& settings) {
   constexpr std::size_t kMost = 200;
   if (settings.size() >= kMost || depth > 4) return;
   if (json.is_object()) {
     for (const auto& [key, value] : json.items()) {
       // What figures and their tables show, number by number.
-      if (key == "results" || key == "configs" || key == "higher_is_better" || key == "versions" || key == "baseline") continue;
+      if (key == "results" || key == "configs" || key == "higher_is_better" || key == "versions" || key == "baseline")
+        continue;
       collect(value, name.empty() ? key : name + "." + key, depth + 1, settings);
     }
   } else if (is_scalar_list(json)) {
@@ -171,7 +173,8 @@ Result<std::vector<ModelSpeed>> speeds_from_json(const Json& json, const std::st
     LIEQ_ASSIGN(speed.decode, rate_from_json(fields, "decode_tokens_per_second"));
     LIEQ_ASSIGN(const Json* memory, required_object(fields, "memory"));
     const Fields own(*memory, at + ": memory");
-    for (const auto& [key, target] : {std::pair{"linears", &speed.linears}, {"embeddings", &speed.embeddings}, {"cache", &speed.cache}}) {
+    for (const auto& [key, target] :
+         {std::pair{"linears", &speed.linears}, {"embeddings", &speed.embeddings}, {"cache", &speed.cache}}) {
       LIEQ_ASSIGN(*target, own.required_count(key));
     }
     speeds.push_back(std::move(speed));

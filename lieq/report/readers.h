@@ -7,7 +7,8 @@ namespace lieq::report {
 
 // Errors: kInvalidFormat naming `place` and the field.
 [[nodiscard]] Result<Evaluation> evaluation_from_json(const Json& json, const std::string& place);
-[[nodiscard]] Result<Quantised> quantised_from_json(const Json& json, const std::string& place, const std::string& folder);
+[[nodiscard]] Result<Quantised> quantised_from_json(const Json& json, const std::string& place,
+                                                    const std::string& folder);
 [[nodiscard]] Result<std::vector<ShapeTime>> shapes_from_json(const Json& json, const std::string& place);
 [[nodiscard]] Result<std::vector<ModelSpeed>> speeds_from_json(const Json& json, const std::string& place);
 [[nodiscard]] Result<Sweep> sweep_from_json(const Json& json, const std::string& place);

@@ -42,7 +42,8 @@ Result<void> add_shapes(const Json& json, const std::string& place, const std::s
   const Fields fields(json, place);
   LIEQ_ASSIGN(const auto isa, fields.string("isa"));
   LIEQ_ASSIGN(const auto threads, fields.count("threads"));
-  const std::string machine = isa.value_or("unknown instruction set") + ", " + std::to_string(threads.value_or(0)) + " threads";
+  const std::string machine =
+      isa.value_or("unknown instruction set") + ", " + std::to_string(threads.value_or(0)) + " threads";
   if (results.shape_machine.empty()) results.shape_machine = machine;
   if (results.shape_machine.find(machine) == std::string::npos) results.shape_machine += "; " + machine;
   return {};
@@ -61,23 +62,44 @@ const std::array kKinds = {
            results.sweeps.push_back(std::move(sweep));
            return {};
          }},
-    Kind{"quantised model", [](const Json& json) { return has(json, {"linears", "fingerprint"}) || has(json, {"linears", "source"}); },
+    Kind{"quantised model",
+         [](const Json& json) {
+           return has(json, {"linears", "fingerprint"}) || has(json, {"linears", "source"});
+         },
          add_quantised},
-    Kind{"scores of layers", [](const Json& json) { return has(json, {"cells", "layers"}); },
+    Kind{"scores of layers",
+         [](const Json& json) {
+           return has(json, {"cells", "layers"});
+         },
          [](const Json& json, const std::string& place, const std::string&, Results& results) -> Result<void> {
            LIEQ_ASSIGN(LayerScores scores, layer_scores_from_json(json, place));
            results.scores.push_back(std::move(scores));
            return {};
          }},
-    Kind{"plan of bits", [](const Json& json) { return has(json, {"budget", "layers"}); },
+    Kind{"plan of bits",
+         [](const Json& json) {
+           return has(json, {"budget", "layers"});
+         },
          [](const Json& json, const std::string& place, const std::string&, Results& results) -> Result<void> {
            LIEQ_ASSIGN(BitPlan plan, bit_plan_from_json(json, place));
            results.plans.push_back(std::move(plan));
            return {};
          }},
-    Kind{"evaluation on tasks", [](const Json& json) { return has(first_of(json), {"results", "configs"}); }, add_evaluation},
-    Kind{"evaluation on a text", [](const Json& json) { return has(first_of(json), {"perplexity", "nll"}); }, add_evaluation},
-    Kind{"times of single products", [](const Json& json) { return has(json, {"isa", "records"}); }, add_shapes},
+    Kind{"evaluation on tasks",
+         [](const Json& json) {
+           return has(first_of(json), {"results", "configs"});
+         },
+         add_evaluation},
+    Kind{"evaluation on a text",
+         [](const Json& json) {
+           return has(first_of(json), {"perplexity", "nll"});
+         },
+         add_evaluation},
+    Kind{"times of single products",
+         [](const Json& json) {
+           return has(json, {"isa", "records"});
+         },
+         add_shapes},
     Kind{"speed of models", [](const Json& json) { return has(first_of(json), {"decode_tokens_per_second"}); },
          [](const Json& json, const std::string& place, const std::string&, Results& results) -> Result<void> {
            LIEQ_ASSIGN(const auto speeds, speeds_from_json(json, place));
@@ -91,8 +113,9 @@ const std::array kKinds = {
 Result<void> add_json(const Json& json, const std::string& place, const std::string& folder, Results& results) {
   const auto* const kind = std::ranges::find_if(kKinds, [&](const Kind& one) { return one.matches(json); });
   if (kind == kKinds.end())
-    return fail(ErrorCode::kInvalidFormat, place + ": found " + brief(json) +
-                                               ", expected a file of lieq diagnose, allocate, quantize, eval, bench or sweep");
+    return fail(ErrorCode::kInvalidFormat,
+                place + ": found " + brief(json) +
+                    ", expected a file of lieq diagnose, allocate, quantize, eval, bench or sweep");
   LIEQ_TRY(kind->read(json, place, folder, results));
   results.sources.push_back({place, kind->name, 0, settings_of(json)});
   return {};
@@ -104,7 +127,8 @@ Result<void> add_results(const std::filesystem::path& path, Results& results) {
   if (std::filesystem::is_directory(path, error)) {
     file = path / "lieq.json";
     if (!std::filesystem::exists(file, error))
-      return fail(ErrorCode::kNotFound, path.string() + ": found a folder without lieq.json, expected a quantised model or a JSON file");
+      return fail(ErrorCode::kNotFound,
+                  path.string() + ": found a folder without lieq.json, expected a quantised model or a JSON file");
   }
   LIEQ_ASSIGN(const Json json, read_json(file));
   const std::filesystem::path absolute = std::filesystem::absolute(file, error);

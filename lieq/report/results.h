@@ -101,6 +101,7 @@ struct Results {
 [[nodiscard]] Result<void> add_results(const std::filesystem::path& path, Results& results);
 
 /// add_results() of a document. folder: the name of the quantised model if it is a lieq.json.
-[[nodiscard]] Result<void> add_json(const Json& json, const std::string& place, const std::string& folder, Results& results);
+[[nodiscard]] Result<void> add_json(const Json& json, const std::string& place, const std::string& folder,
+                                    Results& results);
 
 }  // namespace lieq::report

@@ -49,11 +49,20 @@ Panel shape_panel(Shape shape, const std::vector<const ShapeTime*>& times, std::
     if (series == looks.end()) continue;
     tokens.push_back(static_cast<double>(time->tokens));
     milliseconds.push_back(1e3 * time->seconds);
-    std::string tip = fmt::format("{}, {}\n{} tokens: {} ms", name_of(shape), time->kernel, time->tokens, shown(1e3 * time->seconds));
-    if (dense.contains(time->tokens)) tip += fmt::format("\n{:.2f} times as fast as dense fp32", dense[time->tokens] / time->seconds);
-    series->points.push_back({.x = tokens.back(), .y = milliseconds.back(), .error = {}, .label = "", .tip = std::move(tip), .radius = {}});
+    std::string tip =
+        fmt::format("{}, {}\n{} tokens: {} ms", name_of(shape), time->kernel, time->tokens, shown(1e3 * time->seconds));
+    if (dense.contains(time->tokens))
+      tip += fmt::format("\n{:.2f} times as fast as dense fp32", dense[time->tokens] / time->seconds);
+    series->points.push_back(
+        {.x = tokens.back(), .y = milliseconds.back(), .error = {}, .label = "", .tip = std::move(tip), .radius = {}});
   }
-  XyChart chart{.title = name_of(shape), .x_label = "tokens", .y_label = "ms", .x = doubling_axis(tokens), .y = log_axis(milliseconds), .series = {}, .levels = {}};
+  XyChart chart{.title = name_of(shape),
+                .x_label = "tokens",
+                .y_label = "ms",
+                .x = doubling_axis(tokens),
+                .y = log_axis(milliseconds),
+                .series = {},
+                .levels = {}};
   for (XySeries& series : looks) {
     std::ranges::stable_sort(series.points, {}, &XyPoint::x);
     if (!series.points.empty()) chart.series.push_back(std::move(series));
@@ -62,15 +71,23 @@ Panel shape_panel(Shape shape, const std::vector<const ShapeTime*>& times, std::
 }
 
 Figure shape_figure(const Results& results) {
-  Figure figure{.id = "latency", .menu = "Single linears", .title = "Time of one linear against the number of tokens",
-                .text = "Lower is faster: codes of few bits are read faster than dense weights, and multiplied straight from them.",
-                .note = "lieq bench --shape; best run, weights not in the cache; " + results.shape_machine + ".", .legend = {}, .panels = {}, .narrow = {},
-                .tables = {}};
+  Figure figure{
+      .id = "latency",
+      .menu = "Single linears",
+      .title = "Time of one linear against the number of tokens",
+      .text =
+          "Lower is faster: codes of few bits are read faster than dense weights, and multiplied straight from them.",
+      .note = "lieq bench --shape; best run, weights not in the cache; " + results.shape_machine + ".",
+      .legend = {},
+      .panels = {},
+      .narrow = {},
+      .tables = {}};
   Table table{.title = "Times", .head = {"inputs", "outputs", "tokens", "kernel", "bits", "seconds"}, .rows = {}};
   std::vector<Shape> shapes;
   for (const ShapeTime& time : results.shapes) {
     if (std::ranges::find(shapes, Shape{time.in, time.out}) == shapes.end()) shapes.emplace_back(time.in, time.out);
-    table.rows.push_back({static_cast<std::size_t>(time.in), static_cast<std::size_t>(time.out), static_cast<std::size_t>(time.tokens), time.kernel,
+    table.rows.push_back({static_cast<std::size_t>(time.in), static_cast<std::size_t>(time.out),
+                          static_cast<std::size_t>(time.tokens), time.kernel,
                           time.bits > 0 ? Cell(static_cast<std::size_t>(time.bits)) : Cell("–"), time.seconds});
   }
   const std::vector<XySeries> looks = looks_of(results.shapes);
@@ -84,20 +101,35 @@ Figure shape_figure(const Results& results) {
   return figure;
 }
 
-Panel rate_bars(const std::vector<ModelSpeed>& speeds, Rate ModelSpeed::*test, const std::string& title, const char* kinds) {
+Panel rate_bars(const std::vector<ModelSpeed>& speeds, Rate ModelSpeed::*test, const std::string& title,
+                const char* kinds) {
   BarChart chart{.title = title, .label = "tokens/s, higher is faster; bars: one standard deviation", .bars = {}};
   for (const ModelSpeed& speed : speeds) {
     const Rate& rate = speed.*test;
     const std::string words = fmt::format("{:.1f} ± {:.1f}", rate.mean, rate.stddev);
-    chart.bars.push_back({speed.model, words, {{rate.mean, kinds, fmt::format("{}, {} tokens\n{} tokens/s", speed.model, rate.tokens, words)}}, rate.stddev});
+    chart.bars.push_back(
+        {speed.model,
+         words,
+         {{rate.mean, kinds, fmt::format("{}, {} tokens\n{} tokens/s", speed.model, rate.tokens, words)}},
+         rate.stddev});
   }
   return draw(chart);
 }
 
 Figure model_figure(const std::vector<ModelSpeed>& speeds) {
-  Figure figure{.id = "speed", .menu = "Whole models", .title = "Speed and memory of whole models", .text = "", .note = "", .legend = {}, .panels = {}, .narrow = {}, .tables = {}};
-  figure.panels = {rate_bars(speeds, &ModelSpeed::prompt, fmt::format("Reading a prompt of {} tokens", speeds.front().prompt.tokens), "c0"),
-                   rate_bars(speeds, &ModelSpeed::decode, fmt::format("Writing {} tokens", speeds.front().decode.tokens), "c2")};
+  Figure figure{.id = "speed",
+                .menu = "Whole models",
+                .title = "Speed and memory of whole models",
+                .text = "",
+                .note = "",
+                .legend = {},
+                .panels = {},
+                .narrow = {},
+                .tables = {}};
+  figure.panels = {
+      rate_bars(speeds, &ModelSpeed::prompt, fmt::format("Reading a prompt of {} tokens", speeds.front().prompt.tokens),
+                "c0"),
+      rate_bars(speeds, &ModelSpeed::decode, fmt::format("Writing {} tokens", speeds.front().decode.tokens), "c2")};
   BarChart memory{.title = "Memory", .label = "linears, embeddings, cache of keys and values", .bars = {}};
   Table table{.title = "Speed and memory",
               .head = {"model", "true bits", "threads", "activations", "prompt tokens", "tokens/s", "±", "new tokens",
@@ -105,15 +137,20 @@ Figure model_figure(const std::vector<ModelSpeed>& speeds) {
               .rows = {}};
   for (const ModelSpeed& s : speeds) {
     Bar& bar = memory.bars.emplace_back(Bar{s.model, bytes_text(s.linears + s.embeddings + s.cache), {}, {}});
-    for (const auto& [name, bytes, kinds] : {std::tuple{"linears", s.linears, "c0"}, {"embeddings", s.embeddings, "c2"}, {"cache", s.cache, "c4"}})
-      bar.parts.push_back({static_cast<double>(bytes), kinds, fmt::format("{}\n{}: {}", s.model, name, bytes_text(bytes))});
-    table.rows.push_back({s.model, Cell(s.true_bits, fixed(s.true_bits, 2)), static_cast<std::size_t>(s.threads), s.activations,
-                          static_cast<std::size_t>(s.prompt.tokens), s.prompt.mean, s.prompt.stddev, static_cast<std::size_t>(s.decode.tokens), s.decode.mean,
-                          s.decode.stddev, static_cast<std::size_t>(s.linears), static_cast<std::size_t>(s.embeddings), static_cast<std::size_t>(s.cache)});
+    for (const auto& [name, bytes, kinds] :
+         {std::tuple{"linears", s.linears, "c0"}, {"embeddings", s.embeddings, "c2"}, {"cache", s.cache, "c4"}})
+      bar.parts.push_back(
+          {static_cast<double>(bytes), kinds, fmt::format("{}\n{}: {}", s.model, name, bytes_text(bytes))});
+    table.rows.push_back({s.model, Cell(s.true_bits, fixed(s.true_bits, 2)), static_cast<std::size_t>(s.threads),
+                          s.activations, static_cast<std::size_t>(s.prompt.tokens), s.prompt.mean, s.prompt.stddev,
+                          static_cast<std::size_t>(s.decode.tokens), s.decode.mean, s.decode.stddev,
+                          static_cast<std::size_t>(s.linears), static_cast<std::size_t>(s.embeddings),
+                          static_cast<std::size_t>(s.cache)});
   }
   figure.panels.push_back(draw(memory));
   figure.tables.push_back(std::move(table));
-  figure.note = fmt::format("lieq bench; {} threads, {} activations.", speeds.front().threads, speeds.front().activations);
+  figure.note =
+      fmt::format("lieq bench; {} threads, {} activations.", speeds.front().threads, speeds.front().activations);
   return figure;
 }
 

@@ -10,7 +10,7 @@
 
 namespace lieq::report {
 
-inline constexpr std::size_t kColours = 6;   ///< .c0 to .c5
+inline constexpr std::size_t kColours = 6;    ///< .c0 to .c5
 inline constexpr std::size_t kHeatSteps = 9;  ///< .h0 to .h8
 
 /// "c0" for 0, "c1" for 1, ...; begins anew after kColours.

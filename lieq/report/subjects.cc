@@ -41,7 +41,7 @@ void add_scores(Subject& subject, const std::string& name, const LayerScores& sc
 std::vector<Subject> subjects_of(const Results& results) {
   Subjects subjects;
   for (const Evaluation& evaluation : results.evaluations) {
-    const std::string first = !evaluation.tasks.empty()  ? evaluation.tasks.front().model
+    const std::string first = !evaluation.tasks.empty()   ? evaluation.tasks.front().model
                               : !evaluation.texts.empty() ? evaluation.texts.front().model
                                                           : "";
     if (!first.empty()) subjects.at(original_of(results, first)).evaluations.push_back(&evaluation);

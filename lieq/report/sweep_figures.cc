@@ -55,12 +55,14 @@ std::vector<Measure> measures_of(const Sweep& sweep) {
   collect(sweep.baseline);
   for (const SweepCell& cell : sweep.cells) collect(cell.eval);
   for (const std::string& name : names) {
-    measures.push_back({"Perplexity, " + model_label(name), "lower is better", [name](const Evaluation& evaluation) -> std::optional<Value> {
+    measures.push_back({"Perplexity, " + model_label(name), "lower is better",
+                        [name](const Evaluation& evaluation) -> std::optional<Value> {
                           const EvalRecord* record = text_named(evaluation, name);
                           if (!record) return std::nullopt;
                           return Value{record->perplexity, record->perplexity_stderr};
                         }});
-    measures.push_back({"KL to the original, " + model_label(name), "nats per token, lower is better", [name](const Evaluation& evaluation) -> std::optional<Value> {
+    measures.push_back({"KL to the original, " + model_label(name), "nats per token, lower is better",
+                        [name](const Evaluation& evaluation) -> std::optional<Value> {
                           const EvalRecord* record = text_named(evaluation, name);
                           if (!record || !record->kl) return std::nullopt;
                           return Value{*record->kl, record->kl_stderr};
@@ -98,19 +100,28 @@ std::optional<Panel> panel_of(const Sweep& sweep, const Measure& measure) {
     const std::string name = line_name(cell);
     XySeries& own = *std::ranges::find(lines, name, &XySeries::name);
     const double error = measured->error.value_or(0);
-    own.points.push_back({.x = static_cast<double>(cell.top), .y = measured->value, .error = measured->error, .label = "",
-                          .tip = fmt::format("{}, {} layers at the higher width\n{}: {}{}\n{:.2f} code bits, {:.2f} true bits, {}", name, cell.top,
-                                             measure.title, shown(measured->value), error > 0 ? " ± " + shown(error) : "", cell.code_bits,
-                                             cell.true_bits, bytes_text(cell.bytes)),
-                          .radius = {}});
+    own.points.push_back(
+        {.x = static_cast<double>(cell.top),
+         .y = measured->value,
+         .error = measured->error,
+         .label = "",
+         .tip = fmt::format("{}, {} layers at the higher width\n{}: {}{}\n{:.2f} code bits, {:.2f} true bits, {}", name,
+                            cell.top, measure.title, shown(measured->value), error > 0 ? " ± " + shown(error) : "",
+                            cell.code_bits, cell.true_bits, bytes_text(cell.bytes)),
+         .radius = {}});
     values.insert(values.end(), {measured->value - error, measured->value + error});
     most = std::max(most, cell.top);
   }
   if (values.empty()) return std::nullopt;
   const std::optional<Value> baseline = measure.of(sweep.baseline);
   if (baseline) values.push_back(baseline->value);
-  XyChart chart{.title = measure.title, .x_label = "layers at the higher width", .y_label = measure.label, .x = layer_axis(most + 1),
-                .y = fitting_axis(values), .series = {}, .levels = {}};
+  XyChart chart{.title = measure.title,
+                .x_label = "layers at the higher width",
+                .y_label = measure.label,
+                .x = layer_axis(most + 1),
+                .y = fitting_axis(values),
+                .series = {},
+                .levels = {}};
   if (baseline) chart.levels.push_back({baseline->value, "original"});
   for (XySeries& line : lines) {
     std::ranges::stable_sort(line.points, {}, &XyPoint::x);
@@ -120,7 +131,8 @@ std::optional<Panel> panel_of(const Sweep& sweep, const Measure& measure) {
 }
 
 Table table_of(const Sweep& sweep, const std::vector<Measure>& measures) {
-  Table table{.title = "All cells", .head = {"method", "ranking", "layers", "code bits", "true bits", "bytes"}, .rows = {}};
+  Table table{
+      .title = "All cells", .head = {"method", "ranking", "layers", "code bits", "true bits", "bytes"}, .rows = {}};
   for (const Measure& measure : measures) table.head.insert(table.head.end(), {measure.title, "±"});
   const auto add = [&](std::vector<Cell> row, const Evaluation& evaluation) {
     for (const Measure& measure : measures) {
@@ -145,8 +157,14 @@ std::vector<Figure> sweep_figures(const Subject& subject) {
   for (const Sweep* sweep : subject.sweeps) {
     std::vector<Measure> measures = measures_of(*sweep);
     Figure figure{.id = figures.empty() ? "sweep" : fmt::format("sweep-{}", figures.size() + 1),
-                  .menu = "Sweep", .title = "What more layers at the higher width bring", .text = "A line for each method and ranking of the layers.",
-                  .note = "Bars: one standard error.", .legend = {}, .panels = {}, .narrow = {}, .tables = {}};
+                  .menu = "Sweep",
+                  .title = "What more layers at the higher width bring",
+                  .text = "A line for each method and ranking of the layers.",
+                  .note = "Bars: one standard error.",
+                  .legend = {},
+                  .panels = {},
+                  .narrow = {},
+                  .tables = {}};
     for (auto measure = measures.begin(); measure != measures.end();) {
       auto panel = panel_of(*sweep, *measure);
       if (panel) figure.panels.push_back(std::move(*panel));
@@ -155,8 +173,10 @@ std::vector<Figure> sweep_figures(const Subject& subject) {
     if (figure.panels.empty()) continue;
     for (const XySeries& line : lines_of(*sweep))
       figure.legend.push_back({LegendEntry::Kind::kMarker, "p " + line.kinds, line.name, line.marker});
-    const auto unmeasured = std::ranges::count_if(sweep->cells, [](const SweepCell& cell) { return cell.eval.texts.empty() && cell.eval.tasks.empty(); });
-    if (unmeasured > 0) figure.note += fmt::format(" {} of {} cells are not evaluated yet.", unmeasured, sweep->cells.size());
+    const auto unmeasured = std::ranges::count_if(
+        sweep->cells, [](const SweepCell& cell) { return cell.eval.texts.empty() && cell.eval.tasks.empty(); });
+    if (unmeasured > 0)
+      figure.note += fmt::format(" {} of {} cells are not evaluated yet.", unmeasured, sweep->cells.size());
     figure.tables.push_back(table_of(*sweep, measures));
     figures.push_back(std::move(figure));
   }

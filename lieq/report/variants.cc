@@ -12,13 +12,14 @@ namespace lieq::report {
 namespace {
 
 std::string title_of(const EvalRecord& record) {
-  std::string title = fmt::format("{}, {} protocol, windows of {}", model_label(record.text), record.protocol, record.window);
+  std::string title =
+      fmt::format("{}, {} protocol, windows of {}", model_label(record.text), record.protocol, record.window);
   if (record.stride > 0) title += fmt::format(" every {}", record.stride);
   return title + fmt::format(", {} tokens, {} arithmetic", record.num_tokens, record.compute);
 }
 
 std::string title_of(const TaskResults& results) {
-  const std::string limit = results.limit >= 1   ? fmt::format("the first {:g} questions of each, ", results.limit)
+  const std::string limit = results.limit >= 1  ? fmt::format("the first {:g} questions of each, ", results.limit)
                             : results.limit > 0 ? fmt::format("the first {:g} % of each, ", 100 * results.limit)
                                                 : "";
   return fmt::format("{}{} arithmetic", limit, results.compute);
@@ -31,8 +32,10 @@ void add(std::vector<Set>& sets, std::vector<const Record*> Set::*member, const 
   if (found == sets.end()) found = sets.insert(sets.end(), Set{title, {}});
   auto& records = (*found).*member;
   const auto same = std::ranges::find(records, record.model, &Record::model);  // a later file corrects an earlier one
-  if (same == records.end()) records.push_back(&record);
-  else *same = &record;
+  if (same == records.end())
+    records.push_back(&record);
+  else
+    *same = &record;
 }
 
 template <class Record>

@@ -12,7 +12,9 @@ namespace {
 constexpr double kTop = 48, kBelow = 42, kInset = 12;
 constexpr double kCharacter = 6.1, kBold = 6.9;  ///< width of one at 11 px, on the safe side
 
-double width_of(const std::string& text, double character = kCharacter) { return character * static_cast<double>(characters(text)); }
+double width_of(const std::string& text, double character = kCharacter) {
+  return character * static_cast<double>(characters(text));
+}
 
 struct Box {
   double left, top, right, bottom;
@@ -36,15 +38,19 @@ class Drawing {
 
   Panel panel() {
     std::string body = frame();
-    for (const Level& level : chart_.levels) body += svg_line("l mute dash thin", {left_, y(level.y)}, {right_, y(level.y)});
+    for (const Level& level : chart_.levels)
+      body += svg_line("l mute dash thin", {left_, y(level.y)}, {right_, y(level.y)});
     for (const XySeries& series : chart_.series) body += line(series);
     for (const XySeries& series : chart_.series) body += points(series);
     body += level_names() + point_names() + end_names();
-    return {chart_.width, chart_.height, std::move(body), chart_.title + ": " + chart_.y_label + " against " + chart_.x_label};
+    return {chart_.width, chart_.height, std::move(body),
+            chart_.title + ": " + chart_.y_label + " against " + chart_.x_label};
   }
 
  private:
-  [[nodiscard]] double x(double value) const { return left_ + kInset + (right_ - left_ - 2 * kInset) * chart_.x.position(value); }
+  [[nodiscard]] double x(double value) const {
+    return left_ + kInset + (right_ - left_ - 2 * kInset) * chart_.x.position(value);
+  }
   [[nodiscard]] double y(double value) const { return bottom_ - (bottom_ - kTop) * chart_.y.position(value); }
   [[nodiscard]] Point at(const XyPoint& point) const { return {x(point.x), y(point.y)}; }
 
@@ -72,7 +78,8 @@ class Drawing {
     for (const XyPoint& point : series.points)
       if (drawable(point)) path.push_back(at(point));
     if (path.empty()) return "";
-    return fmt::format("<g><title>{}</title>{}</g>\n", escaped(series.name), svg_polyline("l " + series.kinds + " " + series.line, path));
+    return fmt::format("<g><title>{}</title>{}</g>\n", escaped(series.name),
+                       svg_polyline("l " + series.kinds + " " + series.line, path));
   }
 
   std::string points(const XySeries& series) {
@@ -84,7 +91,8 @@ class Drawing {
       std::string shapes;
       if (point.error && *point.error > 0) {
         const double low = y(point.y - *point.error), high = y(point.y + *point.error);
-        for (const auto& [from, to] : {std::pair{Point{p.x, low}, Point{p.x, high}}, {Point{p.x - 3, low}, Point{p.x + 3, low}},
+        for (const auto& [from, to] : {std::pair{Point{p.x, low}, Point{p.x, high}},
+                                       {Point{p.x - 3, low}, Point{p.x + 3, low}},
                                        {Point{p.x - 3, high}, Point{p.x + 3, high}}})
           shapes += svg_line((series.line == "none" ? "l thin " : "l thin faint ") + colour, from, to);
         taken_.push_back({p.x - 3, high, p.x + 3, low});
@@ -118,8 +126,10 @@ class Drawing {
     std::string svg;
     for (const Level& level : chart_.levels) {
       const double at_y = y(level.y), end = right_ - width_of(level.label, kBold), begin = left_ + 4;
-      svg += put(level.label, {{end, at_y - 4}, {begin, at_y - 4}, {end, at_y + 12}, {begin, at_y + 12}, {(begin + end) / 2, at_y - 4}},
-                 "tick halo");
+      svg +=
+          put(level.label,
+              {{end, at_y - 4}, {begin, at_y - 4}, {end, at_y + 12}, {begin, at_y + 12}, {(begin + end) / 2, at_y - 4}},
+              "tick halo");
     }
     return svg;
   }
@@ -131,9 +141,9 @@ class Drawing {
         if (point.label.empty() || !drawable(point)) continue;
         const Point p = at(point);
         const double wide = width_of(point.label, kBold), r = point.radius.value_or(series.radius) + 4;
-        std::vector<Point> places = {{p.x + r, p.y + 4}, {p.x - r - wide, p.y + 4}, {p.x - wide / 2, p.y - r - 1},
-                                     {p.x - wide / 2, p.y + r + 9}, {p.x + r, p.y - 8}, {p.x - r - wide, p.y - 8},
-                                     {p.x + r, p.y + 16}, {p.x - r - wide, p.y + 16}};
+        std::vector<Point> places = {
+            {p.x + r, p.y + 4}, {p.x - r - wide, p.y + 4}, {p.x - wide / 2, p.y - r - 1}, {p.x - wide / 2, p.y + r + 9},
+            {p.x + r, p.y - 8}, {p.x - r - wide, p.y - 8}, {p.x + r, p.y + 16},           {p.x - r - wide, p.y + 16}};
         if (series.line != "none") std::ranges::rotate(places, places.begin() + 2);  // the line goes on at the sides
         svg += put(point.label, places, "name halo x " + (point.chosen ? std::string("hi") : series.kinds));
       }
@@ -149,7 +159,8 @@ class Drawing {
     };
     std::vector<Name> names;
     for (const XySeries& series : chart_.series) {
-      const auto last = std::find_if(series.points.rbegin(), series.points.rend(), [](const XyPoint& p) { return drawable(p); });
+      const auto last =
+          std::find_if(series.points.rbegin(), series.points.rend(), [](const XyPoint& p) { return drawable(p); });
       if (series.named && last != series.points.rend()) names.push_back({y(last->y) + 4, &series});
     }
     std::ranges::stable_sort(names, {}, &Name::y);
@@ -157,9 +168,11 @@ class Drawing {
     double floor = kTop;
     for (Name& name : names) floor = (name.y = std::max(name.y, floor)) + kApart;
     double ceiling = bottom_ + 4;
-    for (auto name = names.rbegin(); name != names.rend(); ++name) ceiling = (name->y = std::min(name->y, ceiling)) - kApart;
+    for (auto name = names.rbegin(); name != names.rend(); ++name)
+      ceiling = (name->y = std::min(name->y, ceiling)) - kApart;
     std::string svg;
-    for (const Name& name : names) svg += svg_text({right_ + 2, name.y}, "name x " + name.series->kinds, "start", name.series->name);
+    for (const Name& name : names)
+      svg += svg_text({right_ + 2, name.y}, "name x " + name.series->kinds, "start", name.series->name);
     return svg;
   }
 

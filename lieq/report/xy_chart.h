@@ -11,12 +11,12 @@
 namespace lieq::report {
 
 struct XyPoint {
-  double x = 0, y = 0;         ///< not drawable: left out
-  std::optional<double> error;  ///< drawn from y - error to y + error
-  std::string label;            ///< beside the point, where there is room
-  std::string tip;              ///< what a reader is told who points at it; empty: cannot be pointed at
+  double x = 0, y = 0;           ///< not drawable: left out
+  std::optional<double> error;   ///< drawn from y - error to y + error
+  std::string label;             ///< beside the point, where there is room
+  std::string tip;               ///< what a reader is told who points at it; empty: cannot be pointed at
   std::optional<double> radius;  ///< instead of the series'
-  bool chosen = false;          ///< drawn in the colour of what is chosen
+  bool chosen = false;           ///< drawn in the colour of what is chosen
 };
 
 struct XySeries {

@@ -16,8 +16,15 @@ constexpr const char* kNastyName = "a<b>&\"c\"</svg></script><script>alert(1)</s
 /// Three layers, two cells, every metric measured.
 LayerScores example_scores() {
   LayerScores scores;
-  scores.model = {.name = kNastyName, .architecture = "LlamaForCausalLM", .num_hidden_layers = 3, .hidden_size = 8, .intermediate_size = 16,
-                  .num_attention_heads = 1, .num_key_value_heads = 1, .vocab_size = 10, .parameters = 1000};
+  scores.model = {.name = kNastyName,
+                  .architecture = "LlamaForCausalLM",
+                  .num_hidden_layers = 3,
+                  .hidden_size = 8,
+                  .intermediate_size = 16,
+                  .num_attention_heads = 1,
+                  .num_key_value_heads = 1,
+                  .vocab_size = 10,
+                  .parameters = 1000};
   const double drops[] = {100, 1, 10}, compactness[] = {0, 0.5, 1}, energy[] = {-0.2, 0, 0.2};
   for (std::size_t l = 0; l < 3; ++l) {
     LayerScore& layer = scores.layers.emplace_back();
@@ -83,11 +90,18 @@ Results example_results() {
   results.sources = {{kNastyName, "scores", 10, {{kNastyName, kNastyName}}}};
   results.scores = {example_scores()};
   results.plans = {example_plan()};
-  results.quantised = {{kNastyName + std::string("2"), "a<b>", "gptq", example_plan(), std::nullopt,
+  results.quantised = {{kNastyName + std::string("2"),
+                        "a<b>",
+                        "gptq",
+                        example_plan(),
+                        std::nullopt,
                         {{0, "mlp.up_proj", 4, 1, 0.001}, {1, kNastyName, 2, 1, 0.1}, {2, "mlp.up_proj", 2, 0, 0}}}};
   results.evaluations = {{{example_record("full", 16, 10, 4000), example_record(kNastyName, 2, 12, 1000)}, {}},
                          {{}, {example_tasks("full", 16, 0.5, 4000), example_tasks(kNastyName, 2, 0.4, 1000)}}};
-  results.shapes = {{8, 16, 1, 0, "dense fp32", 0.1}, {8, 16, 4, 0, "dense fp32", 0.2}, {8, 16, 1, 2, kNastyName, 0.01}, {8, 16, 1, 0, "read", 0.001}};
+  results.shapes = {{8, 16, 1, 0, "dense fp32", 0.1},
+                    {8, 16, 4, 0, "dense fp32", 0.2},
+                    {8, 16, 1, 2, kNastyName, 0.01},
+                    {8, 16, 1, 0, "read", 0.001}};
   results.shape_machine = kNastyName;
   results.speeds = {{kNastyName, "int8", 2, 2.3, {64, 100, 5}, {16, 50, 2}, 1000, 500, 100}};
   Sweep& sweep = results.sweeps.emplace_back();
@@ -95,7 +109,14 @@ Results example_results() {
   sweep.baseline = results.evaluations[1];
   sweep.baseline.tasks.resize(1);
   for (const std::uint64_t top : {4U, 1U})
-    sweep.cells.push_back({top, kNastyName, "geometry", {}, 2, 2.3, 1000, {{}, {example_tasks("cell", 2, 0.4 + 0.01 * static_cast<double>(top), 1000)}}});
+    sweep.cells.push_back({top,
+                           kNastyName,
+                           "geometry",
+                           {},
+                           2,
+                           2.3,
+                           1000,
+                           {{}, {example_tasks("cell", 2, 0.4 + 0.01 * static_cast<double>(top), 1000)}}});
   sweep.cells.push_back({8, "awq", "lieq", {}, 2, 2.3, 1000, {}});
   return results;
 }
@@ -114,7 +135,9 @@ TEST(DepthFigure, OneLineForEachSeriesWhereItsValuesBelong) {
   const std::string& body = figure.panels[1].body;  // compactness: 0 to 1
   EXPECT_EQ(matches(body, "<polyline class=\"l c[01] thin").size(), 2u);
   // 360 wide: ticks of three characters take 30.3 on the left; plots lie between 48 and 238.
-  EXPECT_NE(body.find("<polyline class=\"l ink bold\" points=\"42.3,238.0 190.2,143.0 338.0,48.0\"/>"), std::string::npos) << body;
+  EXPECT_NE(body.find("<polyline class=\"l ink bold\" points=\"42.3,238.0 190.2,143.0 338.0,48.0\"/>"),
+            std::string::npos)
+      << body;
   EXPECT_EQ(matches(body, "class=\"p hi\"").size(), 3u);
   EXPECT_EQ(figure.tables[0].rows[2][4].value, "1");
   EXPECT_EQ(figure.note.find("lower edge"), std::string::npos);
@@ -167,7 +190,8 @@ TEST(Figures, QualityShowsEveryModelTheErrorAndTheOriginal) {
 TEST(Figures, ASweepIsALineForEachMethodInOrderOfLayers) {
   const Figure figure = figure_of(sections_of(example_results()), "sweep");
   ASSERT_EQ(figure.panels.size(), 1u);
-  const auto lines = matches(figure.panels[0].body, "<polyline class=\"l c0 \" points=\"([0-9.]+),[0-9.]+ ([0-9.]+),[0-9.]+\"");
+  const auto lines =
+      matches(figure.panels[0].body, "<polyline class=\"l c0 \" points=\"([0-9.]+),[0-9.]+ ([0-9.]+),[0-9.]+\"");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_LT(std::stod(lines[0][1]), std::stod(lines[0][2]));
   EXPECT_NE(figure.note.find("1 of 3 cells are not evaluated"), std::string::npos);
@@ -213,16 +237,24 @@ TEST(Page, NamesFromFilesCannotLeaveTheirPlace) {
   EXPECT_EQ(html.find("alert(1)<"), std::string::npos);
   EXPECT_EQ(matches(html, "(href|src)=\"?https?:").size(), 0u);
   std::set<std::string> ids;
-  for (const std::smatch& match : matches(html, " id=\"([^\"]*)\"")) EXPECT_TRUE(ids.insert(match[1]).second) << match[1];
+  for (const std::smatch& match : matches(html, " id=\"([^\"]*)\""))
+    EXPECT_TRUE(ids.insert(match[1]).second) << match[1];
   EXPECT_EQ(html, html_page(sections_of(results), results.sources, {"0.0", kNastyName}));
 }
 
 TEST(XyChart, NamesDoNotOverlap) {
-  XyChart chart{.title = "t", .x_label = "x", .y_label = "y", .x = linear_axis({0, 1}), .y = linear_axis({0, 1}), .series = {}, .levels = {}};
+  XyChart chart{.title = "t",
+                .x_label = "x",
+                .y_label = "y",
+                .x = linear_axis({0, 1}),
+                .y = linear_axis({0, 1}),
+                .series = {},
+                .levels = {}};
   XySeries& series = chart.series.emplace_back();
   series.kinds = "c0";
   series.line = "none";
-  for (int i = 0; i < 40; ++i) series.points.push_back({.x = 0.5, .y = 0.5, .error = {}, .label = "name", .tip = "", .radius = {}});
+  for (int i = 0; i < 40; ++i)
+    series.points.push_back({.x = 0.5, .y = 0.5, .error = {}, .label = "name", .tip = "", .radius = {}});
   EXPECT_LT(matches(draw(chart).body, ">name<").size(), 10u);
   EXPECT_GE(matches(draw(chart).body, ">name<").size(), 1u);
 }

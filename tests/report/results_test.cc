@@ -41,9 +41,20 @@ Json tasks(const std::string& model) {
 }
 
 Json sweep() {
-  return Json{{"kind", "lieq-sweep"}, {"model", {{"label", "demo"}, {"hash", "ab"}}}, {"machine", {{"cpu", "x"}, {"cores", 2}}},
-              {"options", {{"methods", {"gptq", "awq"}}}}, {"baseline", record("demo", 16)},
-              {"cells", {{{"top", 1}, {"method", "gptq"}, {"scores", "geometry"}, {"layers", {3}}, {"code_bits", 2.1}, {"true_bits", 2.4}, {"bytes", 9}, {"eval", tasks("cell")}}}}};
+  return Json{{"kind", "lieq-sweep"},
+              {"model", {{"label", "demo"}, {"hash", "ab"}}},
+              {"machine", {{"cpu", "x"}, {"cores", 2}}},
+              {"options", {{"methods", {"gptq", "awq"}}}},
+              {"baseline", record("demo", 16)},
+              {"cells",
+               {{{"top", 1},
+                 {"method", "gptq"},
+                 {"scores", "geometry"},
+                 {"layers", {3}},
+                 {"code_bits", 2.1},
+                 {"true_bits", 2.4},
+                 {"bytes", 9},
+                 {"eval", tasks("cell")}}}}};
 }
 
 std::string error_of(const Json& json) {
@@ -66,8 +77,12 @@ TEST(Results, TasksReadBackAsWritten) {
 
 TEST(Results, FilesAreRecognisedByWhatTheyHold) {
   Results results;
-  for (const Json& json : {Json::array({record("demo", 16), record("two", 2)}), tasks("demo"), Json::array({tasks("demo"), tasks("two")}), sweep(),
-                           Json{{"isa", "avx2"}, {"threads", 2}, {"records", {{{"in", 8}, {"out", 4}, {"tokens", 1}, {"kernel", "read"}, {"seconds", 0.5}}}}}}) {
+  for (const Json& json :
+       {Json::array({record("demo", 16), record("two", 2)}), tasks("demo"), Json::array({tasks("demo"), tasks("two")}),
+        sweep(),
+        Json{{"isa", "avx2"},
+             {"threads", 2},
+             {"records", {{{"in", 8}, {"out", 4}, {"tokens", 1}, {"kernel", "read"}, {"seconds", 0.5}}}}}}) {
     const auto added = add_json(json, "f", "", results);
     ASSERT_TRUE(added) << added.error().message;
   }
