@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace lieq {
 namespace {
@@ -60,6 +61,31 @@ const MetricValue* TaskRecord::metric(const std::string& metric_name) const {
 const TaskRecord* TaskResults::find(const std::string& name) const {
   const auto found = std::ranges::find(tasks, name, &TaskRecord::name);
   return found == tasks.end() ? nullptr : &*found;
+}
+
+std::vector<const TaskRecord*> TaskResults::top_level() const {
+  std::set<std::string> members;
+  for (const TaskRecord& record : tasks) members.insert(record.children.begin(), record.children.end());
+  std::vector<const TaskRecord*> top;
+  for (const TaskRecord& record : tasks)
+    if (!members.contains(record.name)) top.push_back(&record);
+  return top;
+}
+
+MeanAccuracy mean_accuracy(const TaskResults& results) {
+  MeanAccuracy mean;
+  double squares = 0;
+  for (const TaskRecord* record : results.top_level()) {
+    const MetricValue* acc = record->metric("acc");
+    if (!acc) continue;
+    ++mean.tasks;
+    mean.value += acc->value;
+    squares += std::pow(acc->std_error.value_or(0), 2);
+  }
+  if (mean.tasks == 0) return mean;
+  mean.value /= static_cast<double>(mean.tasks);
+  mean.std_error = std::sqrt(squares) / static_cast<double>(mean.tasks);
+  return mean;
 }
 
 Json to_json(const TaskResults& results) {

@@ -59,10 +59,22 @@ struct TaskResults {
   std::map<std::string, PairedDifference> differences;  ///< accuracy by task; "mean" for the plain mean
 
   [[nodiscard]] const TaskRecord* find(const std::string& name) const;
+  /// Tasks and groups that belong to no group, in the order they were asked for.
+  [[nodiscard]] std::vector<const TaskRecord*> top_level() const;
 };
+
+/// Plain mean of the accuracies of what is top_level(); its error is that of independent tasks.
+struct MeanAccuracy {
+  double value = 0, std_error = 0;
+  std::size_t tasks = 0;  ///< 0: nothing has an accuracy
+};
+[[nodiscard]] MeanAccuracy mean_accuracy(const TaskResults& results);
 
 /// The harness's keys (results, groups, group_subtasks, configs, versions, n-shot, higher_is_better, n-samples, config,
 /// date, ...); what only this program knows stands under "lieq".
 [[nodiscard]] Json to_json(const TaskResults& results);
+/// Reads what to_json() wrote. The order of tasks, which JSON does not keep, is that of their names.
+/// Errors: kInvalidFormat naming `place` and the field.
+[[nodiscard]] Result<TaskResults> task_results_from_json(const Json& json, const std::string& place);
 
 }  // namespace lieq

@@ -6,11 +6,6 @@
 
 namespace lieq::cli {
 
-std::string model_label(const std::string& path) {
-  const std::filesystem::path clean = std::filesystem::path(path).lexically_normal();
-  return clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
-}
-
 Result<eval::Bundle> load_bundle(const std::string& model, Threads& threads, Sink& sink, const model::LoadOptions& options) {
   LIEQ_ASSIGN(const std::filesystem::path path, hub::find_model(model, sink));
   return eval::Bundle::load(path, threads, sink, options);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "lieq/base/labels.h"
 #include "lieq/base/result.h"
 #include "lieq/eval/bundle.h"
 
@@ -11,9 +12,6 @@ namespace lieq::cli {
 
 /// What the help says a MODEL may be.
 inline constexpr const char* kModelHelp = "A Hugging Face model folder, a .gguf file, or ORG/NAME[:QUANT] on the hub";
-
-/// The last part of a path, without a trailing slash: what tables call a model.
-[[nodiscard]] std::string model_label(const std::string& path);
 
 /// The model of a folder, a .gguf file or a repository (hub::find_model). Errors: those of find_model and Bundle::load.
 [[nodiscard]] Result<eval::Bundle> load_bundle(const std::string& model, Threads& threads, Sink& sink,

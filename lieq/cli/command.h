@@ -30,6 +30,7 @@ using Run = std::function<Result<void>()>;
 [[nodiscard]] Run add_reproduce(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_bench(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_chat(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_report(CLI::App& app, const Common& common);
 [[nodiscard]] Run add_run(CLI::App& app, const Common& common);
 
 }  // namespace lieq::cli

@@ -11,46 +11,14 @@
 namespace lieq::cli {
 namespace {
 
-/// Tasks and groups that belong to no group, in the order they were asked for.
-std::vector<const TaskRecord*> top_level(const TaskResults& results) {
-  std::set<std::string> children;
-  for (const TaskRecord& record : results.tasks) children.insert(record.children.begin(), record.children.end());
-  std::vector<const TaskRecord*> top;
-  for (const TaskRecord& record : results.tasks)
-    if (!children.contains(record.name)) top.push_back(&record);
-  return top;
-}
-
 std::string with_error(const MetricValue& metric, int decimals) {
   return metric.std_error ? fmt::format("{:.{}f} ± {:.{}f}", metric.value, decimals, *metric.std_error, decimals)
                           : fmt::format("{:.{}f}", metric.value, decimals);
 }
 
-/// Plain mean of the accuracies; its error is that of independent tasks.
-struct Mean {
-  double value = 0, std_error = 0;
-  std::size_t tasks = 0;
-};
-
-Mean mean_accuracy(const TaskResults& results) {
-  Mean mean;
-  double squares = 0;
-  for (const TaskRecord* record : top_level(results)) {
-    const MetricValue* acc = record->metric("acc");
-    if (!acc) continue;
-    ++mean.tasks;
-    mean.value += acc->value;
-    squares += std::pow(acc->std_error.value_or(0), 2);
-  }
-  if (mean.tasks == 0) return mean;
-  mean.value /= static_cast<double>(mean.tasks);
-  mean.std_error = std::sqrt(squares) / static_cast<double>(mean.tasks);
-  return mean;
-}
-
 std::vector<std::vector<std::string>> task_rows(const std::vector<TaskResults>& models) {
   std::vector<std::vector<std::string>> rows;
-  for (const TaskRecord* record : top_level(models.front())) {
+  for (const TaskRecord* record : models.front().top_level()) {
     for (std::size_t i = 0; i < record->metrics.size(); ++i) {
       const MetricValue& first = record->metrics[i];
       std::vector<std::string> row = {
@@ -78,7 +46,7 @@ std::string differences_table(const std::vector<TaskResults>& models) {
     rows.push_back({alias});
     for (std::size_t m = 1; m < models.size(); ++m) rows.back().push_back(difference_text(models[m], task));
   };
-  for (const TaskRecord* record : top_level(models.front()))
+  for (const TaskRecord* record : models.front().top_level())
     if (record->metric("acc")) add_row(record->alias, record->name);
   add_row("mean", "mean");
   return table(head, rows);
@@ -88,9 +56,9 @@ std::string differences_table(const std::vector<TaskResults>& models) {
 
 std::string comparison_tables(const std::vector<TaskResults>& models) {
   std::vector<std::string> head = {"task"}, bits = {"code bits"}, mean = {"mean acc ↑"}, kept = {"kept"};
-  const Mean reference = mean_accuracy(models.front());
+  const MeanAccuracy reference = mean_accuracy(models.front());
   for (const TaskResults& model : models) {
-    const Mean own = mean_accuracy(model);
+    const MeanAccuracy own = mean_accuracy(model);
     head.push_back(model.model);
     bits.push_back(fmt::format("{:.2f}", model.code_bits));
     mean.push_back(fmt::format("{:.4f} ± {:.4f}", own.value, own.std_error));

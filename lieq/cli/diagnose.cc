@@ -15,7 +15,7 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
-#include "lieq/report/depth_curves.h"
+#include "lieq/report/figures.h"
 
 namespace lieq::cli {
 namespace {
@@ -102,7 +102,7 @@ Result<void> run(Options options, const Common& common) {
   }
   print(scores);
   for (const std::string& warning : scores.warnings) console.warn(warning);
-  if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::depth_curves_svg(scores)));
+  if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::figure_svg(report::depth_figure(scores))));
   if (options.output.empty()) return {};
   return io::write_json(options.output, to_json(scores));
 }

@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   add("sweep", "Quantise a model in many ways and evaluate each", cli::add_sweep);
   add("reproduce", "The paper's tables: its numbers beside ours", cli::add_reproduce);
   add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
+  add("report", "Draw results as one HTML page", cli::add_report);
   add("run", "Continue a prompt", cli::add_run);
   add("chat", "Talk with a model", cli::add_chat);
   add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);

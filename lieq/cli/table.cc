@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 namespace lieq::cli {
 
 std::size_t width_of(const std::string& cell) {
@@ -32,14 +30,6 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
   line(rule);
   for (const auto& row : rows) line(row);
   return text;
-}
-
-std::string bytes_text(std::size_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (bytes < 1000) return fmt::format("{} B", bytes);
-  if (value < 1e6) return fmt::format("{:.1f} kB", value / 1e3);
-  if (value < 1e9) return fmt::format("{:.1f} MB", value / 1e6);
-  return fmt::format("{:.2f} GB", value / 1e9);
 }
 
 }  // namespace lieq::cli

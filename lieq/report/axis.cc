@@ -83,4 +83,24 @@ std::string tick_label(double value) {
   return text.starts_with('-') ? "−" + text.substr(1) : text;
 }
 
+std::vector<std::string> tick_labels(const Axis& axis) {
+  std::vector<std::string> labels;
+  std::size_t decimals = 0;
+  for (const double tick : axis.ticks) {
+    labels.push_back(tick_label(tick));
+    if (labels.back().find('e') != std::string::npos) decimals = std::string::npos;
+    const std::size_t dot = labels.back().find('.');
+    if (dot != std::string::npos && decimals != std::string::npos)
+      decimals = std::max(decimals, labels.back().size() - dot - 1);
+  }
+  if (axis.logarithmic || decimals == 0 || decimals == std::string::npos) return labels;
+  for (std::string& label : labels) {
+    const std::size_t dot = label.find('.');
+    const std::size_t has = dot == std::string::npos ? 0 : label.size() - dot - 1;
+    if (dot == std::string::npos) label += '.';
+    label.append(decimals - has, '0');
+  }
+  return labels;
+}
+
 }  // namespace lieq::report

@@ -29,4 +29,7 @@ struct Axis {
 /// A tick's value in words: "0.05", "−3", "1e+06".
 [[nodiscard]] std::string tick_label(double value);
 
+/// The words of all ticks; those of a linear axis have the same number of decimals: "0.10", "0.15".
+[[nodiscard]] std::vector<std::string> tick_labels(const Axis& axis);
+
 }  // namespace lieq::report

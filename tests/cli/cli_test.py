@@ -17,6 +17,7 @@ import time
 import unittest
 from pathlib import Path
 from random import Random
+from xml.etree import ElementTree
 
 LIEQ = os.environ["LIEQ"]
 SOURCE = Path(os.environ["LIEQ_SOURCE_DIR"])
@@ -716,7 +717,7 @@ class Quantize(InTemporaryFolder):
         """diagnose -> allocate -> quantize --plan writes the same weights as quantize alone would from the same scores."""
         scores, plan, svg = self.folder / "scores.json", self.folder / "plan.json", self.folder / "depth.svg"
         self.succeed("diagnose", DEMO, "--text", DEMO / "heldout.txt", "--per-bucket", 5, "-o", scores, "--svg", svg)
-        self.assertEqual(svg.read_text().count('<polyline class="mean"'), 2)
+        self.assertEqual(svg.read_text().count('<polyline class="l ink bold"'), 2)
         self.succeed("allocate", scores, "--top", 2, "-o", plan)
         bits = [layer["bits"] for layer in json.loads(plan.read_text())["layers"]]
         self.assertEqual(sorted(bits), [2] * 10 + [4] * 2)
@@ -1136,6 +1137,65 @@ class BenchShape(InTemporaryFolder):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("LIEQ_ISA: found 'mmx', expected auto or one of ", done.stderr)
         self.assertIn("scalar", done.stderr)
+
+
+class Report(InTemporaryFolder):
+    def results(self) -> list[Path]:
+        """What the other verbs write, on small things."""
+        write_tasks(self.folder)
+        names = ("scores", "plan", "texts", "tasks", "shapes", "speed")
+        scores, plan, texts, tasks, shapes, speed = files = [self.folder / f"{name}.json" for name in names]
+        text = ("--text", DEMO / "heldout.txt")
+        self.succeed("diagnose", DEMO, *text, "--per-bucket", 2, "--perplexity-drop", "-o", scores)
+        self.succeed("allocate", scores, "--top", 2, "-o", plan)
+        self.succeed("eval", DEMO, TINY, *text, "--window", 64, "--chunks", 2, "-o", texts)
+        self.succeed("eval", DEMO, "--tasks", "piqa,winogrande,mmlu", "--tasks-dir", self.folder, "-o", tasks)
+        self.succeed("bench", "--shape", "64x96", "--tokens", "1,4", "--group-size", 32, "--seconds", 0.01, "-o", shapes)
+        self.succeed("bench", TINY, "-p", 8, "-n", 4, "-r", 2, "-o", speed)
+        return files
+
+    def test_every_verbs_results_become_figures(self):
+        page, svgs = self.folder / "report.html", self.folder / "figures"
+        files = self.results()
+        said = self.succeed("report", *files, "-o", page, "--svg", svgs)
+        self.assertRegex(said, r"figures: 9 figures\n.*report.html: [0-9.]+ kB from 6 files\n$")
+        figures = {"perplexity-1", "accuracy-1", "depth", "taxonomy", "plan", "bytes", "latency", "speed"}
+        written = {path.stem for path in svgs.iterdir()}
+        self.assertLessEqual(figures, written)
+        for path in svgs.iterdir():
+            ElementTree.fromstring(path.read_text())
+        html = page.read_text()
+        for figure in figures:
+            self.assertIn(f'id="{figure}"', html)
+        for record in json.loads(files[2].read_text()):
+            self.assertIn(f'data-value="{record["perplexity"]!r}"', html)
+        again = self.folder / "again.html"
+        self.succeed("report", *files, "-o", again, "--svg", svgs)
+        self.assertEqual(again.read_text().replace("again.html", "report.html"), html)
+
+    def test_models_have_sections_of_their_own(self):
+        records = []
+        for model in (DEMO, TINY):
+            records.append(self.folder / f"{model.name}.json")
+            self.succeed("eval", model, "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 2, "-o", records[-1])
+        self.succeed("report", *records, "-o", self.folder / "r.html")
+        html = (self.folder / "r.html").read_text()
+        for n, model in enumerate((DEMO, TINY), 1):
+            self.assertIn(f"<h2>{model.name}</h2>", html)
+            self.assertIn(f'id="model-{n}-perplexity-1"', html)
+
+    def test_wrong_files_are_named(self):
+        bad, page = self.folder / "bad.json", self.folder / "r.html"
+        for text, message in (("{", "bad.json"), ("{}", "bad.json: found {}, expected a file of lieq diagnose, allocate,"),
+                              ('[{"perplexity": 1, "nll": "x"}]', "bad.json: [0]: field 'window': missing, expected an integer"),
+                              ('{"kind": "lieq-sweep"}', "bad.json: field 'model': missing, expected an object")):
+            bad.write_text(text)
+            self.assertIn(message, self.refuse(1, "report", bad, "-o", page))
+        self.assertIn("nowhere.json", self.refuse(1, "report", self.folder / "nowhere.json", "-o", page))
+        self.assertIn("found a folder without lieq.json", self.refuse(1, "report", DEMO, "-o", page))
+        bad.write_text('{"isa": "avx2", "threads": 1, "records": []}')
+        self.assertIn("found nothing to draw", self.refuse(1, "report", bad, "-o", page))
+        self.assertFalse(page.exists())
 
 
 class Usage(Case):

@@ -49,6 +49,10 @@ TEST(Axis, AnyValuesGiveAnAxis) {
 TEST(Axis, TickLabels) {
   EXPECT_EQ(tick_label(0.1 * 3), "0.3");
   EXPECT_EQ(tick_label(-2), "−2");
+  const Axis linear{.low = -0.1, .high = 0.2, .logarithmic = false, .ticks = {-0.1, 0, 0.15}};
+  EXPECT_EQ(tick_labels(linear), (std::vector<std::string>{"−0.10", "0.00", "0.15"}));
+  const Axis logarithmic{.low = 0.1, .high = 10, .logarithmic = true, .ticks = {0.1, 10}};
+  EXPECT_EQ(tick_labels(logarithmic), (std::vector<std::string>{"0.1", "10"}));
 }
 
 }  // namespace

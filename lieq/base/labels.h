@@ -1,0 +1,15 @@
+#pragma once
+/// What people are shown for paths and numbers of bytes.
+
+#include <cstddef>
+#include <string>
+
+namespace lieq {
+
+/// The last part of a path, without a trailing slash: what tables call a model.
+[[nodiscard]] std::string model_label(const std::string& path);
+
+/// "269.1 MB" (powers of ten, as file managers and hubs show them)
+[[nodiscard]] std::string bytes_text(std::size_t bytes);
+
+}  // namespace lieq
