@@ -135,7 +135,7 @@ TEST(DepthFigure, OneLineForEachSeriesWhereItsValuesBelong) {
   const std::string& body = figure.panels[1].body;  // compactness: 0 to 1
   EXPECT_EQ(matches(body, "<polyline class=\"l c[01] thin").size(), 2u);
   // 360 wide: ticks of three characters take 30.3 on the left; plots lie between 48 and 238.
-  EXPECT_NE(body.find("<polyline class=\"l ink bold\" points=\"42.3,238.0 190.2,143.0 338.0,48.0\"/>"),
+  EXPECT_NE(body.find("<polyline class=\"l ink bold\" points=\"42.3,238.0 190.1,143.0 338.0,48.0\"/>"),
             std::string::npos)
       << body;
   EXPECT_EQ(matches(body, "class=\"p hi\"").size(), 3u);

@@ -9,6 +9,9 @@
 namespace lieq::report {
 namespace {
 
+/// As a file has it: whole numbers are unsigned.
+Json parsed(const Json& json) { return Json::parse(json.dump()); }
+
 Json record(const std::string& model, double bits) {
   EvalRecord one;
   one.model = model;
@@ -59,7 +62,7 @@ Json sweep() {
 
 std::string error_of(const Json& json) {
   Results results;
-  const auto added = add_json(json, "file.json", "", results);
+  const auto added = add_json(parsed(json), "file.json", "", results);
   return added ? "" : added.error().message;
 }
 
@@ -83,7 +86,7 @@ TEST(Results, FilesAreRecognisedByWhatTheyHold) {
         Json{{"isa", "avx2"},
              {"threads", 2},
              {"records", {{{"in", 8}, {"out", 4}, {"tokens", 1}, {"kernel", "read"}, {"seconds", 0.5}}}}}}) {
-    const auto added = add_json(json, "f", "", results);
+    const auto added = add_json(parsed(json), "f", "", results);
     ASSERT_TRUE(added) << added.error().message;
   }
   ASSERT_EQ(results.evaluations.size(), 3u);
@@ -99,7 +102,7 @@ TEST(Results, FilesAreRecognisedByWhatTheyHold) {
 
 TEST(Results, SettingsAreEverythingButLongLists) {
   Results results;
-  ASSERT_TRUE(add_json(sweep(), "f", "", results));
+  ASSERT_TRUE(add_json(parsed(sweep()), "f", "", results));
   const auto& settings = results.sources[0].settings;
   const std::pair<std::string, std::string> cpu{"machine.cpu", "x"}, methods{"options.methods", "gptq, awq"};
   EXPECT_NE(std::ranges::find(settings, cpu), settings.end());
@@ -122,7 +125,7 @@ TEST(Results, AModelBelongsToItsOriginal) {
 }
 
 TEST(Results, WrongFilesAreNamedWithTheField) {
-  EXPECT_NE(error_of(Json::object()).find("file.json: found {}, expected a file of lieq diagnose"), std::string::npos);
+  EXPECT_NE(error_of(Json::object()).find("file.json: found an object, expected a file of lieq diagnose"), std::string::npos);
   EXPECT_FALSE(error_of(Json(3)).empty());
   EXPECT_FALSE(error_of(Json::array()).empty());
   Json bad = Json::array({record("demo", 16), record("two", 2)});
@@ -149,13 +152,14 @@ TEST(Results, EveryFieldMayBeOfAnyType) {
         Json changed = document;
         changed[at] = value;
         Results results;
-        if (const auto added = add_json(changed, "f", "two", results)) (void)subjects_of(results);
+        if (const auto added = add_json(parsed(changed), "f", "two", results)) (void)subjects_of(results);
       }
     }
   };
   for (const Json& document : {sweep(), tasks("demo"), Json::array({record("demo", 16)})}) {
     std::vector<Json::json_pointer> places;
-    for (const auto& [path, value] : document.flatten().items()) {
+    const Json flat = document.flatten();
+    for (const auto& [path, value] : flat.items()) {
       Json::json_pointer at(path);
       for (; !at.empty(); at.pop_back()) places.push_back(at);
     }
