@@ -1,10 +1,8 @@
 #include "lieq/base/sweep_record.h"
 
-#include <cmath>
-#include <set>
-
 #include "lieq/base/record_fields.h"
 #include "lieq/base/records.h"
+#include "lieq/base/task_record.h"
 
 namespace lieq {
 namespace {
@@ -17,60 +15,27 @@ Result<void> read_text(const Json& json, const std::string& place, EvalSummary& 
   return {};
 }
 
-Result<std::set<std::string>> members_of_groups(const Fields& fields) {
-  std::set<std::string> members;
-  LIEQ_ASSIGN(const Json* groups, required_object(fields, "group_subtasks"));
-  for (const auto& [group, list] : groups->items())
-    for (const Json& member : list) {
-      if (!member.is_string())
-        return wrong_field(fields.place(), "group_subtasks." + group, member, "a name of a task");
-      members.insert(member.get<std::string>());
-    }
-  return members;
-}
-
-Result<void> read_task(const std::string& task, const Json& json, const std::string& place, EvalSummary& summary,
-                       double& squares) {
-  const Fields fields(json, place + ".results." + task);
-  LIEQ_ASSIGN(const auto accuracy, fields.number("acc,none"));
-  if (accuracy) {
-    summary.accuracy[task] = *accuracy;
-    const Json* error = fields.find("acc_stderr,none");
-    if (error && error->is_number()) squares += std::pow(error->get<double>(), 2);  // else "N/A"
-  }
-  for (const char* key : {"word_perplexity,none", "perplexity,none"}) {
-    LIEQ_ASSIGN(const auto perplexity, fields.number(key));
-    if (perplexity) summary.perplexity[task] = *perplexity;
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<EvalSummary> summary_of(const Json& eval, const std::string& place) {
-  const Fields fields(eval, place);
   EvalSummary summary;
-  if (!fields.find("results")) {
+  if (!Fields(eval, place).find("results")) {
     LIEQ_TRY(read_text(eval, place, summary));
     return summary;
   }
-  LIEQ_ASSIGN(const auto members, members_of_groups(fields));
-  LIEQ_ASSIGN(const Json* results, required_object(fields, "results"));
-  double squares = 0;
-  for (const auto& [task, record] : results->items())
-    if (!members.contains(task)) LIEQ_TRY(read_task(task, record, place, summary, squares));
-  if (!summary.accuracy.empty()) {
-    const auto count = static_cast<double>(summary.accuracy.size());
-    double sum = 0;
-    for (const auto& [task, accuracy] : summary.accuracy) sum += accuracy;
-    summary.mean_accuracy = sum / count;
-    summary.mean_stderr = std::sqrt(squares) / count;
+  LIEQ_ASSIGN(const TaskResults results, task_results_from_json(eval, place));
+  for (const TaskRecord* task : results.top_level()) {
+    if (const MetricValue* accuracy = task->metric("acc")) summary.accuracy[task->name] = accuracy->value;
+    for (const char* name : {"word_perplexity", "perplexity"})
+      if (const MetricValue* perplexity = task->metric(name)) summary.perplexity[task->name] = perplexity->value;
   }
-  LIEQ_ASSIGN(const Json* own, required_object(fields, "lieq"));
-  if (const auto texts = own->find("perplexity"); texts != own->end() && texts->is_array() && !texts->empty()) {
-    const Fields first(texts->front(), place + ".lieq.perplexity[0]");
-    LIEQ_ASSIGN(summary.kl, first.number("kl"));
-    LIEQ_ASSIGN(summary.top1, first.number("top1"));
+  if (const MeanAccuracy mean = mean_accuracy(results); mean.tasks > 0) {
+    summary.mean_accuracy = mean.value;
+    summary.mean_stderr = mean.std_error;
+  }
+  if (!results.perplexities.empty()) {
+    summary.kl = results.perplexities.front().kl;
+    summary.top1 = results.perplexities.front().top1;
   }
   return summary;
 }

@@ -7,6 +7,7 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/base/record_fields.h"
+#include "lieq/base/sweep_record.h"
 
 namespace lieq::report {
 namespace {
@@ -47,23 +48,6 @@ Result<Rate> rate_from_json(const Fields& fields, std::string_view key) {
   LIEQ_ASSIGN(rate.mean, required_number(own, "mean"));
   LIEQ_ASSIGN(rate.stddev, required_number(own, "stddev"));
   return rate;
-}
-
-Result<SweepCell> cell_from_json(const Json& json, const std::string& place) {
-  const Fields fields(json, place);
-  SweepCell cell;
-  LIEQ_ASSIGN(cell.top, fields.required_count("top"));
-  if (cell.top > kMostLayers) return wrong_field(place, "top", cell.top, "at most 65536");
-  LIEQ_ASSIGN(cell.method, required_string(fields, "method"));
-  LIEQ_ASSIGN(cell.scores, required_string(fields, "scores"));
-  LIEQ_ASSIGN(cell.layers, fields.counts("layers"));
-  LIEQ_ASSIGN(cell.code_bits, required_number(fields, "code_bits"));
-  LIEQ_ASSIGN(cell.true_bits, required_number(fields, "true_bits"));
-  LIEQ_ASSIGN(cell.bytes, fields.required_count("bytes"));
-  if (const Json* eval = fields.find("eval")) {
-    LIEQ_ASSIGN(cell.eval, evaluation_from_json(*eval, place + ": eval"));
-  }
-  return cell;
 }
 
 bool is_scalar_list(const Json& json) {
@@ -183,17 +167,16 @@ Result<std::vector<ModelSpeed>> speeds_from_json(const Json& json, const std::st
 }
 
 Result<Sweep> sweep_from_json(const Json& json, const std::string& place) {
-  const Fields fields(json, place);
+  LIEQ_ASSIGN(const SweepResults record, sweep_results_from_json(json, place));
   Sweep sweep;
-  LIEQ_ASSIGN(const Json* model, required_object(fields, "model"));
-  LIEQ_ASSIGN(sweep.model, required_string(Fields(*model, place + ": model"), "label"));
-  LIEQ_ASSIGN(const Json* cells, required_list(fields, "cells"));
-  if (const Json* baseline = fields.find("baseline")) {
-    LIEQ_ASSIGN(sweep.baseline, evaluation_from_json(*baseline, place + ": baseline"));
-  }
-  for (std::size_t i = 0; i < cells->size(); ++i) {
-    LIEQ_ASSIGN(SweepCell cell, cell_from_json((*cells)[i], fmt::format("{}: cells[{}]", place, i)));
-    sweep.cells.push_back(std::move(cell));
+  sweep.model = record.model;
+  LIEQ_ASSIGN(sweep.baseline, evaluation_from_json(record.baseline, place + ": baseline"));
+  for (const lieq::SweepCell& cell : record.cells) {
+    const std::string at = fmt::format("{}: cells[{}]", place, sweep.cells.size());
+    if (cell.top > kMostLayers) return wrong_field(at, "top", cell.top, "at most 65536");
+    LIEQ_ASSIGN(Evaluation eval, evaluation_from_json(cell.eval, at + ": eval"));
+    sweep.cells.push_back({cell.top, cell.method, cell.scores, cell.layers, cell.code_bits, cell.true_bits, cell.bytes,
+                           std::move(eval)});
   }
   return sweep;
 }

@@ -67,7 +67,7 @@ struct ModelSpeed {
   std::uint64_t linears = 0, embeddings = 0, cache = 0;  ///< bytes in memory
 };
 
-/// One quantised model of a sweep; `eval` is empty if it was not evaluated.
+/// One quantised model of a sweep (base/sweep_record.h).
 struct SweepCell {
   std::uint64_t top = 0;  ///< layers at the higher width
   std::string method, scores;

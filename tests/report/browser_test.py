@@ -283,6 +283,11 @@ def make_sweep(rng: random.Random) -> dict:
         "kind": "lieq-sweep",
         "model": {"label": "full", "hash": "ab"},
         "machine": {"cpu": "A CPU", "cores": 2},
+        "lieq": {"version": "0.1.0"},
+        "date": "2026-11-23T01:02:03Z",
+        "command": "lieq sweep full",
+        "options": {},
+        "planned": len(cells),
         "baseline": make_tasks(rng, "full", 16, 9),
         "cells": cells,
     }

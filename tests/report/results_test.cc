@@ -46,7 +46,11 @@ Json tasks(const std::string& model) {
 Json sweep() {
   return Json{{"kind", "lieq-sweep"},
               {"model", {{"label", "demo"}, {"hash", "ab"}}},
+              {"lieq", {{"version", "0.1.0"}}},
               {"machine", {{"cpu", "x"}, {"cores", 2}}},
+              {"date", "2026-11-23T01:02:03Z"},
+              {"command", "lieq sweep demo"},
+              {"planned", 1},
               {"options", {{"methods", {"gptq", "awq"}}}},
               {"baseline", record("demo", 16)},
               {"cells",
