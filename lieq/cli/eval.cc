@@ -29,8 +29,8 @@ void print(const EvalOptions& options, const std::vector<EvalRecord>& records) {
           *r.bits_per_byte, *r.bits_per_byte_stderr);
   }
   fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens,
-             first.window, first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute,
-             first.seconds);
+             first.window, first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol),
+             first.compute, first.seconds);
 }
 
 /// Labels are short names as long as they tell the models apart.
@@ -79,8 +79,8 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
 void add_text_options(CLI::App& app, EvalOptions& options) {
   app.add_option("--text", options.text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
   app.add_option("--ppl", options.protocol,
-                 "How perplexity is measured: gptq (the default and the paper's: windows of 2048; rows of WikiText are joined "
-                 "by two newlines, PTB's and C4's by a blank, other texts are taken as they are), llamacpp "
+                 "How perplexity is measured: gptq (the default and the paper's: windows of 2048; rows of WikiText are "
+                 "joined by two newlines, PTB's and C4's by a blank, other texts are taken as they are), llamacpp "
                  "(llama-perplexity's: windows of 512, second halves) or lm-eval (documents: per word, per byte)")
       ->check(CLI::IsMember({"gptq", "llamacpp", "lm-eval"}));
   app.add_option("--window,-c", options.window,
@@ -102,8 +102,9 @@ void add_task_options(CLI::App& app, EvalOptions& options) {
                  "hellaswag, winogrande, "
                  "mmlu (or mmlu_stem, mmlu_SUBJECT, ...); perplexity: wikitext2, ptb, c4, wikitext")
       ->delimiter(',');
-  app.add_option("--tasks-dir", options.tasks_dir, "Folder to look in first for the data of the tasks, which otherwise are those of lieq pull --data, fetched "
-                 "when they are needed");
+  app.add_option("--tasks-dir", options.tasks_dir,
+                 "Folder to look in first for the data of the tasks, which otherwise are those of lieq pull --data, "
+                 "fetched when they are needed");
   app.add_option("--limit,-L", options.limit,
                  "The first so many questions of each task, or, below 1, this share of them")
       ->check(CLI::PositiveNumber);
