@@ -105,7 +105,8 @@ def main() -> None:
     batches = [int(size) for size in args.batch_sizes.split(",")]
     cpu_name = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     print(f"{cpu_name}, {args.threads} threads; lm-eval {lm_eval.__version__}, torch {torch.__version__} {args.dtype}, "
-          f"batches {args.batch_sizes}; {args.limit} questions, {args.num_fewshot} shots, best of {args.rounds} rounds", flush=True)
+          f"batches {args.batch_sizes}; {args.limit} questions, {args.num_fewshot} shots, "
+          f"best of {args.rounds} rounds", flush=True)
     for task in args.tasks.split(","):
         harness, lieq = [], []
         for _ in range(args.rounds):

@@ -17,9 +17,9 @@ inline constexpr const char* kModelHelp = "A Hugging Face model folder, a .gguf 
 [[nodiscard]] Result<eval::Bundle> load_bundle(const std::string& model, Threads& threads, Sink& sink,
                                                const model::LoadOptions& options = {});
 
-/// The data of a task: in `folder` (eval::locate) unless that is empty or has none but the cache does; otherwise those of
-/// the hub, fetched unless they are there. What `folder` alone was to give is never fetched. Errors: those of
-/// eval::locate and hub::find_data.
+/// The data of a task: in `folder` (eval::locate) unless that is empty or has none but the cache does; otherwise those
+/// of the hub, fetched unless they are there. What `folder` was to give is never fetched. Errors: those of eval::locate
+/// and hub::find_data.
 [[nodiscard]] Result<std::filesystem::path> find_task_data(const std::string& name, const std::string& folder,
                                                            Sink& sink);
 

@@ -29,8 +29,8 @@ void print(const EvalOptions& options, const std::vector<EvalRecord>& records) {
           *r.bits_per_byte, *r.bits_per_byte_stderr);
   }
   fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens,
-             first.window, first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol), first.compute,
-             first.seconds);
+             first.window, first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol),
+             first.compute, first.seconds);
 }
 
 /// Labels are short names as long as they tell the models apart.

@@ -77,8 +77,9 @@ struct TaskItems {
   std::size_t num_fewshot = 0;
 };
 
-/// Items of each task, in the order of `tasks`. `find` is asked once for each name. Errors: its own; kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev
-/// split, or more than it holds).
+/// Items of each task, in the order of `tasks`. `find` is asked once for each name. Errors: its own;
+/// kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev split, or
+/// more than it holds).
 [[nodiscard]] Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const FindData& find,
                                                         const ItemOptions& options);
 

@@ -172,8 +172,8 @@ Result<fs::path> pull_data(const std::string& name, bool force, const Environmen
   if (force || !fs::exists(file, ignored)) {
     if (environment.offline)
       return fail(ErrorCode::kNotFound,
-                  fmt::format("{}: not in {}, and HF_HUB_OFFLINE forbids to fetch it (online: lieq pull --data {})", name,
-                              environment.data.string(), name));
+                  fmt::format("{}: not in {}, and HF_HUB_OFFLINE forbids to fetch it (online: lieq pull --data {})",
+                              name, environment.data.string(), name));
     LIEQ_TRY(make(*data_set, file, environment, sink));
   }
   if (!data_set->with.empty()) {

@@ -229,7 +229,8 @@ class Tasks(InTemporaryFolder):
         self.assertIn("expected at most 2, the examples of mmlu_anatomy", line)
 
     def test_samples_are_hashed_as_the_harness_hashes_them(self):
-        doc = {"label": 1, "sol2": "tilt\t\u00e9\u2028\u007f", "sol1": 'a "quoted" \\ word\n', "more": [], "goal": "Why\u001f?"}
+        doc = {"label": 1, "sol2": "tilt\t\u00e9\u2028\u007f", "sol1": 'a "quoted" \\ word\n', "more": [],
+               "goal": "Why\u001f?"}
         (self.folder / "piqa.jsonl").write_text(json.dumps(doc) + "\n")
         self.run_tasks(DEMO, "--tasks", "piqa", "--log-samples")
         sample = json.loads((self.folder / "samples_piqa.jsonl").read_text())
@@ -239,8 +240,8 @@ class Tasks(InTemporaryFolder):
                  "prompt_hash": "Question: Why\u001f?\nAnswer:"}
         for key, text in texts.items():
             self.assertEqual(sample[key], hashlib.sha256(text.encode()).hexdigest(), key)
-        self.assertEqual(list(sample), ["doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
-                                        "doc_hash", "prompt_hash", "target_hash", "acc", "acc_norm"])
+        self.assertEqual(list(sample), ["doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter",
+                                        "metrics", "doc_hash", "prompt_hash", "target_hash", "acc", "acc_norm"])
 
     def without(self, name: str) -> Path:
         copy = self.folder / "copy"

@@ -42,7 +42,8 @@ class Data(Case):
 
     def test_wikitext_is_the_published_text_byte_for_byte(self):
         self.needs_shared()
-        self.assertIn("lieq pull --data wikitext2", self.refuse(1, "eval", SOURCE / "demo", "--text", "wikitext2", "--offline"))
+        offline = self.refuse(1, "eval", SOURCE / "demo", "--text", "wikitext2", "--offline")
+        self.assertIn("lieq pull --data wikitext2", offline)
         self.hub.rows["Salesforce/wikitext", "wikitext-2-raw-v1", "test"] = wikitext_rows()
         self.hub.faults = [
             Fault("/rows.*offset=1200", status=503),
