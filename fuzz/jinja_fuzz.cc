@@ -33,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!parsed) return check_error(parsed.error()), 0;
   const auto first = parsed->render(variables()), second = parsed->render(variables());
   if (!first) return check_error(first.error()), 0;
-  const bool asks_the_clock = std::string_view(reinterpret_cast<const char*>(data), size).find("strftime_now") != std::string_view::npos;
+  const bool asks_the_clock =
+      std::string_view(reinterpret_cast<const char*>(data), size).find("strftime_now") != std::string_view::npos;
   LIEQ_CHECK(asks_the_clock || (second && *first == *second));
   return 0;
 }

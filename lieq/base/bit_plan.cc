@@ -45,7 +45,9 @@ Result<void> read_layers(const Json& list, const std::string& place, BitPlan& pl
     const Fields fields(list[i], at);
     LIEQ_ASSIGN(const std::uint64_t layer, fields.required_count("layer"));
     if (layer >= count)
-      return wrong_field(at, "layer", layer, "below " + std::to_string(count) + " (num_hidden_layers of " + printable(plan.model.name) + ")");
+      return wrong_field(
+          at, "layer", layer,
+          "below " + std::to_string(count) + " (num_hidden_layers of " + printable(plan.model.name) + ")");
     if (layers[layer]) return wrong_field(at, "layer", layer, "each layer once");
     LayerPlan one;
     const Json* bits = fields.find("bits");
@@ -125,7 +127,8 @@ Json to_json(const BitPlan& plan) {
   json["layers"] = Json::array();
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     const LayerPlan& layer = plan.layers[l];
-    json["layers"].push_back({{"layer", l}, {"bits", layer.bits}, {"weights", layer.weights}, {"reason", layer.reason}});
+    json["layers"].push_back(
+        {{"layer", l}, {"bits", layer.bits}, {"weights", layer.weights}, {"reason", layer.reason}});
   }
   return json;
 }

@@ -58,7 +58,7 @@ struct PlanSize {
   double code_bits = 0, true_bits = 0;  ///< means over the layers' linears
   double bytes = 0;                     ///< whole model: linears at true bits, the rest at rest_bits
   double compression = 0;               ///< 16 sum N_l / sum b_l N_l (Eq. 12), of code bits
-  double unspent_bits = 0;              ///< budget less cost, in bits of all layers together; negative: over budget; 0 for kTop
+  double unspent_bits = 0;  ///< budget less cost, in bits of all layers together; negative: over budget; 0 for kTop
 };
 [[nodiscard]] PlanSize size_of(const BitPlan& plan);
 

@@ -42,7 +42,8 @@ std::size_t Random::below(std::size_t count) {
   // The high half of a 128-bit product, by halves of 32 bits, is bits * count / 2^64.
   const std::uint64_t a = bits(), n = count, low = 0xFFFFFFFF;
   const std::uint64_t cross = (a >> 32) * (n & low) + (((a & low) * (n & low)) >> 32);
-  return static_cast<std::size_t>((a >> 32) * (n >> 32) + (cross >> 32) + (((a & low) * (n >> 32) + (cross & low)) >> 32));
+  return static_cast<std::size_t>((a >> 32) * (n >> 32) + (cross >> 32) +
+                                  (((a & low) * (n >> 32) + (cross & low)) >> 32));
 }
 
 double Random::normal() {

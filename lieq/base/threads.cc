@@ -44,7 +44,8 @@ void pause_cpu() {
 #endif
 }
 
-/// Waits for ready() without sleeping: first in place, then giving the core to whoever wants it. False: it took too long.
+/// Waits for ready() without sleeping: first in place, then giving the core to whoever wants it. False: it took too
+/// long.
 template <class Ready>
 bool spin_until(const Ready& ready) {
   constexpr int kInPlace = 2000;  // some ten microseconds: longer than the serial steps between two loops
@@ -93,7 +94,8 @@ struct Threads::Team {
       const Call loop_call = call.load(std::memory_order_relaxed);
       const std::uint64_t total = items.load(std::memory_order_relaxed);
       const std::uint64_t taken = std::max<std::uint64_t>(1, left / shares);
-      if (!open.compare_exchange_weak(seen, seen - taken, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+      if (!open.compare_exchange_weak(seen, seen - taken, std::memory_order_acq_rel, std::memory_order_acquire))
+        continue;
       loop_call(loop_body, total - left, total - left + taken, thread);
       const auto finished = done.fetch_add(static_cast<std::uint32_t>(taken), std::memory_order_acq_rel) + taken;
       if (finished == total) done.notify_one();

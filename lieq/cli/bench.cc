@@ -45,8 +45,10 @@ void add_shape_options(CLI::App& app, CLI::Option* shape, BenchShapeOptions& opt
 Run add_bench(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   CLI::Option* models = app.add_option("MODEL", options->model.models, "Hugging Face model folders or .gguf files");
-  CLI::Option* shape = app.add_option("--shape", options->shape.shapes, "Instead of models: a linear, INxOUT (repeatable)")
-                           ->delimiter(',')->excludes(models);
+  CLI::Option* shape =
+      app.add_option("--shape", options->shape.shapes, "Instead of models: a linear, INxOUT (repeatable)")
+          ->delimiter(',')
+          ->excludes(models);
   add_model_options(app, options->model);
   add_shape_options(app, shape, options->shape);
   app.add_option("--output,-o", options->output, "Write the records as JSON");
@@ -55,7 +57,8 @@ Run add_bench(CLI::App& app, const Common& common) {
       return fail(ErrorCode::kInvalidArgument, "bench: found nothing to measure, expected a MODEL or --shape");
     Threads threads(common.threads);
     options->model.output = options->shape.output = options->output;
-    return options->shape.shapes.empty() ? bench_models(options->model, threads) : bench_shapes(options->shape, threads);
+    return options->shape.shapes.empty() ? bench_models(options->model, threads)
+                                         : bench_shapes(options->shape, threads);
   };
 }
 

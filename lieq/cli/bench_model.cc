@@ -23,7 +23,9 @@ struct Measured {
   double load_seconds = 0;
   eval::Speed speed;
 
-  [[nodiscard]] double decode_bandwidth() const { return speed.decode.mean() * static_cast<double>(speed.bytes_per_token); }
+  [[nodiscard]] double decode_bandwidth() const {
+    return speed.decode.mean() * static_cast<double>(speed.bytes_per_token);
+  }
 };
 
 Result<Measured> measure(const std::string& path, const BenchModelOptions& options, Threads& threads, Sink& sink) {
@@ -45,14 +47,17 @@ Result<Measured> measure(const std::string& path, const BenchModelOptions& optio
   return measured;
 }
 
-std::string rate_text(const eval::Rates& rates) { return fmt::format("{:.2f} ± {:.2f}", rates.mean(), rates.deviation()); }
+std::string rate_text(const eval::Rates& rates) {
+  return fmt::format("{:.2f} ± {:.2f}", rates.mean(), rates.deviation());
+}
 
 void print(const std::vector<Measured>& all, const BenchModelOptions& options, double bandwidth, std::size_t threads) {
   std::vector<std::vector<std::string>> rows, memory;
   for (const Measured& one : all) {
     const auto row = [&](const char* test, std::size_t tokens, const eval::Rates& rates) {
       if (tokens == 0) return;
-      rows.push_back({fmt::format("{} ({})", one.name, one.format), bytes_text(one.linears.bytes + one.embeddings.bytes),
+      rows.push_back({fmt::format("{} ({})", one.name, one.format),
+                      bytes_text(one.linears.bytes + one.embeddings.bytes),
                       fmt::format("{:.2f} M", static_cast<double>(one.parameters) * 1e-6), std::to_string(threads),
                       fmt::format("{}{}", test, tokens), rate_text(rates)});
     };
@@ -61,16 +66,20 @@ void print(const std::vector<Measured>& all, const BenchModelOptions& options, d
     memory.push_back({one.name, fmt::format("{:.2f} s", one.load_seconds), bytes_text(one.linears.memory),
                       bytes_text(one.embeddings.memory), bytes_text(one.speed.cache_bytes), bytes_text(one.resident),
                       bytes_text(one.speed.bytes_per_token),
-                      fmt::format("{:.1f} GB/s, {:.0f} %", one.decode_bandwidth() * 1e-9, 100 * one.decode_bandwidth() / bandwidth)});
+                      fmt::format("{:.1f} GB/s, {:.0f} %", one.decode_bandwidth() * 1e-9,
+                                  100 * one.decode_bandwidth() / bandwidth)});
   }
   fmt::print("{}\n{}", table({"model", "size", "params", "threads", "test", "t/s"}, rows),
-             table({"model", "load", "linears", "embeddings", "cache", "resident", "read per token", "while decoding"}, memory));
-  fmt::print("\n{} activations; {} threads read {:.1f} GB/s from memory\n", options.activations, threads, bandwidth * 1e-9);
+             table({"model", "load", "linears", "embeddings", "cache", "resident", "read per token", "while decoding"},
+                   memory));
+  fmt::print("\n{} activations; {} threads read {:.1f} GB/s from memory\n", options.activations, threads,
+             bandwidth * 1e-9);
 }
 
 Json to_json(const Measured& one, const BenchModelOptions& options, double bandwidth, std::size_t threads) {
   const auto rates = [](std::size_t tokens, const eval::Rates& r) {
-    return Json{{"tokens", tokens}, {"mean", r.mean()}, {"stddev", r.deviation()}, {"best", r.best()}, {"samples", r.values}};
+    return Json{
+        {"tokens", tokens}, {"mean", r.mean()}, {"stddev", r.deviation()}, {"best", r.best()}, {"samples", r.values}};
   };
   return {{"model", one.name},
           {"threads", threads},
@@ -79,8 +88,11 @@ Json to_json(const Measured& one, const BenchModelOptions& options, double bandw
           {"linear_code_bits", one.linears.mean_code_bits()},
           {"linear_true_bits", one.linears.mean_true_bits()},
           {"load_seconds", one.load_seconds},
-          {"memory", {{"linears", one.linears.memory}, {"embeddings", one.embeddings.memory}, {"cache", one.speed.cache_bytes},
-                      {"resident_after_load", one.resident}}},
+          {"memory",
+           {{"linears", one.linears.memory},
+            {"embeddings", one.embeddings.memory},
+            {"cache", one.speed.cache_bytes},
+            {"resident_after_load", one.resident}}},
           {"prompt_tokens_per_second", rates(options.speed.prompt_tokens, one.speed.prompt)},
           {"decode_tokens_per_second", rates(options.speed.new_tokens, one.speed.decode)},
           {"decode_bytes_per_token", one.speed.bytes_per_token},

@@ -38,7 +38,8 @@ Result<Shape> parse_shape(const std::string& text, std::size_t group_size) {
                 fmt::format("--shape: found '{}', expected INxOUT, for example 3072x8192", text));
   if (shape.in % group_size != 0)
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("--group-size: found {}, expected a divisor of the {} inputs of --shape {}", group_size, shape.in, text));
+                fmt::format("--group-size: found {}, expected a divisor of the {} inputs of --shape {}", group_size,
+                            shape.in, text));
   return shape;
 }
 
@@ -55,7 +56,9 @@ struct Rotation {
 };
 
 /// Few of small ones: they lie in a cache when a model runs, too.
-std::size_t copies_for(std::size_t bytes) { return std::clamp<std::size_t>((kRotationBytes + bytes - 1) / bytes, 2, 64); }
+std::size_t copies_for(std::size_t bytes) {
+  return std::clamp<std::size_t>((kRotationBytes + bytes - 1) / bytes, 2, 64);
+}
 
 Rotation packed_rotation(Shape shape, unsigned bits, std::size_t group_size) {
   Rotation rotation;
@@ -64,9 +67,11 @@ Rotation packed_rotation(Shape shape, unsigned bits, std::size_t group_size) {
   for (std::size_t c = 0; c < copies; ++c) {
     auto packed = std::make_shared<pack::PackedMatrix>(shape.out, shape.in, bits, group_size);
     const std::size_t per_block = packed->groups() * packed->units_per_group() * packed->unit_bytes();
-    for (std::size_t b = 0; b < packed->blocks(); ++b) std::generate_n(packed->codes(b, 0), per_block, [&] { return static_cast<std::uint8_t>(random()); });
+    for (std::size_t b = 0; b < packed->blocks(); ++b)
+      std::generate_n(packed->codes(b, 0), per_block, [&] { return static_cast<std::uint8_t>(random()); });
     for (std::size_t i = 0; i < shape.out; ++i)
-      for (std::size_t g = 0; g < packed->groups(); ++g) packed->set_group(i, g, float_to_f16(0.01F), static_cast<std::uint16_t>((1U << bits) - 1));
+      for (std::size_t g = 0; g < packed->groups(); ++g)
+        packed->set_group(i, g, float_to_f16(0.01F), static_cast<std::uint16_t>((1U << bits) - 1));
     copies = copies_for(packed->memory());
     rotation.copies.push_back({"", DType::kF32, shape.out, shape.in, nullptr, 0, std::move(packed)});
   }
@@ -81,7 +86,8 @@ Rotation dense_rotation(Shape shape, DType type) {
     auto& data = rotation.dense.emplace_back(halves);
     // Upper halves of floats between 0.5 and 2; as the lower half of a float32 they only add digits.
     for (auto& value : data) value = static_cast<std::uint16_t>(0x3F00 + random() % 256);
-    rotation.copies.push_back({"", type, shape.out, shape.in, reinterpret_cast<const std::byte*>(data.data()), 0, nullptr});
+    rotation.copies.push_back(
+        {"", type, shape.out, shape.in, reinterpret_cast<const std::byte*>(data.data()), 0, nullptr});
   }
   return rotation;
 }
@@ -135,7 +141,8 @@ std::uint64_t read_all(Threads& threads, const pack::PackedMatrix& packed) {
 /// Everything one shape is measured with.
 class ShapeBench {
  public:
-  ShapeBench(Shape shape, const BenchShapeOptions& options, Threads& threads) : shape_(shape), options_(options), threads_(threads) {
+  ShapeBench(Shape shape, const BenchShapeOptions& options, Threads& threads)
+      : shape_(shape), options_(options), threads_(threads) {
     const std::size_t most = *std::ranges::max_element(options.tokens);
     x_.resize(most * shape.in);
     y_.resize(most * shape.out);
@@ -153,7 +160,8 @@ class ShapeBench {
       if (options.inputs != "int8") add_kernel(name + ", fp32 inputs", bits, rotation, kernels::Compute::kF32);
     }
     Rotation& first = *rotations_.back();
-    kernels_.push_back({"read", 0, [this, &first](std::size_t) { checksum_ += read_all(threads_, *first.take().packed); },
+    kernels_.push_back({"read", 0,
+                        [this, &first](std::size_t) { checksum_ += read_all(threads_, *first.take().packed); },
                         code_bytes(*first.copies[0].packed), 0});
   }
 
@@ -167,24 +175,39 @@ class ShapeBench {
   }
 
  private:
-  Rotation& keep(Rotation rotation) { return *rotations_.emplace_back(std::make_unique<Rotation>(std::move(rotation))); }
+  Rotation& keep(Rotation rotation) {
+    return *rotations_.emplace_back(std::make_unique<Rotation>(std::move(rotation)));
+  }
   void add_kernel(std::string name, unsigned bits, Rotation& rotation, kernels::Compute compute) {
     const pack::StoredMatrix& one = rotation.copies[0];
-    kernels_.push_back({std::move(name), bits, [this, &rotation, compute](std::size_t tokens) {
-                          kernels::linear(threads_, rotation.take(), {}, {x_.data(), tokens, shape_.in}, compute, scratch_,
-                                          {y_.data(), tokens, shape_.out});
-                        }, one.packed ? one.packed->memory() : one.bytes(), 0});
+    kernels_.push_back({std::move(name), bits,
+                        [this, &rotation, compute](std::size_t tokens) {
+                          kernels::linear(threads_, rotation.take(), {}, {x_.data(), tokens, shape_.in}, compute,
+                                          scratch_, {y_.data(), tokens, shape_.out});
+                        },
+                        one.packed ? one.packed->memory() : one.bytes(), 0});
   }
 
-  void record(const Kernel& kernel, std::size_t tokens, double bandwidth, std::vector<std::vector<std::string>>& rows, Json& records) {
+  void record(const Kernel& kernel, std::size_t tokens, double bandwidth, std::vector<std::vector<std::string>>& rows,
+              Json& records) {
     const double rate = static_cast<double>(kernel.bytes) / kernel.best;
     const double flops = 2 * static_cast<double>(tokens * shape_.in * shape_.out) / kernel.best;
     const bool is_read = kernel.name == "read";
-    Json one = {{"in", shape_.in}, {"out", shape_.out}, {"tokens", tokens}, {"kernel", kernel.name}, {"weight_bytes", kernel.bytes},
-                {"seconds", kernel.best}, {"cpu_seconds", kernel.cpu}, {"gb_per_s", 1e-9 * rate}};
-    std::vector<std::string> row = {fmt::format("{}x{}", shape_.in, shape_.out), std::to_string(tokens), kernel.name,
-                                    fmt::format("{:.3f}", 1e3 * kernel.best), is_read ? "-" : fmt::format("{:.1f}", 1e-9 * flops),
-                                    fmt::format("{:.2f}", 1e-9 * rate), is_read ? "-" : fmt::format("{:.0f} %", 100 * rate / bandwidth)};
+    Json one = {{"in", shape_.in},
+                {"out", shape_.out},
+                {"tokens", tokens},
+                {"kernel", kernel.name},
+                {"weight_bytes", kernel.bytes},
+                {"seconds", kernel.best},
+                {"cpu_seconds", kernel.cpu},
+                {"gb_per_s", 1e-9 * rate}};
+    std::vector<std::string> row = {fmt::format("{}x{}", shape_.in, shape_.out),
+                                    std::to_string(tokens),
+                                    kernel.name,
+                                    fmt::format("{:.3f}", 1e3 * kernel.best),
+                                    is_read ? "-" : fmt::format("{:.1f}", 1e-9 * flops),
+                                    fmt::format("{:.2f}", 1e-9 * rate),
+                                    is_read ? "-" : fmt::format("{:.0f} %", 100 * rate / bandwidth)};
     if (!is_read) one.update({{"gflop_per_s", 1e-9 * flops}, {"share_of_bandwidth", rate / bandwidth}});
     for (std::size_t dense = 0; dense < 2; ++dense) {
       const bool has = options_.dense && !is_read;
@@ -218,11 +241,16 @@ Result<void> bench_shapes(const BenchShapeOptions& options, Threads& threads) {
   std::vector<std::vector<std::string>> rows;
   Json records = Json::array();
   for (const Shape& shape : shapes) ShapeBench(shape, options, threads).run(rows, records);
-  fmt::print("{}\n{} threads, {}; up to 64 copies of the weights in rotation over {} MB, the best run of each within {:.2f} s\n",
-             table({"shape", "tokens", "weights", "ms", "GFLOP/s", "GB/s", "of read", "x fp32", "x bf16"}, rows), threads.count(),
-             kernels::isa_name(), kRotationBytes >> 20, options.seconds);
+  fmt::print(
+      "{}\n{} threads, {}; up to 64 copies of the weights in rotation over {} MB, the best run of each within {:.2f} "
+      "s\n",
+      table({"shape", "tokens", "weights", "ms", "GFLOP/s", "GB/s", "of read", "x fp32", "x bf16"}, rows),
+      threads.count(), kernels::isa_name(), kRotationBytes >> 20, options.seconds);
   if (options.output.empty()) return {};
-  const Json json = {{"isa", kernels::isa_name()}, {"threads", threads.count()}, {"group_size", options.group_size}, {"records", records}};
+  const Json json = {{"isa", kernels::isa_name()},
+                     {"threads", threads.count()},
+                     {"group_size", options.group_size},
+                     {"records", records}};
   return io::write_json(options.output, json);
 }
 

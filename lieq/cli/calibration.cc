@@ -106,9 +106,10 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
 }  // namespace
 
 void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
-  app.add_option("--calib", options.source,
-                 "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the "
-                 "model writes")
+  app.add_option(
+         "--calib", options.source,
+         "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the "
+         "model writes")
       ->capture_default_str();
   app.add_option("--calib-field", options.field, "The field of a .jsonl record that holds the text")
       ->capture_default_str();

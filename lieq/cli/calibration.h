@@ -36,10 +36,10 @@ struct Calibration {
   std::vector<text::TokenId> held_out;    ///< whole windows of the same source that nothing is fitted to
 };
 
-/// From a file: windows spread evenly over the text, the last ones held out; fewer than asked for, with a warning, if the
-/// text is short. `self`: eval::sample_self_text, kept in $XDG_CACHE_HOME/lieq (~/.cache/lieq) by the model's contents.
-/// Warns when the vocabulary hardly covers the text (under two bytes a token).
-/// Errors: kInvalidArgument when not even one window and one held out fit.
+/// From a file: windows spread evenly over the text, the last ones held out; fewer than asked for, with a warning, if
+/// the text is short. `self`: eval::sample_self_text, kept in $XDG_CACHE_HOME/lieq (~/.cache/lieq) by the model's
+/// contents. Warns when the vocabulary hardly covers the text (under two bytes a token). Errors: kInvalidArgument when
+/// not even one window and one held out fit.
 [[nodiscard]] Result<Calibration> make_calibration(const eval::Bundle& bundle, const CalibrationOptions& options,
                                                    Threads& threads, Sink& sink);
 

@@ -1,4 +1,5 @@
-/// A conversation: from a terminal with a prompt, or from a pipe, where each line is a turn and only answers are printed.
+/// A conversation: from a terminal with a prompt, or from a pipe, where each line is a turn and only answers are
+/// printed.
 
 #include <unistd.h>
 
@@ -65,10 +66,13 @@ Result<std::size_t> context_size(const Options& options, const model::Model& mod
 /// A model, what was said so far, and what of it the cache holds.
 class Conversation {
  public:
-  Conversation(const eval::Bundle& bundle, const text::ChatTemplate& chat_template, eval::GenerateOptions generate, std::size_t context,
-               Threads& threads, kernels::Compute compute)
-      : bundle_(bundle), template_(chat_template), generate_(std::move(generate)),
-        state_(bundle.model, threads, compute), sequence_(bundle.model.config, context) {}
+  Conversation(const eval::Bundle& bundle, const text::ChatTemplate& chat_template, eval::GenerateOptions generate,
+               std::size_t context, Threads& threads, kernels::Compute compute)
+      : bundle_(bundle),
+        template_(chat_template),
+        generate_(std::move(generate)),
+        state_(bundle.model, threads, compute),
+        sequence_(bundle.model.config, context) {}
 
   void start(const std::string& system, OrderedJson arguments) {
     system_ = system;
@@ -90,17 +94,21 @@ class Conversation {
   }
 
  private:
-  void add(const char* role, const std::string& content) { request_.messages.push_back({{"role", role}, {"content", content}}); }
+  void add(const char* role, const std::string& content) {
+    request_.messages.push_back({{"role", role}, {"content", content}});
+  }
 
   Result<eval::EndReason> generate() {
     LIEQ_ASSIGN(const std::string prompt, template_.render(request_));
     const auto ids = bundle_.tokenizer.encode(prompt, text::SpecialTokens::kNone);
     const std::size_t context = sequence_.cache.capacity();
     if (ids.size() >= context)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("the conversation takes {} tokens, expected fewer than the context of {}; start anew with /clear, or "
-                              "give a larger --ctx-size (the model's limit is {})",
-                              ids.size(), context, bundle_.model.config.max_position_embeddings));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format(
+              "the conversation takes {} tokens, expected fewer than the context of {}; start anew with /clear, or "
+              "give a larger --ctx-size (the model's limit is {})",
+              ids.size(), context, bundle_.model.config.max_position_embeddings));
     text::StreamDecoder decoder(bundle_.tokenizer);
     std::string said;
     const auto say = [&](const std::string& text) {
@@ -135,7 +143,8 @@ class Conversation {
 /// The loop over turns.
 class Dialogue {
  public:
-  Dialogue(Conversation& conversation, bool terminal, Sink& sink) : conversation_(conversation), terminal_(terminal), sink_(sink) {}
+  Dialogue(Conversation& conversation, bool terminal, Sink& sink)
+      : conversation_(conversation), terminal_(terminal), sink_(sink) {}
 
   Result<void> say(const std::string& message) {
     Interrupts::forget();
@@ -146,7 +155,8 @@ class Dialogue {
       fmt::print(stderr, "lieq: {}\n", end.error().message);
       return {};
     }
-    if (*end == eval::EndReason::kContextFull) sink_.warn("the context is full and the answer cut short; /clear starts anew");
+    if (*end == eval::EndReason::kContextFull)
+      sink_.warn("the context is full and the answer cut short; /clear starts anew");
     if (terminal_) std::fputs("\n", stdout);
     return {};
   }
@@ -199,7 +209,8 @@ Result<void> chat(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model));
   generate.max_new_tokens = options.max_new_tokens < 0 ? context : static_cast<std::size_t>(options.max_new_tokens);
   generate.cancelled = Interrupts::pressed;
-  if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
+  if (!options.ignore_eos)
+    generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
   Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
                             activations_of(options.activations));
   conversation.start(text::repair_utf8(options.system).text, std::move(arguments));
@@ -218,16 +229,24 @@ Run add_chat(CLI::App& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, kModelHelp)->required();
   options->prompt.add_to(app, "The first message; without a terminal also the last");
-  app.add_option("--system,--system-prompt", options->system, "What the model is told before the conversation (also -sys)");
-  app.add_option("-n,--n-predict", options->max_new_tokens, "Tokens of an answer at most; -1: until the context is full")
-      ->capture_default_str()->check(CLI::Range(-1, 1 << 20));
-  app.add_option("-c,--ctx-size", options->context,
-                 fmt::format("Tokens of the whole conversation at most (default: the model's limit or {}, whichever is less)", kDefaultContext));
-  options->sampling.add_to(app, "as the model's generation_config.json says, else 0.8 with top-k 40, top-p 0.95, min-p 0.05");
+  app.add_option("--system,--system-prompt", options->system,
+                 "What the model is told before the conversation (also -sys)");
+  app.add_option("-n,--n-predict", options->max_new_tokens,
+                 "Tokens of an answer at most; -1: until the context is full")
+      ->capture_default_str()
+      ->check(CLI::Range(-1, 1 << 20));
+  app.add_option(
+      "-c,--ctx-size", options->context,
+      fmt::format("Tokens of the whole conversation at most (default: the model's limit or {}, whichever is less)",
+                  kDefaultContext));
+  options->sampling.add_to(
+      app, "as the model's generation_config.json says, else 0.8 with top-k 40, top-p 0.95, min-p 0.05");
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
-  app.add_option("--chat-template", options->chat_template, "Instead of the model's own: chatml, llama2, llama3 or a Jinja file");
-  app.add_option("--template-arg", options->template_arguments, "KEY=VALUE, a variable for the template; the value is JSON or a text")
+  app.add_option("--chat-template", options->chat_template,
+                 "Instead of the model's own: chatml, llama2, llama3 or a Jinja file");
+  app.add_option("--template-arg", options->template_arguments,
+                 "KEY=VALUE, a variable for the template; the value is JSON or a text")
       ->allow_extra_args(false);
   auto* think = app.add_flag("--think", options->think, "Set enable_thinking to true for the template");
   app.add_flag("--no-think", options->no_think, "Set enable_thinking to false")->excludes(think);

@@ -47,7 +47,8 @@ void Console::progress(std::string_view what, std::size_t done, std::size_t tota
   std::string left;
   if (done > first_done_) {
     const double elapsed = std::chrono::duration<double>(now - started_).count();
-    left = ", " + duration_text(elapsed / static_cast<double>(done - first_done_) * static_cast<double>(total - done)) + " left";
+    left = ", " + duration_text(elapsed / static_cast<double>(done - first_done_) * static_cast<double>(total - done)) +
+           " left";
   }
   const std::string line = fmt::format("{}: {} of {} ({} %){}", what, done, total, 100 * done / total, left);
   if (terminal_) {

@@ -97,7 +97,8 @@ Result<void> run(Options options, const Common& common) {
   LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, options.diagnose, threads, console));
   if (!options.widths.empty()) {
-    const SensitivityRequest request{options.widths, static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0))};
+    const SensitivityRequest request{options.widths,
+                                     static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0))};
     LIEQ_TRY(add_sensitivities(request, bundle, options.calibration, calibration, threads, console, scores));
   }
   print(scores);
@@ -118,7 +119,7 @@ Run add_diagnose(CLI::App& app, const Common& common) {
   app.add_option("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
   app.add_option(
       "--text", options->texts,
-                 "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration text)");
+      "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration text)");
   app.add_option("--field", options->fields,
                  "The field of a .jsonl record that holds the text: one name, or one for each text")
       ->capture_default_str();

@@ -82,7 +82,8 @@ Run add_eval(CLI::App& app, const Common& common) {
       ->required();
   add_text_options(app, *options);
   add_task_options(app, *options);
-  app.add_option("--text", options->text, "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
+  app.add_option("--text", options->text,
+                 "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
   app.add_flag("--log-samples,-s", options->log_samples, "Write each question with its scores beside --output");
   app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
       ->check(CLI::IsMember({"fp32", "bf16"}))

@@ -54,7 +54,9 @@ kernels::Compute compute_of(const EvalOptions& options) {
   return options.compute == "bf16" ? kernels::Compute::kBF16 : activations_of(options.activations);
 }
 
-std::string compute_name(const EvalOptions& options) { return options.activations == "int8" ? "int8" : options.compute; }
+std::string compute_name(const EvalOptions& options) {
+  return options.activations == "int8" ? "int8" : options.compute;
+}
 
 Result<eval::TextOptions> text_options_of(const EvalOptions& options) {
   eval::TextOptions text;

@@ -45,13 +45,23 @@ Json to_json(const eval::Bundle& bundle) {
                       {"code_bits", f.mean_code_bits()}, {"true_bits", f.mean_true_bits()}});
   }
   const std::size_t parameters = parameter_count(m);
-  return {{"model", m.path.string()}, {"format", m.format}, {"architecture", c.architecture}, {"parameters", parameters},
-          {"hidden_size", c.hidden_size}, {"intermediate_size", c.intermediate_size},
-          {"num_hidden_layers", c.num_hidden_layers}, {"num_attention_heads", c.num_attention_heads},
-          {"num_key_value_heads", c.num_key_value_heads}, {"head_dim", c.head_dim}, {"vocab_size", c.vocab_size},
-          {"max_position_embeddings", c.max_position_embeddings}, {"tie_word_embeddings", c.tie_word_embeddings},
-          {"tokenizer", bundle.tokenizer.kind()}, {"code_bits", linears.mean_code_bits()},
-          {"true_bits", linears.mean_true_bits()}, {"file_bytes", m.files.file_bytes()},
+  return {{"model", m.path.string()},
+          {"format", m.format},
+          {"architecture", c.architecture},
+          {"parameters", parameters},
+          {"hidden_size", c.hidden_size},
+          {"intermediate_size", c.intermediate_size},
+          {"num_hidden_layers", c.num_hidden_layers},
+          {"num_attention_heads", c.num_attention_heads},
+          {"num_key_value_heads", c.num_key_value_heads},
+          {"head_dim", c.head_dim},
+          {"vocab_size", c.vocab_size},
+          {"max_position_embeddings", c.max_position_embeddings},
+          {"tie_word_embeddings", c.tie_word_embeddings},
+          {"tokenizer", bundle.tokenizer.kind()},
+          {"code_bits", linears.mean_code_bits()},
+          {"true_bits", linears.mean_true_bits()},
+          {"file_bytes", m.files.file_bytes()},
           {"file_bits", 8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)},
           {"layers", layers}};
 }
@@ -64,25 +74,29 @@ void print(const eval::Bundle& bundle) {
   const auto line = [](std::string_view what, const std::string& value) { fmt::print("{:<14}{}\n", what, value); };
   line("model", m.path.string());
   line("architecture", fmt::format("{} ({})", c.architecture, m.format));
-  line("parameters", fmt::format("{:.1f} M, {:.1f} M of them in transformer linears", static_cast<double>(parameters) / 1e6,
-                                 static_cast<double>(linears.parameters) / 1e6));
-  line("layers", fmt::format("{} of hidden_size {}, intermediate_size {}", c.num_hidden_layers, c.hidden_size, c.intermediate_size));
-  line("attention", fmt::format("{} heads, {} key-value heads, head_dim {}{}{}", c.num_attention_heads, c.num_key_value_heads,
-                                c.head_dim, c.qkv_bias ? ", q/k/v bias" : "", c.qk_norm ? ", q/k norm" : ""));
+  line("parameters", fmt::format("{:.1f} M, {:.1f} M of them in transformer linears",
+                                 static_cast<double>(parameters) / 1e6, static_cast<double>(linears.parameters) / 1e6));
+  line("layers", fmt::format("{} of hidden_size {}, intermediate_size {}", c.num_hidden_layers, c.hidden_size,
+                             c.intermediate_size));
+  line("attention",
+       fmt::format("{} heads, {} key-value heads, head_dim {}{}{}", c.num_attention_heads, c.num_key_value_heads,
+                   c.head_dim, c.qkv_bias ? ", q/k/v bias" : "", c.qk_norm ? ", q/k norm" : ""));
   line("rope", rope_text(c.rope));
   line("context", fmt::format("{} tokens", c.max_position_embeddings));
   line("embedding", fmt::format("{} x {}, {}, head {}", c.vocab_size, c.hidden_size, m.embed_tokens.format(),
                                 c.tie_word_embeddings ? "tied" : fmt::format("untied, {}", m.lm_head.format())));
   line("tokenizer", fmt::format("{}, {} ids", bundle.tokenizer.kind(), bundle.tokenizer.vocab_size()));
-  line("bits", fmt::format("{:.3f} code bits, {:.3f} true bits per weight of the linears; {:.3f} file bits per parameter",
-                           linears.mean_code_bits(), linears.mean_true_bits(),
-                           8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)));
+  line("bits",
+       fmt::format("{:.3f} code bits, {:.3f} true bits per weight of the linears; {:.3f} file bits per parameter",
+                   linears.mean_code_bits(), linears.mean_true_bits(),
+                   8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)));
   line("files", fmt::format("{}, all weights finite", bytes_text(m.files.file_bytes())));
   std::vector<std::vector<std::string>> rows;
   for (std::size_t l = 0; l < m.layers.size(); ++l) {
     const model::Footprint f = footprint(m.layers[l]);
-    rows.push_back({std::to_string(l), types_of(m.layers[l]), fmt::format("{:.3f} M", static_cast<double>(f.parameters) / 1e6),
-                    bytes_text(f.bytes), fmt::format("{:.2f}", f.mean_code_bits()), fmt::format("{:.2f}", f.mean_true_bits())});
+    rows.push_back({std::to_string(l), types_of(m.layers[l]),
+                    fmt::format("{:.3f} M", static_cast<double>(f.parameters) / 1e6), bytes_text(f.bytes),
+                    fmt::format("{:.2f}", f.mean_code_bits()), fmt::format("{:.2f}", f.mean_true_bits())});
   }
   fmt::print("\n{}", table({"layer", "type", "weights", "size", "code bits", "true bits"}, rows));
 }

@@ -3,8 +3,8 @@
 
 namespace lieq::cli {
 
-/// While one lives, SIGINT ends nothing: it sets a flag. Make it before the threads of a team: they leave the signal to the
-/// thread that made this, so that a read that waits there is interrupted.
+/// While one lives, SIGINT ends nothing: it sets a flag. Make it before the threads of a team: they leave the signal to
+/// the thread that made this, so that a read that waits there is interrupted.
 class Interrupts {
  public:
   Interrupts();

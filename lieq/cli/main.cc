@@ -1,4 +1,5 @@
-/// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage, 3 made but broken.
+/// The lieq command line. The only place that decides exit statuses: 0 success, 1 failure, 2 wrong usage, 3 made but
+/// broken.
 
 #include <algorithm>
 #include <cstdio>
@@ -59,7 +60,8 @@ int run(int argc, char** argv) {
     std::vector<std::string> words(argv + 1, argv + argc);
     common.command = "lieq";
     for (const std::string& word : words) common.command += " " + cli::shell_word(word);
-    std::ranges::replace(words, "-sys", "--system");  // llama.cpp's; one dash and three letters mean something else here
+    std::ranges::replace(words, "-sys",
+                         "--system");  // llama.cpp's; one dash and three letters mean something else here
     std::ranges::reverse(words);                      // as CLI11 wants them
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
@@ -67,7 +69,8 @@ int run(int argc, char** argv) {
     return report(std::string(error.what()) + " (see lieq --help)", 2);
   }
   if (const char* isa = std::getenv("LIEQ_ISA")) {
-    if (const auto chosen = kernels::use_isa(isa); !chosen) return report(chosen.error().message, status_of(chosen.error().code));
+    if (const auto chosen = kernels::use_isa(isa); !chosen)
+      return report(chosen.error().message, status_of(chosen.error().code));
   }
   for (const auto& [verb, execute] : verbs) {
     if (!verb->parsed()) continue;

@@ -140,7 +140,8 @@ struct Verdict {
 };
 
 /// Scores the original and the saved model, as read back from its files.
-Result<Verdict> evaluate(const Options& options, const QuantizeJob& job, const HeldOut& held, Threads& threads, Sink& sink) {
+Result<Verdict> evaluate(const Options& options, const QuantizeJob& job, const HeldOut& held, Threads& threads,
+                         Sink& sink) {
   LIEQ_ASSIGN(const model::Model saved, model::Model::load(options.output, threads, sink));
   const model::Model* const models[] = {&job.bundle->model, &saved};
   LIEQ_ASSIGN(const auto scores,
@@ -214,7 +215,7 @@ Result<void> run(Options options, const Common& common) {
   if (!verdict.collapsed()) return {};
   const std::string warning =
       fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
-                                          options.output, verdict.records[1].perplexity, held.name, kCollapse, verdict.records[0].perplexity);
+                  options.output, verdict.records[1].perplexity, held.name, kCollapse, verdict.records[0].perplexity);
   provenance["warning"] = warning;
   LIEQ_TRY(io::write_json(std::filesystem::path(options.output) / "lieq.json", provenance));
   return fail(ErrorCode::kCollapsed, warning + " (its files are kept, with this warning in lieq.json)");
@@ -246,7 +247,8 @@ Run add_quantize(CLI::App& app, const Common& common) {
       ->check(CLI::Range(2, 1 << 24));
   app.add_option("--chunks", options->text_chunks, "Score this many windows only")->check(CLI::Range(1, 1 << 30));
   app.add_option("--embed-bits", options->embed_bits,
-                 "Bits of embedding and head when it runs (default: 8 for a tied head if that costs less than 0.1 % of perplexity)")
+                 "Bits of embedding and head when it runs (default: 8 for a tied head if that costs less than 0.1 % of "
+                 "perplexity)")
       ->check(CLI::IsMember({4U, 8U, 16U}));
   app.add_flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");
   app.add_flag("--force", options->force, "Replace an existing output folder and an unfinished run with other options");

@@ -138,8 +138,8 @@ std::string estimate_text(const model::Model& model, const BitPlan& plan, const 
   while (!folder.empty() && folder != folder.root_path() && !std::filesystem::exists(folder, error))
     folder = folder.parent_path();
   const auto space = std::filesystem::space(folder, error);
-  return fmt::format("it takes about {}, {} of memory beside the mapped model, and {} of disk{}\n", duration_text(seconds),
-                     bytes_text(static_cast<std::size_t>(memory_of(model, options, tokens))),
+  return fmt::format("it takes about {}, {} of memory beside the mapped model, and {} of disk{}\n",
+                     duration_text(seconds), bytes_text(static_cast<std::size_t>(memory_of(model, options, tokens))),
                      bytes_text(static_cast<std::size_t>(disk)),
                      error ? "" : fmt::format(" ({} free)", bytes_text(space.available)));
 }

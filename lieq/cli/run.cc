@@ -33,9 +33,10 @@ Result<std::size_t> context_size(const Options& options, const model::Model& mod
   const std::size_t limit = options.context == 0 ? most : options.context;
   const std::size_t wanted = options.max_new_tokens < 0 ? 1 : static_cast<std::size_t>(options.max_new_tokens);
   if (prompt > limit || wanted > limit - prompt)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("prompt and new tokens: found {} + {}, expected at most {} = {} of {}", prompt, wanted,
-                            options.context == 0 ? "max_position_embeddings" : "the context", limit, model.path.string()));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("prompt and new tokens: found {} + {}, expected at most {} = {} of {}", prompt, wanted,
+                    options.context == 0 ? "max_position_embeddings" : "the context", limit, model.path.string()));
   return options.max_new_tokens < 0 ? limit : prompt + wanted;
 }
 
@@ -64,7 +65,8 @@ Result<void> run(const Options& options, const Common& common) {
   for (const text::TokenId id : ids) (void)decoder.add(id);  // what a token looks like can depend on the one before it
   write(prompt);
   interrupts.listen();
-  LIEQ_ASSIGN(const eval::Generation generation, eval::generate(bundle.model, ids, generate, state, sequence, [&](text::TokenId id) {
+  LIEQ_ASSIGN(const eval::Generation generation,
+              eval::generate(bundle.model, ids, generate, state, sequence, [&](text::TokenId id) {
                 write(decoder.add(id));
                 return true;
               }));
@@ -89,7 +91,8 @@ Run add_run(CLI::App& app, const Common& common) {
   add_activations(app, options->activations);
   app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
   return [options, &common]() -> Result<void> {
-    if (!options->prompt.given()) return fail(ErrorCode::kInvalidArgument, "prompt: missing, expected --prompt or --file");
+    if (!options->prompt.given())
+      return fail(ErrorCode::kInvalidArgument, "prompt: missing, expected --prompt or --file");
     return run(*options, common);
   };
 }

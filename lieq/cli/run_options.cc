@@ -5,7 +5,8 @@
 namespace lieq::cli {
 
 void add_embed_bits(CLI::App& app, model::LoadOptions& load) {
-  app.add_option("--embed-bits", load.embed_bits, "Bits of embedding and head in memory; 16: as stored (default: what lieq.json recommends)")
+  app.add_option("--embed-bits", load.embed_bits,
+                 "Bits of embedding and head in memory; 16: as stored (default: what lieq.json recommends)")
       ->check(CLI::IsMember({4U, 8U, 16U}));
 }
 
@@ -21,8 +22,9 @@ kernels::Compute activations_of(const std::string& activations) {
 Result<void> check_context(std::size_t context, const model::Model& model) {
   const std::size_t most = model.config.max_position_embeddings;
   if (context <= most) return {};
-  return fail(ErrorCode::kInvalidArgument, fmt::format("--ctx-size: found {}, expected at most max_position_embeddings = {} of {}",
-                                                       context, most, model.path.string()));
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--ctx-size: found {}, expected at most max_position_embeddings = {} of {}", context, most,
+                          model.path.string()));
 }
 
 }  // namespace lieq::cli

@@ -10,7 +10,8 @@
 namespace lieq::cli {
 
 void SamplingFlags::add_to(CLI::App& app, const std::string& defaults) {
-  app.add_option("--temp,--temperature", temperature, "Sampling temperature; 0: always the most likely token (default: " + defaults + ")");
+  app.add_option("--temp,--temperature", temperature,
+                 "Sampling temperature; 0: always the most likely token (default: " + defaults + ")");
   app.add_option("--top-k", top_k, "Sample from the k most likely tokens; 0: all")->check(CLI::Range(0, 1 << 30));
   app.add_option("--top-p", top_p, "Sample from the fewest tokens whose probabilities reach this sum; 1: all");
   app.add_option("--min-p", min_p, "Sample from tokens at least this times as likely as the likeliest; 0: all");
@@ -41,7 +42,8 @@ Result<std::string> PromptFlags::read(Sink& sink) const {
     if (raw.ends_with('\n')) raw.pop_back();  // the one that editors put there
   }
   text::RepairedText repaired = text::repair_utf8(raw);
-  if (repaired.replaced > 0) sink.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", repaired.replaced));
+  if (repaired.replaced > 0)
+    sink.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", repaired.replaced));
   return std::move(repaired.text);
 }
 
@@ -54,7 +56,9 @@ void Speed::add(const eval::Generation& generation) {
 }
 
 void Speed::print() const {
-  const auto rate = [](std::size_t tokens, double seconds) { return static_cast<double>(tokens) / std::max(seconds, 1e-9); };
+  const auto rate = [](std::size_t tokens, double seconds) {
+    return static_cast<double>(tokens) / std::max(seconds, 1e-9);
+  };
   fmt::print(stderr, "\nprompt: {} tokens, {:.1f} tokens/s; decoding: {} tokens, {:.1f} tokens/s\n", prompt_tokens,
              rate(prompt_tokens, prompt_seconds), new_tokens, rate(steps, decode_seconds));
 }

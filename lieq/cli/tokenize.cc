@@ -43,7 +43,8 @@ Result<std::vector<TokenId>> read_ids(const Line& line, const Options& options) 
     const Json* list = Fields(json, line.place).find("ids");
     if (!list || !list->is_array()) return wrong();
     for (const Json& id : *list) {
-      if (!id.is_number_integer() || id.get<std::int64_t>() != static_cast<TokenId>(id.get<std::int64_t>())) return wrong();
+      if (!id.is_number_integer() || id.get<std::int64_t>() != static_cast<TokenId>(id.get<std::int64_t>()))
+        return wrong();
       ids.push_back(id.get<TokenId>());
     }
     return ids;
@@ -62,7 +63,8 @@ Result<std::string> decode_line(const text::Tokenizer& tokenizer, const Line& li
   const auto limit = static_cast<TokenId>(tokenizer.vocab_size());
   for (const TokenId id : ids) {
     if (id < 0 || id >= limit)
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: token id {}, expected 0 to {}", line.place, id, limit - 1));
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: token id {}, expected 0 to {}", line.place, id, limit - 1));
   }
   const std::string text = tokenizer.decode(ids, options.no_special ? SpecialText::kSkip : SpecialText::kKeep);
   return options.jsonl ? Json{{"text", text}}.dump() : text;
@@ -85,8 +87,10 @@ Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Line& li
 }
 
 /// {"messages": [...], ...} to {"prompt": ..., "ids": [...]}: what chat would give to the model.
-Result<std::string> chat_line(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template, const Line& line) {
-  LIEQ_TRY(parse_json(line.text, line.place));  // its errors are better than those of the parser that keeps the order of keys
+Result<std::string> chat_line(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat_template,
+                              const Line& line) {
+  LIEQ_TRY(parse_json(line.text,
+                      line.place));  // its errors are better than those of the parser that keeps the order of keys
   OrderedJson json = OrderedJson::parse(line.text);
   if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array())
     return fail(ErrorCode::kInvalidFormat, line.place + ": field 'messages': missing, expected a list");
@@ -134,14 +138,18 @@ Result<void> tokenize(const Options& options) {
 
 Run add_tokenize(CLI::App& app, const Common&) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")->required();
+  app.add_option("MODEL", options->model,
+                 "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")
+      ->required();
   app.add_option("FILE", options->input, "Lines to read (default: standard input)");
-  app.add_flag("--jsonl", options->jsonl, "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
+  app.add_flag("--jsonl", options->jsonl,
+               "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
   app.add_flag("--no-special", options->no_special,
                "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
   auto* decode = app.add_flag("--decode", options->decode, "From ids to text");
   app.add_flag("--chat", options->chat,
-               "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and \"kwargs\"; each becomes "
+               "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and "
+               "\"kwargs\"; each becomes "
                "the prompt that the model's chat template makes of it, and its ids")
       ->excludes(decode);
   return [options] { return tokenize(*options); };

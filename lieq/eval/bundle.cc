@@ -4,7 +4,8 @@
 
 namespace lieq::eval {
 
-Result<Bundle> Bundle::load(const std::filesystem::path& path, Threads& threads, Sink& sink, const model::LoadOptions& options) {
+Result<Bundle> Bundle::load(const std::filesystem::path& path, Threads& threads, Sink& sink,
+                            const model::LoadOptions& options) {
   LIEQ_ASSIGN(model::Model model, model::Model::load(path, threads, sink, options));
   LIEQ_ASSIGN(text::Tokenizer tokenizer, text::Tokenizer::load(path));
   // A padded embedding has more rows than the tokenizer has ids; the reverse would read past its end.

@@ -32,8 +32,9 @@ class Feeder {
     if (row.rows() == 0) return {};
     model::logits(model_, hidden.rows(input.size() - 1, 1), state_, row);
     if (std::isfinite(kernels::log_sum_exp(row.row(0)))) return {};
-    return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
-                                                   model_.path.string(), sequence_.cache.length() - 1));
+    return fail(ErrorCode::kNumerical,
+                fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
+                            model_.path.string(), sequence_.cache.length() - 1));
   }
 
  private:

@@ -24,7 +24,11 @@ Result<GenerationConfig> GenerationConfig::load(const std::filesystem::path& mod
 
 SamplingOptions GenerationConfig::sampling() const {
   if (!do_sample && !temperature && !top_k && !top_p && !min_p)
-    return {.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05, .repeat_penalty = repetition_penalty.value_or(1)};
+    return {.temperature = 0.8,
+            .top_k = 40,
+            .top_p = 0.95,
+            .min_p = 0.05,
+            .repeat_penalty = repetition_penalty.value_or(1)};
   SamplingOptions options;
   options.repeat_penalty = repetition_penalty.value_or(1);
   if (!do_sample.value_or(true)) return options;
@@ -39,8 +43,9 @@ std::vector<model::TokenId> stop_tokens(const Bundle& bundle, std::string_view e
   std::set<model::TokenId> stops;
   for (const std::uint64_t id : bundle.model.config.eos_token_id)
     if (id < bundle.model.config.vocab_size) stops.insert(static_cast<model::TokenId>(id));
-  for (const std::string_view token : {eos_token, std::string_view("<|im_end|>"), std::string_view("<|eot_id|>"), std::string_view("<|eom_id|>"),
-                                       std::string_view("<|end_of_text|>"), std::string_view("<|endoftext|>")})
+  for (const std::string_view token :
+       {eos_token, std::string_view("<|im_end|>"), std::string_view("<|eot_id|>"), std::string_view("<|eom_id|>"),
+        std::string_view("<|end_of_text|>"), std::string_view("<|endoftext|>")})
     if (const auto id = bundle.tokenizer.id_of(token)) stops.insert(*id);
   return {stops.begin(), stops.end()};
 }

@@ -41,7 +41,9 @@ std::vector<TokenId> largest(std::span<const float> logits, std::size_t count) {
 
 /// Probabilities under `temperature`; `all` is sorted, so the first is the largest.
 void softmax(std::span<const float> logits, double temperature, std::vector<Candidate>& all) {
-  const auto logit = [&](const Candidate& one) { return static_cast<double>(logits[static_cast<std::size_t>(one.token)]); };
+  const auto logit = [&](const Candidate& one) {
+    return static_cast<double>(logits[static_cast<std::size_t>(one.token)]);
+  };
   double sum = 0;
   const double top = logit(all.front());
   for (Candidate& one : all) sum += one.probability = std::exp((logit(one) - top) / temperature);

@@ -12,8 +12,8 @@
 
 namespace lieq::eval {
 
-/// The steps are taken in llama.cpp's order: repeat penalty, top-k, top-p, min-p, temperature. top_p and min_p therefore
-/// judge the model's own probabilities, whatever the temperature.
+/// The steps are taken in llama.cpp's order: repeat penalty, top-k, top-p, min-p, temperature. top_p and min_p
+/// therefore judge the model's own probabilities, whatever the temperature.
 struct SamplingOptions {
   double temperature = 0;       ///< 0: the most likely token; otherwise softmax(logits / temperature) is sampled
   std::size_t top_k = 0;        ///< keep the k most likely tokens; 0: all
@@ -34,7 +34,8 @@ struct Candidate {
 };
 
 /// What would be drawn from: the tokens that remain, most likely first (of equal ones the smaller id), with their
-/// probabilities after the temperature. `options` are checked and their temperature is not 0. O(V + k log k) for k candidates.
+/// probabilities after the temperature. `options` are checked and their temperature is not 0. O(V + k log k) for k
+/// candidates.
 [[nodiscard]] std::vector<Candidate> candidates(std::span<const float> logits, const SamplingOptions& options);
 
 /// Draws tokens one after the other: run state of one text.

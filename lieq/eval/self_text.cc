@@ -25,12 +25,13 @@ TokenId first_token(const model::ModelConfig& config, std::mt19937_64& random) {
 
 }  // namespace
 
-Result<std::vector<TokenId>> sample_self_text(const model::Model& model, const SelfTextOptions& options, Threads& threads,
-                                              Sink& sink) {
+Result<std::vector<TokenId>> sample_self_text(const model::Model& model, const SelfTextOptions& options,
+                                              Threads& threads, Sink& sink) {
   const model::ModelConfig& config = model.config;
   if (options.length == 0 || options.length > config.max_position_embeddings)
-    return fail(ErrorCode::kInvalidArgument, fmt::format("self text: found length {}, expected 1 to max_position_embeddings = {}",
-                                                         options.length, config.max_position_embeddings));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("self text: found length {}, expected 1 to max_position_embeddings = {}", options.length,
+                            config.max_position_embeddings));
   const std::size_t count = options.sequences;
   std::vector<std::unique_ptr<model::KvCache>> caches;
   std::vector<model::SequenceSpan> sequences;
@@ -59,8 +60,9 @@ Result<std::vector<TokenId>> sample_self_text(const model::Model& model, const S
     });
     for (const char good : finite)
       if (!good)
-        return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
-                                                       model.path.string(), t));
+        return fail(ErrorCode::kNumerical,
+                    fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
+                                model.path.string(), t));
     sink.progress("sampling calibration text", t + 1, options.length);
   }
   return all;

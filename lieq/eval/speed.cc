@@ -84,8 +84,8 @@ Result<Speed> measure_speed(const model::Model& model, const SpeedOptions& optio
   const std::size_t context = std::max(options.prompt_tokens, options.new_tokens);
   if (context > model.config.max_position_embeddings)
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("prompt or new tokens: found {}, expected at most max_position_embeddings = {} of {}", context,
-                            model.config.max_position_embeddings, model.path.string()));
+                fmt::format("prompt or new tokens: found {}, expected at most max_position_embeddings = {} of {}",
+                            context, model.config.max_position_embeddings, model.path.string()));
   Runner runner(model, context, state);
   Speed speed;
   for (std::size_t i = 0; i <= options.repetitions; ++i) {

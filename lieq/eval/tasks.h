@@ -78,8 +78,8 @@ struct TaskItems {
 };
 
 /// Items of each task, in the order of `tasks`. `find` is asked once for each name. Errors: its own;
-/// kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev split, or
-/// more than it holds).
+/// kNotFound, kIo; kInvalidFormat naming file, line and field; kInvalidArgument (few-shot where there is no dev split,
+/// or more than it holds).
 [[nodiscard]] Result<std::vector<TaskItems>> load_items(const std::vector<Task>& tasks, const FindData& find,
                                                         const ItemOptions& options);
 

@@ -162,8 +162,8 @@ Unexpected Client::explain(const Answer& answer, const Repository& repository, c
   }
   if (answer.status == 403)
     return fail(ErrorCode::kIo,
-                fmt::format("{}: the hub answered 403{}: if it is gated, accept its licence at {} and set HF_TOKEN", place,
-                            server_words(answer), page));
+                fmt::format("{}: the hub answered 403{}: if it is gated, accept its licence at {} and set HF_TOKEN",
+                            place, server_words(answer), page));
   if (code == "RevisionNotFound")
     return fail(ErrorCode::kNotFound,
                 fmt::format("{}: no revision {}, expected a branch, tag or commit (see {}/tree/main)", place,

@@ -44,12 +44,14 @@ struct DataSet {
 constexpr std::size_t kC4Documents = 1100;
 
 DataSet wikitext(const char* name, const char* file, const char* split, std::size_t rows, const char* sha256) {
-  return {name, file, Form::kWikiText, "wikitext2", {{"Salesforce/wikitext", "wikitext-2-raw-v1", nullptr, split, rows}},
-          sha256};
+  return {
+      name,  file, Form::kWikiText, "wikitext2", {{"Salesforce/wikitext", "wikitext-2-raw-v1", nullptr, split, rows}},
+      sha256};
 }
 
 DataSet ptb(const char* name, const char* file, const char* split, std::size_t rows, const char* sha256) {
-  return {name, file, Form::kPtb, "ptb", {{"ptb-text-only/ptb_text_only", "penn_treebank", nullptr, split, rows}}, sha256};
+  return {name,  file, Form::kPtb, "ptb", {{"ptb-text-only/ptb_text_only", "penn_treebank", nullptr, split, rows}},
+          sha256};
 }
 
 DataSet documents(const char* name, Form form, std::vector<Source> sources) {

@@ -67,7 +67,8 @@ Axis log_axis(const std::vector<double>& values) {
   if (kept.empty()) return linear_axis(values);
   const auto [least, greatest] = std::minmax_element(kept.begin(), kept.end());
   const double low = std::max(*least, *greatest * std::pow(10, -kDecades));
-  const int first = static_cast<int>(std::floor(std::log10(low))), last = static_cast<int>(std::ceil(std::log10(*greatest)));
+  const int first = static_cast<int>(std::floor(std::log10(low))),
+            last = static_cast<int>(std::ceil(std::log10(*greatest)));
   std::vector<double> steps = steps_1_2_5(first, std::max(last, first + 1));
   const double slack = 1e-9;  // powers of ten are rounded
   while (steps.size() > 2 && steps[1] <= low * (1 + slack)) steps.erase(steps.begin());

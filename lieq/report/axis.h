@@ -22,8 +22,8 @@ struct Axis {
 /// `values`. Those that are not drawable are left out; none, or all the same, give an axis around them.
 [[nodiscard]] Axis linear_axis(const std::vector<double>& values);
 
-/// A logarithmic axis over the positive ones of `values`, at most eight decades down from the largest; with none of them
-/// the linear axis. Ticks are powers of ten, with 2 and 5 times those if there are few.
+/// A logarithmic axis over the positive ones of `values`, at most eight decades down from the largest; with none of
+/// them the linear axis. Ticks are powers of ten, with 2 and 5 times those if there are few.
 [[nodiscard]] Axis log_axis(const std::vector<double>& values);
 
 /// A tick's value in words: "0.05", "−3", "1e+06".

@@ -31,10 +31,11 @@ Result<RunFolder> RunFolder::open(const std::filesystem::path& output, const Jso
   if (std::filesystem::exists(file, error)) {
     LIEQ_ASSIGN(const Json found, read_json(file));
     if (const auto difference = difference_of(found, fingerprint))
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: an unfinished run lies here with {}: finish that run with its options, or start anew "
-                              "with --force",
-                              folder.path_.string(), *difference));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: an unfinished run lies here with {}: finish that run with its options, or start anew "
+                      "with --force",
+                      folder.path_.string(), *difference));
     return folder;
   }
   std::filesystem::create_directories(folder.path_, error);

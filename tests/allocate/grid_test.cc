@@ -48,7 +48,8 @@ TEST(Grid, CriteriaHaveTheNamesOfDiagnoseAndAllocate) {
   EXPECT_EQ(criterion_of("random:9", 7)->name, "random:9");
   EXPECT_FALSE(criterion_of("depth", 7)->needs_diagnosis());
   for (const char* wrong : {"", "score", "exact", "random:", "random:x", "GEOMETRY"})
-    EXPECT_NE(criterion_of(wrong, 1).error().message.find("expected one of geometry, lieq, kl"), std::string::npos) << wrong;
+    EXPECT_NE(criterion_of(wrong, 1).error().message.find("expected one of geometry, lieq, kl"), std::string::npos)
+        << wrong;
 }
 
 class GridPlans : public ::testing::Test {
@@ -108,7 +109,8 @@ TEST_F(GridPlans, LackingScoresAreNamed) {
   const std::vector<std::string> methods = {"gptq"};
   const Numbers uniform = {0, 12}, mixed = {1};
   EXPECT_TRUE(plan_grid(uniform, methods, ranked, AllocateOptions()));
-  EXPECT_NE(plan_grid(mixed, methods, ranked, AllocateOptions()).error().message.find("sensitivity.2"), std::string::npos);
+  EXPECT_NE(plan_grid(mixed, methods, ranked, AllocateOptions()).error().message.find("sensitivity.2"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ Json text_record(double perplexity, std::optional<double> kl) {
 TaskResults task_results() {
   TaskResults results;
   results.model = "demo";
-  const auto add = [&](const std::string& name, double accuracy, std::optional<double> error, std::vector<std::string> children) {
+  const auto add = [&](const std::string& name, double accuracy, std::optional<double> error,
+                       std::vector<std::string> children) {
     TaskRecord task;
     task.name = task.alias = name;
     task.metrics = {{"acc", accuracy, error, true}};
@@ -77,12 +78,17 @@ TEST(SweepRecord, WrongFieldsAreNamed) {
     const auto read = sweep_results_from_json(json, "r.json");
     return read ? "accepted" : read.error().message;
   };
-  EXPECT_EQ(message([](Json& j) { j["kind"] = "lieq-bench"; }), "r.json: field 'kind': found \"lieq-bench\", expected \"lieq-sweep\"");
-  EXPECT_EQ(message([](Json& j) { j["cells"][1].erase("method"); }), "r.json: cells[1]: field 'method': missing, expected a string");
+  EXPECT_EQ(message([](Json& j) { j["kind"] = "lieq-bench"; }),
+            "r.json: field 'kind': found \"lieq-bench\", expected \"lieq-sweep\"");
+  EXPECT_EQ(message([](Json& j) { j["cells"][1].erase("method"); }),
+            "r.json: cells[1]: field 'method': missing, expected a string");
   EXPECT_EQ(message([](Json& j) { j["model"] = 3; }), "r.json: field 'model': found 3, expected an object");
-  EXPECT_NE(message([](Json& j) { j["baseline"].erase("perplexity"); }).find("r.json: baseline: field 'perplexity'"), std::string::npos);
-  EXPECT_NE(message([](Json& j) { j["cells"][1]["eval"]["results"]["piqa"]["acc,none"] = "x"; }).find("acc,none"), std::string::npos);
-  EXPECT_NE(message([](Json& j) { j["cells"][0]["layers"] = {-1}; }).find("cells[0]: field 'layers'"), std::string::npos);
+  EXPECT_NE(message([](Json& j) { j["baseline"].erase("perplexity"); }).find("r.json: baseline: field 'perplexity'"),
+            std::string::npos);
+  EXPECT_NE(message([](Json& j) { j["cells"][1]["eval"]["results"]["piqa"]["acc,none"] = "x"; }).find("acc,none"),
+            std::string::npos);
+  EXPECT_NE(message([](Json& j) { j["cells"][0]["layers"] = {-1}; }).find("cells[0]: field 'layers'"),
+            std::string::npos);
   EXPECT_NE(sweep_results_from_json(Json(3), "r.json").error().message.find("kind"), std::string::npos);
 }
 

@@ -13,7 +13,9 @@ using model::TokenId;
 
 class Demo : public testing::Test {
  protected:
-  Demo() : bundle_(Bundle::load(LIEQ_DEMO_DIR, threads_, sink_).value()), state_(bundle_.model, threads_, kernels::Compute::kF32) {}
+  Demo()
+      : bundle_(Bundle::load(LIEQ_DEMO_DIR, threads_, sink_).value()),
+        state_(bundle_.model, threads_, kernels::Compute::kF32) {}
 
   [[nodiscard]] std::vector<TokenId> ids(std::string_view text) const {
     return bundle_.tokenizer.encode(text, text::SpecialTokens::kNone);
@@ -63,7 +65,8 @@ TEST_F(Demo, EndsWhereItShould) {
   EXPECT_EQ(full.end, EndReason::kContextFull);
   EXPECT_EQ(full.tokens.size(), 5U);  // the last one need not be run
   int asked = 0;
-  const auto cancelled = generate(prompt, sequence, {.max_new_tokens = 6, .cancelled = [&] { return ++asked == 3; }}).value();
+  const auto cancelled =
+      generate(prompt, sequence, {.max_new_tokens = 6, .cancelled = [&] { return ++asked == 3; }}).value();
   EXPECT_EQ(cancelled.end, EndReason::kCancelled);
   EXPECT_EQ(cancelled.tokens.size(), 2U);
 }

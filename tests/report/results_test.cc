@@ -129,7 +129,8 @@ TEST(Results, AModelBelongsToItsOriginal) {
 }
 
 TEST(Results, WrongFilesAreNamedWithTheField) {
-  EXPECT_NE(error_of(Json::object()).find("file.json: found an object, expected a file of lieq diagnose"), std::string::npos);
+  EXPECT_NE(error_of(Json::object()).find("file.json: found an object, expected a file of lieq diagnose"),
+            std::string::npos);
   EXPECT_FALSE(error_of(Json(3)).empty());
   EXPECT_FALSE(error_of(Json::array()).empty());
   Json bad = Json::array({record("demo", 16), record("two", 2)});

@@ -193,7 +193,9 @@ TEST_F(Folder, CheckpointsAreExactAndRunsDoNotMix) {
 
 TEST_F(Folder, ARunTakesOverTheFirstLayersThatAreTheSame) {
   const QuantizedLayer layer = quantize(load(kTiny), Grid::kHalf, 3);
-  const auto fingerprint = [](std::vector<int> widths, int options) { return Json{{"layer_bits", widths}, {"options", options}}; };
+  const auto fingerprint = [](std::vector<int> widths, int options) {
+    return Json{{"layer_bits", widths}, {"options", options}};
+  };
   const auto left_by = [&](const Json& next) {
     RunFolder::adopt(path_ / "out", fingerprint({2, 4, 2, 2}, 1))->remove();
     const auto run = RunFolder::adopt(path_ / "out", fingerprint({2, 4, 2, 2}, 1));
