@@ -78,12 +78,13 @@ Panel against_size(const Quality& quality, const Axis& sizes, bool named) {
   return draw(chart);
 }
 
-std::vector<LegendEntry> legend_of(const std::vector<Measured>& models) {
+std::vector<LegendEntry> legend_of(const Quality& quality) {
   std::vector<LegendEntry> legend;
-  for (const Measured& one : models)
+  for (const Measured& one : quality.models)
     legend.push_back({LegendEntry::Kind::kMarker, "p " + one.variant->kinds,
                       fmt::format("{} ({:.2f} bits)", shortened(one.variant->name, 40), one.variant->true_bits),
                       one.variant->marker});
+  if (quality.reference) legend.push_back({LegendEntry::Kind::kDashed, "mute thin", "original"});
   return legend;
 }
 
@@ -131,7 +132,7 @@ Figure text_figure(const TextSet& set, const std::vector<Variant>& variants, con
                 .title = "Quality against size: " + model_label(set.records.front()->text),
                 .text = kReadingGuide,
                 .note = set.title + ". Bars: one standard error.",
-                .legend = legend_of(perplexity.models),
+                .legend = legend_of(perplexity),
                 .panels = {},
                 .narrow = {},
                 .tables = {text_table(set)}};
@@ -221,7 +222,7 @@ Figure task_figure(const TaskSet& set, const std::vector<Variant>& variants, con
                 .tables = {task_table(set)}};
   for (const Quality& one : qualities)
     figure.panels.push_back(against_size(one, size_axis(qualities.front().models), false));
-  if (!qualities.empty()) figure.legend = legend_of(qualities.front().models);
+  if (!qualities.empty()) figure.legend = legend_of(qualities.front());
   if (auto differences = difference_table(set)) figure.tables.push_back(std::move(*differences));
   return figure;
 }

@@ -157,7 +157,7 @@ std::vector<Figure> sweep_figures(const Subject& subject) {
   for (const Sweep* sweep : subject.sweeps) {
     std::vector<Measure> measures = measures_of(*sweep);
     Figure figure{.id = figures.empty() ? "sweep" : fmt::format("sweep-{}", figures.size() + 1),
-                  .menu = "Sweep",
+                  .menu = figures.empty() ? "Sweep" : fmt::format("Sweep {}", figures.size() + 1),
                   .title = "What more layers at the higher width bring",
                   .text = "A line for each method and ranking of the layers.",
                   .note = "Bars: one standard error.",
@@ -171,6 +171,8 @@ std::vector<Figure> sweep_figures(const Subject& subject) {
       measure = panel ? measure + 1 : measures.erase(measure);
     }
     if (figure.panels.empty()) continue;
+    if (!sweep->baseline.texts.empty() || !sweep->baseline.tasks.empty())
+      figure.legend.push_back({LegendEntry::Kind::kDashed, "mute thin", "original"});
     for (const XySeries& line : lines_of(*sweep))
       figure.legend.push_back({LegendEntry::Kind::kMarker, "p " + line.kinds, line.name, line.marker});
     const auto unmeasured = std::ranges::count_if(
