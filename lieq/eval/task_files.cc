@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lieq/base/lines.h"
 #include "lieq/io/atomic_file.h"
 
 namespace lieq::eval {
@@ -36,24 +37,13 @@ const std::map<std::string_view, std::vector<std::string_view>>& upstream_places
   return places;
 }
 
-/// Takes the next line, without its end, off `rest`.
-std::string_view take_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  std::string_view line = rest.substr(0, end);
-  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
-
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
-
 /// One label a line, for each of `count` records.
 Result<std::vector<std::string>> read_labels(const fs::path& file, std::size_t count) {
   LIEQ_ASSIGN(const std::string text, io::read_file(file));
   std::vector<std::string> labels;
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view line = take_line(rest);
-    if (!is_blank(line)) labels.emplace_back(line);
+    if (!is_blank(line)) labels.emplace_back(line.substr(0, line.find_last_not_of("\r\n") + 1));
   }
   if (labels.size() != count)
     return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} labels, expected {}, one for each record",
@@ -63,16 +53,9 @@ Result<std::vector<std::string>> read_labels(const fs::path& file, std::size_t c
 
 Result<std::vector<TaskLine>> read_jsonl(const fs::path& file) {
   LIEQ_ASSIGN(const std::string text, io::read_file(file));
+  LIEQ_ASSIGN(auto objects, parse_json_lines(text, file.string()));
   std::vector<TaskLine> lines;
-  std::size_t number = 0;
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view line = take_line(rest);
-    ++number;
-    if (is_blank(line)) continue;
-    std::string place = fmt::format("{}: line {}", file.string(), number);
-    LIEQ_ASSIGN(Json json, parse_json(line, place));
-    if (!json.is_object())
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected an object", place, brief(json)));
+  for (auto& [json, place] : objects) {
     if (const auto doc = json.find("doc"); doc != json.end()) {
       if (!doc->is_object())
         return fail(ErrorCode::kInvalidFormat,

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lieq/base/check.h"
+#include "lieq/base/lines.h"
 #include "lieq/eval/prompt_encoder.h"
 #include "lieq/eval/python_text.h"
 #include "lieq/text/corpus.h"
@@ -26,11 +27,8 @@ Unexpected invalid(std::string message) { return fail(ErrorCode::kInvalidArgumen
 /// Lines, each without blanks at its ends, with a blank between them; a line end at the end is none.
 std::string join_sentences(std::string_view text) {
   std::string joined;
-  for (bool first = true; !text.empty(); first = false) {
-    const std::size_t end = text.find('\n');
-    joined.append(first ? "" : " ").append(python_strip(text.substr(0, end)));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
+  for (bool first = true; !text.empty(); first = false)
+    joined.append(first ? "" : " ").append(python_strip(take_line(text)));
   return joined;
 }
 

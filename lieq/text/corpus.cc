@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "lieq/base/json.h"
+#include "lieq/base/lines.h"
 #include "lieq/io/mapped_file.h"
 #include "lieq/text/utf8.h"
 
@@ -21,16 +21,6 @@ Result<std::string> read_utf8(const std::filesystem::path& file, Sink& sink) {
   return std::move(repaired.text);
 }
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
-
-/// Takes the next line, with its line end, off `rest`.
-std::string_view take_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  const std::string_view line = rest.substr(0, end == std::string_view::npos ? rest.size() : end + 1);
-  rest.remove_prefix(line.size());
-  return line;
-}
-
 std::string join_rows(std::string_view text) {
   std::string joined;
   joined.reserve(text.size() + text.size() / 16);
@@ -43,18 +33,13 @@ std::string join_rows(std::string_view text) {
 
 Result<std::vector<std::string>> parse_documents(std::string_view text, const std::string& file,
                                                  std::string_view field) {
+  LIEQ_ASSIGN(const auto lines, parse_json_lines(text, file));
   std::vector<std::string> documents;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::string_view line = take_line(text);
-    if (is_blank(line)) continue;
-    const std::string place = file + ": line " + std::to_string(number);
-    LIEQ_ASSIGN(const Json json, parse_json(line, place));
-    if (!json.is_object())
-      return fail(ErrorCode::kInvalidFormat, place + ": found " + brief(json) + ", expected an object");
-    LIEQ_ASSIGN(auto document, Fields(json, place).string(field));
+  for (const JsonLine& line : lines) {
+    LIEQ_ASSIGN(auto document, Fields(line.object, line.place).string(field));
     if (!document)
       return fail(ErrorCode::kInvalidFormat,
-                  place + ": field '" + std::string(field) + "': missing, expected a string");
+                  line.place + ": field '" + std::string(field) + "': missing, expected a string");
     documents.push_back(std::move(*document));
   }
   return documents;
