@@ -1189,7 +1189,7 @@ class Report(InTemporaryFolder):
         bad, page = self.folder / "bad.json", self.folder / "r.html"
         for text, message in (("{", "bad.json"), ("{}", "bad.json: found an object, expected a file of lieq diagnose, allocate,"),
                               ('[{"perplexity": 1, "nll": "x"}]', "bad.json: [0]: field 'window': missing, expected an integer"),
-                              ('{"kind": "lieq-sweep"}', "bad.json: field 'model': missing, expected an object")):
+                              ('{"kind": "lieq-sweep"}', "bad.json: field 'lieq': missing, expected an object")):
             bad.write_text(text)
             self.assertIn(message, self.refuse(1, "report", bad, "-o", page))
         self.assertIn("nowhere.json", self.refuse(1, "report", self.folder / "nowhere.json", "-o", page))
