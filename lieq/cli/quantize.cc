@@ -137,12 +137,16 @@ Result<HeldOut> held_out_of(const Options& options, const QuantizeJob& job, Sink
 struct Verdict {
   std::vector<EvalRecord> records;
   [[nodiscard]] bool collapsed() const { return !(records[1].perplexity <= kCollapse * records[0].perplexity); }
+  [[nodiscard]] std::string warning() const {
+    return fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
+                       records[1].model, records[1].perplexity, records[1].text, kCollapse, records[0].perplexity);
+  }
 };
 
-/// Scores the original and the saved model, as read back from its files.
-Result<Verdict> evaluate(const Options& options, const QuantizeJob& job, const HeldOut& held, Threads& threads,
-                         Sink& sink) {
-  LIEQ_ASSIGN(const model::Model saved, model::Model::load(options.output, threads, sink));
+/// Scores the original and the model in `made`, as read back from its files.
+Result<Verdict> evaluate(const Options& options, const QuantizeJob& job, const std::filesystem::path& made,
+                         const HeldOut& held, Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(const model::Model saved, model::Model::load(made, threads, sink));
   const model::Model* const models[] = {&job.bundle->model, &saved};
   LIEQ_ASSIGN(const auto scores,
               eval::score_windows(models, held.ids, held.window, threads, kernels::Compute::kF32, sink));
@@ -161,7 +165,18 @@ Result<Verdict> evaluate(const Options& options, const QuantizeJob& job, const H
   return verdict;
 }
 
+/// Gives the finished model its name.
+Result<void> publish(const std::filesystem::path& made, const Options& options) {
+  std::error_code error;
+  if (options.force) std::filesystem::remove_all(options.output, error);
+  std::filesystem::rename(made, options.output, error);
+  if (error)
+    return fail(ErrorCode::kIo, fmt::format("{}: cannot be made of {}: {}", options.output, made.string(), error.message()));
+  return {};
+}
+
 Result<void> run(Options options, const Common& common) {
+  while (options.output.size() > 1 && options.output.back() == '/') options.output.pop_back();  // names lie beside it
   QuantizeJob job;
   job.source = options.model;
   LIEQ_ASSIGN(job.options, finish_options(options));
@@ -199,26 +214,25 @@ Result<void> run(Options options, const Common& common) {
                folder.path().string());
   LIEQ_ASSIGN(Json reports, quantize_layers(job, folder, threads, console));
   Json provenance = provenance_of(job, std::move(reports));
-  if (options.force) std::filesystem::remove_all(options.output, ignored);
-  LIEQ_TRY(save_job(job, folder, provenance, options.output));
+  // Scored under a name of its own, so that a folder called OUT is a whole result, whenever the run is killed.
+  const std::filesystem::path made = folder.path() / "model";
+  std::filesystem::remove_all(made, ignored);
+  LIEQ_TRY(save_job(job, folder, provenance, made));
+  LIEQ_ASSIGN(const Verdict verdict, evaluate(options, job, made, held, threads, console));
+  fmt::print("\n{}\n{}: {} tokens in windows of {}\n", eval_table(verdict.records), held.name,
+             verdict.records[0].num_tokens, held.window);
+  fmt::print("{}", comparison_text(job.options, provenance["linears"]));
+  const EmbedTrial trial{made, held.ids, held.window, verdict.records[1].perplexity};
+  LIEQ_TRY(recommend_embed_bits(options.embed_bits, trial, provenance, threads, console));
+  if (verdict.collapsed()) provenance["warning"] = verdict.warning();
+  LIEQ_TRY(io::write_json(made / "lieq.json", provenance));
+  LIEQ_TRY(publish(made, options));
   folder.remove();
   fmt::print("saved {} (GPTQ packing, checkpoint_format {}{})\n", options.output,
              save::checkpoint_format(save::zero_format(job.options.grid)),
              job.options.grid == quantize::Grid::kHalf ? ": half-integer zero points, only lieq reads it" : "");
-
-  LIEQ_ASSIGN(const Verdict verdict, evaluate(options, job, held, threads, console));
-  fmt::print("\n{}\n{}: {} tokens in windows of {}\n", eval_table(verdict.records), held.name,
-             verdict.records[0].num_tokens, held.window);
-  fmt::print("{}", comparison_text(job.options, provenance["linears"]));
-  const EmbedTrial trial{options.output, held.ids, held.window, verdict.records[1].perplexity};
-  LIEQ_TRY(recommend_embed_bits(options.embed_bits, trial, provenance, threads, console));
   if (!verdict.collapsed()) return {};
-  const std::string warning =
-      fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
-                  options.output, verdict.records[1].perplexity, held.name, kCollapse, verdict.records[0].perplexity);
-  provenance["warning"] = warning;
-  LIEQ_TRY(io::write_json(std::filesystem::path(options.output) / "lieq.json", provenance));
-  return fail(ErrorCode::kCollapsed, warning + " (its files are kept, with this warning in lieq.json)");
+  return fail(ErrorCode::kCollapsed, verdict.warning() + " (its files are kept, with this warning in lieq.json)");
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include "lieq/base/records.h"
 #include "lieq/eval/perplexity.h"
-#include "lieq/io/atomic_file.h"
 
 namespace lieq::cli {
 
@@ -28,7 +27,7 @@ Result<void> recommend_embed_bits(std::optional<unsigned> bits, const EmbedTrial
       recommended ? "; lieq.json says to run with them (--embed-bits 16 overrides)" : ": too dear, left as stored");
   provenance["embed_trial"] = {{"bits", bits.value_or(kDefault)}, {"perplexity", record.perplexity}, {"cost", cost}};
   if (recommended) provenance["embed_bits"] = bits.value_or(kDefault);
-  return io::write_json(trial.folder / "lieq.json", provenance);
+  return {};
 }
 
 }  // namespace lieq::cli

@@ -886,6 +886,11 @@ class Quantize(InTemporaryFolder):
         self.assertEqual([f.name for f in (self.folder / "q.partial").iterdir()], ["fingerprint.json"])
         self.succeed("quantize", DEMO, "-o", self.folder / "q", "--top", 1, *QUICK)  # with room, the run goes on
 
+    def test_a_slash_after_the_folder_changes_nothing(self):
+        self.succeed("quantize", DEMO, "-o", f"{self.folder}/q/", "--bits", 2, "--method", "rtn", *QUICK)
+        self.assertEqual([f.name for f in self.folder.iterdir()], ["q"])
+        self.assertIn("embed_trial", json.loads((self.folder / "q/lieq.json").read_text()))
+
     def test_another_run_does_not_go_on_with_these_layers(self):
         partial = self.folder / "q.partial"
         partial.mkdir()
@@ -912,7 +917,7 @@ class Resume(InTemporaryFolder):
             time.sleep(random.uniform(0, 1.1 * whole))
             running.kill()
             running.wait()
-            if (self.folder / "q").exists():  # it was already done
+            if (self.folder / "q").exists():  # it was already done: nothing of it is written later
                 self.assertEqual(contents(self.folder / "q"), expected)
                 continue
             done = subprocess.run(command, capture_output=True, text=True)
@@ -921,6 +926,21 @@ class Resume(InTemporaryFolder):
             self.assertEqual(contents(self.folder / "q"), expected)
             self.assertEqual([f.name for f in self.folder.iterdir() if ".partial" in f.name], [])
         self.assertGreater(resumed, 3)
+
+
+    def test_killed_while_it_is_scored(self):
+        """A folder of the final name is whole: what scoring adds to lieq.json is in it from its first moment."""
+        command = [LIEQ, "quantize", str(DEMO), "-o", str(self.folder / "q"), "--top", "1", "--method", "rtn",
+                   "--text", str(DEMO / "heldout.txt"), *map(str, QUICK)]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (self.folder / "q.partial/model").exists() and running.poll() is None:
+            time.sleep(0.01)
+        running.kill()
+        running.wait()
+        self.assertFalse((self.folder / "q").exists())
+        subprocess.run(command, check=True, capture_output=True)
+        self.assertIn("embed_trial", json.loads((self.folder / "q/lieq.json").read_text()))
+        self.assertEqual([f.name for f in self.folder.iterdir()], ["q"])
 
 
 class WithTasks(InTemporaryFolder):
