@@ -42,12 +42,13 @@ Json own_json(const TaskResults& results) {
   Json json = {{"version", results.version},       {"model", results.model},         {"path", results.path},
                {"compute", results.compute},       {"code_bits", results.code_bits}, {"true_bits", results.true_bits},
                {"file_bytes", results.file_bytes}, {"seconds", results.seconds}};
+  for (const TaskRecord& record : results.tasks) json["tasks"].push_back(record.name);  // objects lose their order
   for (const EvalRecord& record : results.perplexities) json["perplexity"].push_back(to_json(record));
   if (results.reference.empty()) return json;
   json["reference"] = results.reference;
   for (const auto& [task, difference] : results.differences)
     json["difference"][task] = {
-        {"acc", difference.difference}, {"acc_stderr", difference.std_error}, {"p_value", difference.p_value}};
+        {"acc", difference.difference}, {"acc_stderr", number_or(difference.std_error, "N/A")}, {"p_value", difference.p_value}};
   return json;
 }
 
@@ -75,16 +76,18 @@ std::vector<const TaskRecord*> TaskResults::top_level() const {
 MeanAccuracy mean_accuracy(const TaskResults& results) {
   MeanAccuracy mean;
   double squares = 0;
+  bool has_error = true;
   for (const TaskRecord* record : results.top_level()) {
     const MetricValue* acc = record->metric("acc");
     if (!acc) continue;
     ++mean.tasks;
     mean.value += acc->value;
+    has_error = has_error && acc->std_error;
     squares += std::pow(acc->std_error.value_or(0), 2);
   }
   if (mean.tasks == 0) return mean;
   mean.value /= static_cast<double>(mean.tasks);
-  mean.std_error = std::sqrt(squares) / static_cast<double>(mean.tasks);
+  if (has_error) mean.std_error = std::sqrt(squares) / static_cast<double>(mean.tasks);
   return mean;
 }
 

@@ -36,8 +36,8 @@ struct TaskRecord {
 
 /// The difference of a model to the reference on the same questions.
 struct PairedDifference {
-  double difference = 0;  ///< this model minus the reference
-  double std_error = 0;
+  double difference = 0;            ///< this model minus the reference
+  std::optional<double> std_error;  ///< absent for a single question
   double p_value = 1;  ///< two-sided
 };
 
@@ -63,17 +63,18 @@ struct TaskResults {
   [[nodiscard]] std::vector<const TaskRecord*> top_level() const;
 };
 
-/// Plain mean of the accuracies of what is top_level(); its error is that of independent tasks.
+/// Plain mean of the accuracies of what is top_level().
 struct MeanAccuracy {
-  double value = 0, std_error = 0;
-  std::size_t tasks = 0;  ///< 0: nothing has an accuracy
+  double value = 0;
+  std::optional<double> std_error;  ///< of independent tasks; absent where a task has none
+  std::size_t tasks = 0;            ///< 0: nothing has an accuracy
 };
 [[nodiscard]] MeanAccuracy mean_accuracy(const TaskResults& results);
 
 /// The harness's keys (results, groups, group_subtasks, configs, versions, n-shot, higher_is_better, n-samples, config,
 /// date, ...); what only this program knows stands under "lieq".
 [[nodiscard]] Json to_json(const TaskResults& results);
-/// Reads what to_json() wrote. The order of tasks, which JSON does not keep, is that of their names.
+/// Reads what to_json() wrote; tasks that "lieq" does not list, in its order, follow by name.
 /// Errors: kInvalidFormat naming `place` and the field.
 [[nodiscard]] Result<TaskResults> task_results_from_json(const Json& json, const std::string& place);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -73,6 +74,15 @@ Result<TaskRecord> record_from_json(const std::string& name, const Json& json, c
   return record;
 }
 
+/// Puts tasks in the order of `names`; those it does not name follow as they are.
+void sort_tasks(const Json* names, std::vector<TaskRecord>& tasks) {
+  if (!names || !names->is_array()) return;
+  const auto place = [&](const TaskRecord& task) {
+    return std::find(names->begin(), names->end(), Json(task.name)) - names->begin();
+  };
+  std::ranges::stable_sort(tasks, {}, place);
+}
+
 Result<void> read_own(const Fields& own, TaskResults& results) {
   LIEQ_ASSIGN(results.model, required_string(own, "model"));
   for (const auto& [key, target] : {std::pair{"path", &results.path},
@@ -101,11 +111,11 @@ Result<void> read_own(const Fields& own, TaskResults& results) {
     for (const auto& [task, unused] : all->items()) {
       LIEQ_ASSIGN(const Fields one, part(differences, task));
       PairedDifference& difference = results.differences[task];
-      for (const auto& [key, target] : {std::pair{"acc", &difference.difference},
-                                        {"acc_stderr", &difference.std_error},
-                                        {"p_value", &difference.p_value}}) {
+      for (const auto& [key, target] : {std::pair{"acc", &difference.difference}, {"p_value", &difference.p_value}}) {
         LIEQ_ASSIGN(*target, required_number(one, key));
       }
+      const Json* error = one.find("acc_stderr");
+      if (error && error->is_number()) difference.std_error = error->get<double>();  // otherwise "N/A"
     }
   }
   return {};
@@ -129,6 +139,7 @@ Result<TaskResults> task_results_from_json(const Json& json, const std::string& 
     LIEQ_ASSIGN(TaskRecord one, record_from_json(name, record, beside, place + ": results"));
     results.tasks.push_back(std::move(one));
   }
+  sort_tasks(Fields(*own, place).find("tasks"), results.tasks);
   LIEQ_ASSIGN(const auto date, fields.number("date"));
   results.date = date.value_or(0);
   LIEQ_ASSIGN(const auto longest, fields.count("max_length"));

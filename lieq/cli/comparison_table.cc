@@ -11,9 +11,8 @@
 namespace lieq::cli {
 namespace {
 
-std::string with_error(const MetricValue& metric, int decimals) {
-  return metric.std_error ? fmt::format("{:.{}f} ± {:.{}f}", metric.value, decimals, *metric.std_error, decimals)
-                          : fmt::format("{:.{}f}", metric.value, decimals);
+std::string with_error(double value, std::optional<double> std_error) {
+  return std_error ? fmt::format("{:.4f} ± {:.4f}", value, *std_error) : fmt::format("{:.4f} ± N/A", value);
 }
 
 std::vector<std::vector<std::string>> task_rows(const std::vector<TaskResults>& models) {
@@ -23,7 +22,10 @@ std::vector<std::vector<std::string>> task_rows(const std::vector<TaskResults>& 
       const MetricValue& first = record->metrics[i];
       std::vector<std::string> row = {
           fmt::format("{} {} {}", record->alias, first.name, first.higher_is_better ? "↑" : "↓")};
-      for (const TaskResults& model : models) row.push_back(with_error(model.find(record->name)->metrics[i], 4));
+      for (const TaskResults& model : models) {
+        const MetricValue& metric = model.find(record->name)->metrics[i];
+        row.push_back(with_error(metric.value, metric.std_error));
+      }
       rows.push_back(std::move(row));
     }
   }
@@ -34,7 +36,7 @@ std::string difference_text(const TaskResults& model, const std::string& task) {
   const auto found = model.differences.find(task);
   if (found == model.differences.end()) return "-";
   const PairedDifference& d = found->second;
-  return fmt::format("{:+.4f} ± {:.4f} (p {})", d.difference, d.std_error,
+  return fmt::format("{}{} (p {})", d.difference < 0 ? "" : "+", with_error(d.difference, d.std_error),
                      d.p_value < 0.0001 ? std::string("< 0.0001") : fmt::format("{:.4f}", d.p_value));
 }
 
@@ -61,7 +63,7 @@ std::string comparison_tables(const std::vector<TaskResults>& models) {
     const MeanAccuracy own = mean_accuracy(model);
     head.push_back(model.model);
     bits.push_back(fmt::format("{:.2f}", model.code_bits));
-    mean.push_back(fmt::format("{:.4f} ± {:.4f}", own.value, own.std_error));
+    mean.push_back(with_error(own.value, own.std_error));
     kept.push_back(reference.value > 0 ? fmt::format("{:.2f} %", 100 * own.value / reference.value) : "-");
   }
   std::vector<std::vector<std::string>> rows = {bits};

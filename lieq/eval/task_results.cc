@@ -119,7 +119,7 @@ PairedDifference paired_difference(std::span<const char> reference, std::span<co
   }
   const auto n = static_cast<double>(model.size());
   const double mean = (static_cast<double>(better) - static_cast<double>(worse)) / n;
-  PairedDifference result{mean, 0, sign_test(std::min(better, worse), better + worse)};
+  PairedDifference result{mean, std::nullopt, sign_test(std::min(better, worse), better + worse)};
   const double variance = static_cast<double>(better + worse) / n - mean * mean;  // differences are -1, 0 or 1
   if (n > 1) result.std_error = std::sqrt(std::max(0.0, variance) / (n - 1));
   return result;
@@ -128,13 +128,17 @@ PairedDifference paired_difference(std::span<const char> reference, std::span<co
 PairedDifference mean_difference(std::span<const PairedDifference> tasks) {
   LIEQ_CHECK(!tasks.empty());
   double sum = 0, squares = 0;
+  bool has_error = true;
   for (const PairedDifference& task : tasks) {
     sum += task.difference;
-    squares += task.std_error * task.std_error;
+    has_error = has_error && task.std_error;
+    squares += std::pow(task.std_error.value_or(0), 2);
   }
   const auto k = static_cast<double>(tasks.size());
-  PairedDifference result{sum / k, std::sqrt(squares) / k, 1};
-  if (result.difference != 0) result.p_value = normal_two_sided(result.difference / result.std_error);
+  PairedDifference result{sum / k, std::nullopt, 1};
+  if (!has_error) return result;
+  result.std_error = std::sqrt(squares) / k;
+  if (result.difference != 0) result.p_value = normal_two_sided(result.difference / *result.std_error);
   return result;
 }
 

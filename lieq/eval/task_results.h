@@ -36,6 +36,7 @@ struct Answers {
 [[nodiscard]] PairedDifference paired_difference(std::span<const char> reference, std::span<const char> model);
 
 /// The difference of plain means over tasks, whose items are independent: p from the normal distribution.
+/// Without an error of each task there is none of the mean, and p stays 1.
 [[nodiscard]] PairedDifference mean_difference(std::span<const PairedDifference> tasks);
 
 }  // namespace lieq::eval

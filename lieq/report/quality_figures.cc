@@ -143,11 +143,13 @@ Figure text_figure(const TextSet& set, const std::vector<Variant>& variants, con
 
 Table task_table(const TaskSet& set) {
   Table table{.title = "Every task and metric", .head = {"task", "metric", "shots", "questions"}, .rows = {}};
-  std::set<std::pair<std::string, std::string>> lines;
+  std::vector<std::pair<std::string, std::string>> lines;
   for (const TaskResults* model : set.models) {
     table.head.insert(table.head.end(), {model->model, "±"});
     for (const TaskRecord& task : model->tasks)
-      for (const MetricValue& metric : task.metrics) lines.emplace(task.name, metric.name);
+      for (const MetricValue& metric : task.metrics)
+        if (std::pair line(task.name, metric.name); std::ranges::find(lines, line) == lines.end())
+          lines.push_back(std::move(line));
   }
   for (const auto& [task, name] : lines) {
     std::vector<Cell> row = {task, name, "–", "–"};
@@ -173,7 +175,7 @@ std::optional<Table> difference_table(const TaskSet& set) {
   for (const TaskResults* model : set.models)
     for (const auto& [task, d] : model->differences)
       table.rows.push_back({task, model->model, model->reference, Cell(d.difference, fixed(d.difference, 4)),
-                            Cell(d.std_error, fixed(d.std_error, 4)), Cell(d.p_value)});
+                            d.std_error ? Cell(*d.std_error, fixed(*d.std_error, 4)) : Cell("–"), Cell(d.p_value)});
   if (table.rows.empty()) return std::nullopt;
   return table;
 }

@@ -42,7 +42,7 @@ std::optional<Value> accuracy_of(const Evaluation& evaluation) {
   if (evaluation.tasks.empty()) return std::nullopt;
   const MeanAccuracy mean = mean_accuracy(evaluation.tasks.front());
   if (mean.tasks == 0) return std::nullopt;
-  return Value{100 * mean.value, 100 * mean.std_error};
+  return Value{100 * mean.value, mean.std_error ? std::optional(100 * *mean.std_error) : std::nullopt};
 }
 
 std::vector<Measure> measures_of(const Sweep& sweep) {

@@ -123,4 +123,19 @@ TEST(Json, TheFirstDifferenceIsNamed) {
 }
 
 }  // namespace
+TEST(TaskRecord, KeepsTheOrderOfTasksAndWhatHasNoError) {
+  TaskResults results = task_results();
+  results.reference = "full";
+  results.differences["piqa"] = {0.25, std::nullopt, 1};
+  const auto read = task_results_from_json(to_json(results), "results.json");
+  ASSERT_TRUE(read) << read.error().message;
+  std::vector<std::string> names;
+  for (const TaskRecord& task : read->tasks) names.push_back(task.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"piqa", "mmlu_anatomy", "mmlu_virology", "mmlu"}));
+  EXPECT_FALSE(read->differences.at("piqa").std_error);
+  EXPECT_NEAR(*mean_accuracy(*read).std_error, 0.025, 1e-12);  // of 0.03 and 0.04
+  results.tasks[0].metrics[0].std_error.reset();
+  EXPECT_FALSE(mean_accuracy(results).std_error);
+}
+
 }  // namespace lieq

@@ -137,16 +137,20 @@ TEST(Results, PairedDifferences) {
   const PairedDifference d = paired_difference(a, b);
   EXPECT_DOUBLE_EQ(d.difference, -0.25);
   EXPECT_NEAR(d.p_value, 2 * (1 + 7) / 128.0, 1e-12);  // McNemar's exact test: at most 1 of 7 coins, twice
-  EXPECT_NEAR(d.std_error, std::sqrt((7.0 / 20 - 0.0625) / 19), 1e-15);
+  EXPECT_NEAR(*d.std_error, std::sqrt((7.0 / 20 - 0.0625) / 19), 1e-15);
   const PairedDifference same = paired_difference(a, a);
   EXPECT_EQ(same.difference, 0);
-  EXPECT_EQ(same.std_error, 0);
+  EXPECT_EQ(*same.std_error, 0);
   EXPECT_EQ(same.p_value, 1);
   const std::vector<PairedDifference> two = {{-0.2, 0.03, 0}, {0.1, 0.04, 0}};
   const PairedDifference mean = mean_difference(two);
   EXPECT_NEAR(mean.difference, -0.05, 1e-15);
-  EXPECT_NEAR(mean.std_error, 0.025, 1e-15);
+  EXPECT_NEAR(*mean.std_error, 0.025, 1e-15);
   EXPECT_NEAR(mean.p_value, 0.0455002638963584, 1e-12);  // P(|z| > 2)
+  const std::vector<char> right(1, 1), wrong(1, 0);
+  const std::vector<PairedDifference> with_single = {two[0], paired_difference(right, wrong)};
+  EXPECT_FALSE(with_single[1].std_error);  // one question has no spread
+  EXPECT_FALSE(mean_difference(with_single).std_error);
 }
 
 TEST(Windows, GptqWithAndWithoutOverlap) {
