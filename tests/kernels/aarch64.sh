@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compiles the packed kernels and their tests for 64-bit Arm and runs them in an emulator, on CPUs without dot products, with
-# them, and with matrix products too (the tests go through every instruction set that the emulated CPU has).
+# Compiles the packed kernels and their tests for 64-bit Arm and runs them in an emulator, on CPUs without dot products,
+# with them, and with matrix products too (the tests go through every instruction set that the emulated CPU has).
 #   aarch64.sh SOURCE_DIR WORK_DIR
 # Needs Debian's g++-aarch64-linux-gnu and qemu-user, and arm64 among dpkg's foreign architectures (scripts/install_packages
 # test); without them it says so and exits with 77.
