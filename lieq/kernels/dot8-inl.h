@@ -1,12 +1,12 @@
 // acc += Σ of four code · input products per 32-bit lane, the one step that instruction sets differ in. Included like
 // packed_vectors-inl.h. LIEQ_DOT says which instructions there are beyond the target's own:
 //   0  none: products of bytes are summed in pairs to 16 bits, and from time to time to 32
-//   1  AVX-512 VNNI    2  AVX-VNNI    3  Arm dot product
+//   1  AVX-512 VNNI    2  AVX-VNNI    3  Arm dot product    4  Arm matrix product (matrix8-inl.h)
 
 #if LIEQ_DOT != 0
 
 using VAcc = V32;
-constexpr bool kSignedCodes8 = LIEQ_DOT == 3;  // 8-bit codes less 128
+constexpr bool kSignedCodes8 = LIEQ_DOT >= 3;  // 8-bit codes less 128
 
 HWY_INLINE VAcc Dot(VAcc acc, V8 codes, VI8 x) {
 #if LIEQ_DOT == 1

@@ -1,5 +1,6 @@
 #include "lieq/kernels/isa.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -15,14 +16,24 @@
 namespace lieq::kernels {
 namespace {
 
+/// What a CPU has beyond a target of Highway, each with those before it.
+enum Extension { kNone, kDotProduct, kMatrixProduct };
+
 struct Isa {
   const char* name;
   std::int64_t target;
-  bool dot;
+  Extension extension;
 };
-constexpr Isa kIsas[] = {{"avx512-vnni", HWY_AVX3, true},   {"avx512", HWY_AVX3, false}, {"avx2-vnni", HWY_AVX2, true},
-                         {"avx2", HWY_AVX2, false},         {"sse4", HWY_SSE4, false},   {"ssse3", HWY_SSSE3, false},
-                         {"neon-dotprod", HWY_NEON, true}, {"neon", HWY_NEON, false},   {"scalar", HWY_SCALAR, false}};
+constexpr Isa kIsas[] = {{"avx512-vnni", HWY_AVX3, kDotProduct},
+                         {"avx512", HWY_AVX3, kNone},
+                         {"avx2-vnni", HWY_AVX2, kDotProduct},
+                         {"avx2", HWY_AVX2, kNone},
+                         {"sse4", HWY_SSE4, kNone},
+                         {"ssse3", HWY_SSSE3, kNone},
+                         {"neon-i8mm", HWY_NEON, kMatrixProduct},
+                         {"neon-dotprod", HWY_NEON, kDotProduct},
+                         {"neon", HWY_NEON, kNone},
+                         {"scalar", HWY_SCALAR, kNone}};
 
 #if defined(__x86_64__)
 /// GCC 12 knows no name for AVX-VNNI: leaf 7, subleaf 1, EAX bit 4.
@@ -33,17 +44,18 @@ bool cpu_has_avx_vnni() {
 }
 #endif
 
-/// Whether the CPU has the dot product that goes with a target.
-bool cpu_has_dot(std::int64_t target) {
+/// The most the CPU has beyond a target.
+Extension cpu_extension(std::int64_t target) {
 #if defined(__x86_64__)
   static const bool avx512_vnni = __builtin_cpu_supports("avx512vnni") != 0, avx_vnni = cpu_has_avx_vnni();
-  return (target == HWY_AVX3 && avx512_vnni) || (target == HWY_AVX2 && avx_vnni);
+  return (target == HWY_AVX3 && avx512_vnni) || (target == HWY_AVX2 && avx_vnni) ? kDotProduct : kNone;
 #elif defined(__aarch64__)
   static const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
-  return target == HWY_NEON && dotprod;
+  static const bool i8mm = (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+  return target != HWY_NEON || !dotprod ? kNone : i8mm ? kMatrixProduct : kDotProduct;
 #else
   (void)target;
-  return false;
+  return kNone;
 #endif
 }
 
@@ -60,14 +72,20 @@ std::int64_t all_targets() {
   return all;
 }
 
-std::atomic<bool> dot_allowed{true};
+std::atomic<Extension> most_allowed{kMatrixProduct};
 
-bool is_available(const Isa& isa) { return (all_targets() & isa.target) != 0 && (!isa.dot || cpu_has_dot(isa.target)); }
+Extension extension_of(std::int64_t target) {
+  return std::min(most_allowed.load(std::memory_order_relaxed), cpu_extension(target));
+}
 
-void choose(std::int64_t targets, bool dot) {
+bool is_available(const Isa& isa) {
+  return (all_targets() & isa.target) != 0 && isa.extension <= cpu_extension(isa.target);
+}
+
+void choose(std::int64_t targets, Extension most) {
   hwy::SetSupportedTargetsForTest(targets);
   hwy::GetChosenTarget().Update(targets);
-  dot_allowed = dot;
+  most_allowed = most;
 }
 
 }  // namespace
@@ -82,24 +100,25 @@ std::vector<std::string> isa_names() {
 std::string isa_name() {
   const std::int64_t targets = named_targets(), best = targets & -targets;
   for (const Isa& isa : kIsas)
-    if (isa.target == best && isa.dot == has_dot_product(best)) return isa.name;
+    if (isa.target == best && isa.extension == extension_of(best)) return isa.name;
   return hwy::TargetName(best);
 }
 
 Result<void> use_isa(std::string_view name) {
   if (name == "auto") {
-    choose(all_targets(), true);
+    choose(all_targets(), kMatrixProduct);
     return {};
   }
   for (const Isa& isa : kIsas) {
     if (name != isa.name || !is_available(isa)) continue;
-    choose(isa.target, isa.dot);
+    choose(isa.target, isa.extension);
     return {};
   }
   return fail(ErrorCode::kInvalidArgument,
               fmt::format("LIEQ_ISA: found '{}', expected auto or one of {}", name, fmt::join(isa_names(), ", ")));
 }
 
-bool has_dot_product(std::int64_t target) { return dot_allowed.load(std::memory_order_relaxed) && cpu_has_dot(target); }
+bool has_dot_product(std::int64_t target) { return extension_of(target) >= kDotProduct; }
+bool has_matrix_product(std::int64_t target) { return extension_of(target) >= kMatrixProduct; }
 
 }  // namespace lieq::kernels

@@ -5,12 +5,12 @@
 #include "lieq/kernels/dot8-inl.h"
 
 constexpr std::size_t kPieceUnits = Int8Inputs::kPiece / Int8Inputs::kUnit;
-constexpr std::size_t kUnitBytes = kUnitSteps * kChunk;  // of one unpacked unit of a block: [step][16 rows][4 inputs]
+constexpr std::size_t kUnitBytes = kUnitSteps * kChunk;  // of one unpacked unit of a block
 constexpr std::size_t kItemBlocks = kInt8ItemBlocks;
 constexpr std::size_t kTileUnits = 8;  // unpacked at once: blocks x units x 512 bytes fit the L1 cache
 constexpr std::size_t kPrefetch = 2048;                  // bytes ahead
 // Tokens and row blocks whose sums stay in registers.
-constexpr std::size_t kTileTokens = kVectors > 2 ? 3 : 6, kTileBlocks = kVectors > 1 ? 1 : 2;
+constexpr std::size_t kTileTokens = LIEQ_DOT == 4 ? 4 : kVectors > 2 ? 3 : 6, kTileBlocks = kVectors > 1 ? 1 : 2;
 /// What is taken off doubled zero points where codes are taken as signed.
 template <unsigned kBits>
 constexpr int kZeroOffset = kBits == 8 && kSignedCodes8 ? 256 : 0;
@@ -193,6 +193,28 @@ HWY_NOINLINE void StreamBlock(const pack::PackedMatrix& w, std::size_t block, co
     for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[t][v], df, y + t * kBlock + v * kRows);
 }
 
+#if LIEQ_DOT == 4
+#include "lieq/kernels/matrix8-inl.h"
+#else
+/// Codes of one unit of a block: [step][16 rows][4 inputs].
+template <unsigned kBits>
+HWY_INLINE void UnpackUnit(const std::uint8_t* HWY_RESTRICT unit, std::uint8_t* HWY_RESTRICT to) {
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
+      constexpr int kStep = decltype(step)::value;
+      hn::Store(CodesOf<kBits, kStep>(unit, v), D8(), to + static_cast<std::size_t>(kStep) * kChunk + v * kBytes);
+    });
+  }
+}
+
+/// The same as DotPiece, of unpacked codes.
+template <unsigned kBits, std::size_t kTokens, std::size_t kBlocks>
+HWY_INLINE void TilePiece(TileSource<kBlocks>& source, std::size_t units, const std::int8_t* HWY_RESTRICT x,
+                          std::size_t stride, V32 (&total)[kTokens][kBlocks * kVectors]) {
+  DotPiece<kBits, kTokens>(source, units, x, stride, total);
+}
+#endif
+
 /// Codes of some pieces of up to kItemBlocks blocks, unpacked.
 struct Tile {
   HWY_ALIGN std::uint8_t codes[kItemBlocks][kTileUnits * kUnitBytes];
@@ -213,14 +235,7 @@ HWY_INLINE void UnpackPiece(const pack::PackedMatrix& w, std::size_t first_block
   for (std::size_t b = 0; b < blocks; ++b) {
     const std::uint8_t* unit = w.codes(first_block + b, place.group) + place.unit * w.unit_bytes();
     std::uint8_t* to = tile.codes[b] + tile_unit * kUnitBytes;
-    for (std::size_t u = 0; u < count; ++u, unit += w.unit_bytes(), to += kUnitBytes) {
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
-          constexpr int kStep = decltype(step)::value;
-          hn::Store(CodesOf<kBits, kStep>(unit, v), D8(), to + static_cast<std::size_t>(kStep) * kChunk + v * kBytes);
-        });
-      }
-    }
+    for (std::size_t u = 0; u < count; ++u, unit += w.unit_bytes(), to += kUnitBytes) UnpackUnit<kBits>(unit, to);
     for (std::size_t v = 0; v < kVectors; ++v) {
       const std::size_t at = b * kBlock + v * kRows;
       hn::Store(ScalesOf(w.scales(first_block + b, place.group), v), DF(), tile.scales[tile.pieces] + at);
@@ -258,7 +273,7 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
   TileSource<kBlocks> source{tile.codes[block], sizeof tile.codes[0]};
   for (std::size_t p = 0; p < tile.pieces; ++p) {
     V32 total[kTokens][kV];
-    DotPiece<kBits, kTokens>(source, tile.units[p], x, stride, total);
+    TilePiece<kBits, kTokens, kBlocks>(source, tile.units[p], x, stride, total);
     for (std::size_t v = 0; v < kV; ++v) {
       const std::size_t row = block * kBlock + v * kRows;
       const VF weight_scale = hn::Load(df, tile.scales[p] + row), zero = hn::Load(df, tile.double_zeros[p] + row);
@@ -275,7 +290,7 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
 /// Unpacked codes of these widths are multiplied by the same code: how wide they are matters only to how many products
 /// fit an accumulator, and 2 and 3 bits fit alike.
 template <unsigned kBits>
-constexpr unsigned kTileBits = kBits == 2 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
+constexpr unsigned kTileBits = kBits == 2 || LIEQ_DOT == 4 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
 
 template <unsigned kBits, std::size_t kTokens>
 HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8_t* x, std::size_t stride,
@@ -342,6 +357,7 @@ HWY_NOINLINE void StreamMultiply(const Int8Product& product) {
 
 template <unsigned kBits>
 HWY_NOINLINE void MultiplyBits(const Int8Product& product, float* sums) {
+#if LIEQ_DOT != 4
   switch (product.tokens) {
     case 1: return StreamMultiply<kBits, 1>(product);
     case 2: return StreamMultiply<kBits, 2>(product);
@@ -349,6 +365,7 @@ HWY_NOINLINE void MultiplyBits(const Int8Product& product, float* sums) {
     case 4: return StreamMultiply<kBits, 4>(product);
     default: break;
   }
+#endif
   TileMultiply<kBits>(product, sums);
   const std::size_t row = product.first_block * kBlock;
   StoreRows(product, sums, kItemBlocks * kBlock, row, HWY_MIN(product.blocks * kBlock, product.weight->rows() - row),

@@ -50,9 +50,24 @@ namespace lieq::kernels::HWY_NAMESPACE::dot {
 #pragma GCC pop_options
 #endif
 
+// For many tokens.
+#if HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
+#undef LIEQ_DOT
+#define LIEQ_DOT 4
+#pragma GCC push_options
+#pragma GCC target("arch=armv8.2-a+crypto+dotprod+i8mm")
+namespace lieq::kernels::HWY_NAMESPACE::matrix {
+#include "lieq/kernels/packed_int8-inl.h"
+}  // namespace lieq::kernels::HWY_NAMESPACE::matrix
+#pragma GCC pop_options
+#endif
+
 namespace lieq::kernels::HWY_NAMESPACE {
 
 void MultiplyInt8(const Int8Product& product, float* scratch) {
+#if HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
+  if (product.tokens > kInt8StreamTokens && has_matrix_product(HWY_TARGET)) return matrix::Multiply(product, scratch);
+#endif
 #ifdef LIEQ_DOT
 #undef LIEQ_DOT
   if (has_dot_product(HWY_TARGET)) return dot::Multiply(product, scratch);

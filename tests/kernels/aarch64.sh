@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compiles the packed kernels and their tests for 64-bit Arm and runs them in an emulator, once with and once without the
-# dot-product instructions (the tests go through every instruction set that the emulated CPU has).
+# Compiles the packed kernels and their tests for 64-bit Arm and runs them in an emulator, on CPUs without dot products,
+# with them, and with matrix products too (the tests go through every instruction set that the emulated CPU has).
 #   aarch64.sh SOURCE_DIR WORK_DIR
 # Needs Debian's g++-aarch64-linux-gnu and qemu-user, and arm64 among dpkg's foreign architectures (scripts/install_packages
 # test); without them it says so and exits with 77.
@@ -35,6 +35,10 @@ for file in "${files[@]}"; do objects+=("$(basename "$file" .cc).o"); done
 aarch64-linux-gnu-g++ "${objects[@]}" "$lib"/libgtest_main.a "$lib"/libgtest.a "$lib"/libhwy.so "$lib"/libfmt.so -pthread -o packed_test
 
 export QEMU_LD_PREFIX=/usr/aarch64-linux-gnu
-run() { echo "$1"; qemu-aarch64 -cpu "$1" -E LD_LIBRARY_PATH="$lib" ./packed_test --gtest_brief=1; }
-run cortex-a57  # Armv8.0: no dot product
-run max
+run() {  # CPU, the best instruction set it has
+  echo "$1: $2"
+  qemu-aarch64 -cpu "$1" -E LD_LIBRARY_PATH="$lib" -E LIEQ_TEST_BEST_ISA="$2" ./packed_test --gtest_brief=1
+}
+run cortex-a57 neon
+run neoverse-n1 neon-dotprod
+run max neon-i8mm

@@ -112,6 +112,21 @@ TEST(PackedInt8, IsTheSameForAnyThreadsAndAnyCompany) {
   });
 }
 
+TEST(PackedInt8, IsTheSameOnEveryIsaWithFusedMultiplyAdd) {
+  for (const unsigned bits : {2U, 3U, 4U}) {  // 8-bit codes are taken less 128 on some
+    for (const std::size_t tokens : {4U, 5U, 6U, 7U, 8U, 21U}) {
+      const Problem p(tokens, random_matrix(75, 384, bits, 96, 4));
+      std::vector<float> first;
+      on_every_isa([&] {
+        if (!isa_name().starts_with("avx") && !isa_name().starts_with("neon")) return;
+        const auto y = p.run(2);
+        if (first.empty()) first = y;
+        EXPECT_EQ(y, first) << bits << " bits, " << tokens << " tokens";
+      });
+    }
+  }
+}
+
 TEST(PackedInt8, RoundingErrorOfInputsIsAtMostHalfAStep) {
   on_every_isa([] {
     const Problem p(5, random_matrix(16, 200, 4, 100, 1));
