@@ -10,8 +10,8 @@
 
 namespace lieq::kernels {
 
-/// Those this CPU and this build have, best first: "avx512-vnni", "avx512", "avx2-vnni", "avx2", "sse4", "ssse3",
-/// "neon-dotprod", "neon", and "scalar" at the end.
+/// Those this CPU and this build have, best first: "avx512-amx", "avx512-vnni", "avx512", "avx2-vnni", "avx2", "sse4",
+/// "ssse3", "neon-dotprod", "neon", and "scalar" at the end.
 [[nodiscard]] std::vector<std::string> isa_names();
 
 /// The one in use.
@@ -23,5 +23,8 @@ namespace lieq::kernels {
 
 /// For the kernels: true if the dot product that a Highway target does not know about is there and may be used.
 [[nodiscard]] bool has_dot_product(std::int64_t target);
+
+/// For the kernels: true if AMX's products of bytes are there and may be used, beside the dot product of AVX-512.
+[[nodiscard]] bool has_amx();
 
 }  // namespace lieq::kernels
