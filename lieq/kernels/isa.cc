@@ -11,6 +11,8 @@
 #include <sys/auxv.h>
 #elif defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace lieq::kernels {
@@ -24,7 +26,8 @@ struct Isa {
   std::int64_t target;
   Extension extension;
 };
-constexpr Isa kIsas[] = {{"avx512-vnni", HWY_AVX3, kDotProduct},
+constexpr Isa kIsas[] = {{"avx512-amx", HWY_AVX3, kMatrixProduct},
+                         {"avx512-vnni", HWY_AVX3, kDotProduct},
                          {"avx512", HWY_AVX3, kNone},
                          {"avx2-vnni", HWY_AVX2, kDotProduct},
                          {"avx2", HWY_AVX2, kNone},
@@ -42,13 +45,27 @@ bool cpu_has_avx_vnni() {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || eax < 1) return false;
   return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & 16U) != 0;
 }
+
+/// AMX with 8-bit products (leaf 7, EDX bits 24 and 25), whose registers the system keeps (XCR0 bits 17 and 18) and
+/// lets this process use: Linux wants to be asked, as they make threads and signals larger.
+bool may_use_amx() {
+  constexpr unsigned kOsXsave = 1U << 27, kAmx = 3U << 24, kRegisters = 3U << 17;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kOsXsave) == 0) return false;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kAmx) != kAmx) return false;
+  __asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  return (eax & kRegisters) == kRegisters && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
 #endif
 
 /// The most the CPU has beyond a target.
 Extension cpu_extension(std::int64_t target) {
 #if defined(__x86_64__)
   static const bool avx512_vnni = __builtin_cpu_supports("avx512vnni") != 0, avx_vnni = cpu_has_avx_vnni();
-  return (target == HWY_AVX3 && avx512_vnni) || (target == HWY_AVX2 && avx_vnni) ? kDotProduct : kNone;
+  static const bool amx = avx512_vnni && may_use_amx();
+  if (target == HWY_AVX3) return amx ? kMatrixProduct : avx512_vnni ? kDotProduct : kNone;
+  return target == HWY_AVX2 && avx_vnni ? kDotProduct : kNone;
 #elif defined(__aarch64__)
   static const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   static const bool i8mm = (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;

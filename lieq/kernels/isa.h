@@ -10,8 +10,8 @@
 
 namespace lieq::kernels {
 
-/// Those this CPU and this build have, best first: "avx512-vnni", "avx512", "avx2-vnni", "avx2", "sse4", "ssse3",
-/// "neon-i8mm", "neon-dotprod", "neon", and "scalar" at the end.
+/// Those this CPU and this build have, best first: "avx512-amx", "avx512-vnni", "avx512", "avx2-vnni", "avx2", "sse4",
+/// "ssse3", "neon-i8mm", "neon-dotprod", "neon", and "scalar" at the end.
 [[nodiscard]] std::vector<std::string> isa_names();
 
 /// The one in use.
@@ -23,7 +23,7 @@ namespace lieq::kernels {
 
 /// For the kernels: true if the dot product that a Highway target does not know about is there and may be used.
 [[nodiscard]] bool has_dot_product(std::int64_t target);
-/// The same for products of small matrices; there is a dot product then too.
+/// The same for products of small matrices (AMX, Arm i8mm); there is a dot product then too.
 [[nodiscard]] bool has_matrix_product(std::int64_t target);
 
 }  // namespace lieq::kernels

@@ -6,7 +6,7 @@
 
 constexpr std::size_t kPieceUnits = Int8Inputs::kPiece / Int8Inputs::kUnit;
 constexpr std::size_t kUnitBytes = kUnitSteps * kChunk;  // of one unpacked unit of a block
-constexpr std::size_t kItemBlocks = kInt8ItemBlocks;
+constexpr std::size_t kItemBlocks = kInt8ItemBlocks, kItemRows = kItemBlocks * kBlock;
 constexpr std::size_t kTileUnits = 8;  // unpacked at once: blocks x units x 512 bytes fit the L1 cache
 constexpr std::size_t kPrefetch = 2048;                  // bytes ahead
 // Tokens and row blocks whose sums stay in registers.
@@ -268,7 +268,6 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
                               std::size_t stride, const float* HWY_RESTRICT scales, const float* HWY_RESTRICT half_sums,
                               std::size_t pieces, float* HWY_RESTRICT y) {
   constexpr std::size_t kV = kBlocks * kVectors;
-  constexpr std::size_t kItemRows = kItemBlocks * kBlock;
   const DF df;
   TileSource<kBlocks> source{tile.codes[block], sizeof tile.codes[0]};
   for (std::size_t p = 0; p < tile.pieces; ++p) {
@@ -290,7 +289,8 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
 /// Unpacked codes of these widths are multiplied by the same code: how wide they are matters only to how many products
 /// fit an accumulator, and 2 and 3 bits fit alike.
 template <unsigned kBits>
-constexpr unsigned kTileBits = kBits == 2 || LIEQ_DOT == 4 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
+constexpr unsigned kTileBits =
+    kBits == 2 || LIEQ_DOT == 4 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
 
 template <unsigned kBits, std::size_t kTokens>
 HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8_t* x, std::size_t stride,
@@ -301,13 +301,20 @@ HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8
   for (; b < blocks; ++b) TileProduct<kBits, kTokens, 1>(tile, b, x, stride, scales, half_sums, pieces, y);
 }
 
+#if LIEQ_DOT == 1
+#include "lieq/kernels/packed_amx-inl.h"
+#endif
+
 /// Many tokens with up to kItemBlocks blocks. sums: [tokens][kItemBlocks x 16].
 template <unsigned kBits>
 HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT sums) {
-  constexpr std::size_t kItemRows = kItemBlocks * kBlock;
   static thread_local Tile tile;
   const Int8Inputs& x = *product.x;
   std::memset(sums, 0, product.tokens * kItemRows * sizeof(float));
+#if LIEQ_DOT == 1
+  std::optional<AmxState> amx;
+  if (FitsAmx(product)) amx.emplace(HWY_MIN(product.weight->units_per_group(), kPieceUnits));
+#endif
   std::size_t input = 0, piece = 0;
   for (Place place; place.group < product.weight->groups();) {
     FillTile<kBits>(*product.weight, product.first_block, product.blocks, place, tile);
@@ -321,6 +328,13 @@ HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT s
                                                              x.pieces, sums + t * kItemRows);
         t += decltype(count)::value;
       };
+#if LIEQ_DOT == 1
+      if (amx && left >= kAmxTokens) {
+        AmxProduct(tile, codes, x.stride, scales, half_sums, x.pieces, sums + t * kItemRows);
+        t += kAmxTokens;
+        continue;
+      }
+#endif
       if (left >= kTileTokens) {
         run(std::integral_constant<std::size_t, kTileTokens>());
       } else if (left >= 4 && kTileTokens >= 4) {

@@ -1,7 +1,9 @@
 #include "lieq/kernels/packed_int8.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -33,7 +35,7 @@ namespace plain {
 #if HWY_TARGET == HWY_AVX3
 #define LIEQ_DOT 1
 #pragma GCC push_options
-#pragma GCC target("avx512vnni")
+#pragma GCC target("avx512vnni,amx-tile,amx-int8")
 #elif HWY_TARGET == HWY_AVX2
 #define LIEQ_DOT 2
 #pragma GCC push_options

@@ -58,8 +58,9 @@ TEST(PackedInt8, EqualsTheReferenceForOddShapesOnEveryIsa) {
                                            {63, 576, 64},
                                            {40, 70, 35},
                                            {96, 192, 192},
+                                           {80, 192, 96},
                                            {5, 640, 16}}) {
-        for (const std::size_t tokens : {1U, 2U, 3U, 4U, 5U, 7U, 13U}) {
+        for (const std::size_t tokens : {1U, 2U, 3U, 4U, 5U, 7U, 13U, 37U}) {
           SCOPED_TRACE(testing::Message()
                        << bits << " bits, " << out << " x " << in << " g" << group << ", " << tokens);
           const Problem p(tokens, random_matrix(static_cast<std::size_t>(out), static_cast<std::size_t>(in), bits,
@@ -74,7 +75,7 @@ TEST(PackedInt8, EqualsTheReferenceForOddShapesOnEveryIsa) {
 TEST(PackedInt8, LargestCodesAndInputsDoNotOverflow) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
-      for (const std::size_t tokens : {1U, 4U, 9U}) {
+      for (const std::size_t tokens : {1U, 4U, 9U, 17U}) {
         for (const int sign : {1, -1}) {
           for (const unsigned code : {0U, (1U << bits) - 1}) {
             Problem p(tokens, random_matrix(20, 256, bits, 128, 1));
@@ -95,7 +96,7 @@ TEST(PackedInt8, LargestCodesAndInputsDoNotOverflow) {
 TEST(PackedInt8, IsTheSameForAnyThreadsAndAnyCompany) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
-      const Problem many(11, random_matrix(200, 192, bits, 64, 3));
+      const Problem many(37, random_matrix(200, 192, bits, 64, 3));
       const auto y = many.run(1);
       EXPECT_EQ(many.run(2), y);
       EXPECT_EQ(many.run(5), y);
