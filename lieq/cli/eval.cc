@@ -46,8 +46,10 @@ Result<std::vector<eval::Bundle>> load_models(const EvalOptions& options, Thread
   std::vector<eval::Bundle> bundles;
   for (const std::string& path : options.models) {
     LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
-    if (options.activations == "int8" && bundle.model.format != "GPTQ")
-      sink.warn(fmt::format("{}: its linears are not packed: --activations int8 leaves them as they are", path));
+    const std::size_t unpacked = count_unpacked_linears(bundle.model);
+    if (options.activations == "int8" && unpacked > 0)
+      sink.warn(fmt::format("{}: {} of its linears are not packed: --activations int8 leaves them as they are", path,
+                            unpacked));
     bundles.push_back(std::move(bundle));
   }
   return bundles;

@@ -186,7 +186,8 @@ Result<void> run(Options options, const Common& common) {
   }
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console));
+  LIEQ_ASSIGN(const eval::Bundle bundle,
+              load_bundle(options.model, threads, console, model::LoadOptions::as_stored()));
   job.bundle = &bundle;
   LIEQ_ASSIGN(const Calibration calibration, make_calibration(bundle, options.calibration, threads, console));
   job.calibration = &calibration;

@@ -114,7 +114,7 @@ Result<void> Sweep::check_widths() const {
 }
 
 Result<void> Sweep::load() {
-  LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, console_));
+  LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, console_, model::LoadOptions::as_stored()));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
   LIEQ_TRY(check_widths());
   LIEQ_ASSIGN(evaluation_,

@@ -14,7 +14,7 @@ namespace lieq::diagnose {
 
 struct DropOptions {
   kernels::Compute compute = kernels::Compute::kF32;
-  std::size_t memory = std::size_t{1} << 30;  ///< bytes for activations; weights stay in the mapped file
+  std::size_t memory = std::size_t{1} << 30;  ///< bytes for activations; the loaded model comes on top
 };
 
 /// Sums of -log p(x_t | x_<t) in nats over the predicted tokens of each passage (all but the first).

@@ -1,6 +1,6 @@
 #pragma once
-/// y = x Wᵀ + b straight from stored weights: rows are decoded in slabs that stay in cache-sized scratch,
-/// so a matrix never exists whole in float32.
+/// y = x Wᵀ + b straight from packed codes, or from stored weights: rows are decoded in slabs that stay in cache-sized
+/// scratch, so a matrix never exists whole in float32.
 
 #include <cstddef>
 #include <cstdint>

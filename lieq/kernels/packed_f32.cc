@@ -37,8 +37,10 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
   for (std::size_t k = 0; k < count; ++k) {
     for (std::size_t r = 0; r < kRowsOfBlock; ++r) {
       const float zero = 0.5F * static_cast<float>(w.double_zero(block * kRowsOfBlock + r, place.group));
-      panel[k * kRowsOfBlock + r] = f16_to_float(w.scales(block, place.group)[r]) *
-                                    (static_cast<float>(w.code(block * kRowsOfBlock + r, first + k)) - zero);
+      float& weight = panel[k * kRowsOfBlock + r];
+      weight = f16_to_float(w.scales(block, place.group)[r]) *
+               (static_cast<float>(w.code(block * kRowsOfBlock + r, first + k)) - zero);
+      if (w.has_minima()) weight += f16_to_float(w.minima(block, place.group)[r]);
     }
   }
   place.unit += kPanelInputs / pack::PackedMatrix::kUnitInputs;
@@ -58,9 +60,17 @@ void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_
 
 #include "lieq/kernels/packed_vectors-inl.h"
 
+/// What the rows of vector `v` of a block add to scale * code: their minimum, or -scale * zero, which float32 holds
+/// exactly, as it holds scale * code; so the sum is rounded once, and is the decoded weight (or 0 instead of -0).
+template <unsigned kBits>
+HWY_INLINE VF OffsetsOf(const pack::PackedMatrix& w, std::size_t block, std::size_t group, std::size_t v, VF scale) {
+  if (w.has_minima()) return ScalesOf(w.minima(block, group), v);
+  return hn::Mul(hn::Mul(scale, hn::Set(DF(), -0.5F)), DoubleZerosOf<kBits>(w.zeros(block, group), v, 0));
+}
+
 /// Writes 32 inputs x 16 rows.
 template <unsigned kBits>
-HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, VF scale, VF zero,
+HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, VF scale, VF offset,
                            float* HWY_RESTRICT panel) {
   const DF df;
   ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
@@ -69,7 +79,7 @@ HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v,
     const auto decode = [&](auto byte) HWY_ATTR LIEQ_INLINE_LAMBDA {
       constexpr int kByte = decltype(byte)::value;
       const V32 code = hn::And(kByte == 0 ? four : hn::ShiftRight<8 * kByte>(four), hn::Set(D32(), 255));
-      hn::Store(hn::Mul(scale, hn::Sub(hn::ConvertTo(df, code), zero)), df,
+      hn::Store(hn::MulAdd(scale, hn::ConvertTo(df, code), offset), df,
                 panel + (4 * kStep + kByte) * static_cast<int>(kBlock));
     };
     decode(std::integral_constant<int, 0>());
@@ -86,8 +96,9 @@ HWY_NOINLINE std::size_t FillPanelBits(const pack::PackedMatrix& w, std::size_t 
   while (place.group < w.groups() && filled + pack::PackedMatrix::kUnitInputs <= kPanelInputs) {
     const std::uint8_t* unit = w.codes(block, place.group) + place.unit * w.unit_bytes();
     for (std::size_t v = 0; v < kVectors; ++v) {
-      const VF zero = hn::Mul(DoubleZerosOf<kBits>(w.zeros(block, place.group), v, 0), hn::Set(DF(), 0.5F));
-      DecodeUnit<kBits>(unit, v, ScalesOf(w.scales(block, place.group), v), zero, panel + filled * kBlock + v * kRows);
+      const VF scale = ScalesOf(w.scales(block, place.group), v);
+      DecodeUnit<kBits>(unit, v, scale, OffsetsOf<kBits>(w, block, place.group, v, scale),
+                        panel + filled * kBlock + v * kRows);
     }
     // The padding of a group's last unit is written over.
     filled += HWY_MIN(pack::PackedMatrix::kUnitInputs, w.group_size() - place.unit * pack::PackedMatrix::kUnitInputs);

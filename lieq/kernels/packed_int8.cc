@@ -94,6 +94,7 @@ void multiply_int8(const Int8Product& product) {
   static thread_local Buffer<float> sums;
   HWY_DYNAMIC_DISPATCH(MultiplyInt8)
   (product, sums.reserve(product.tokens * kInt8ItemBlocks * pack::PackedMatrix::kBlockRows));
+  if (product.weight->has_minima()) add_minima(product);
 }
 
 }  // namespace lieq::kernels

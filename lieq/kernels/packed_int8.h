@@ -6,7 +6,9 @@
 ///   scale = max |x| / 127,  q = round(x / scale),  half_sum = scale / 2 · Σ q
 /// and a piece adds to the output
 ///   weight_scale · (scale · Σ code · q  -  double_zero · half_sum),
-/// the inner sum in integers, exact. A token's result depends on nothing but the token and the weights.
+/// the inner sum in integers, exact. Where weights have minima, zero points are 0 and a piece also adds
+///   minimum · 2 half_sum.
+/// A token's result depends on nothing but the token and the weights.
 
 #include <cstddef>
 #include <cstdint>
@@ -55,5 +57,8 @@ void multiply_int8(const Int8Product& product);
 
 /// The same in plain loops: what the vector code is tested against, and what a CPU without any vectors runs.
 void multiply_int8_reference(const Int8Product& product);
+
+/// Adds the minima's share to y, which holds the rest: the last step of multiply_int8().
+void add_minima(const Int8Product& product);
 
 }  // namespace lieq::kernels

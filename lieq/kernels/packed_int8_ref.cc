@@ -14,6 +14,7 @@ float output(const pack::PackedMatrix& w, const Int8Inputs& x, std::size_t row, 
   for (std::size_t g = 0; g < w.groups(); ++g) {
     const float weight_scale = f16_to_float(w.scales(block, g)[r]);
     const auto double_zero = static_cast<float>(w.double_zero(row, g));
+    const float minimum = w.has_minima() ? f16_to_float(w.minima(block, g)[r]) : 0;
     for (std::size_t first = 0; first < w.group_size(); first += Int8Inputs::kPiece, ++piece) {
       const std::size_t count = std::min(Int8Inputs::kPiece, w.group_size() - first);
       std::int32_t total = 0;
@@ -22,6 +23,7 @@ float output(const pack::PackedMatrix& w, const Int8Inputs& x, std::size_t row, 
       q += (count + Int8Inputs::kUnit - 1) / Int8Inputs::kUnit * Int8Inputs::kUnit;
       y +=
           weight_scale * (x.scales.data()[piece] * static_cast<float>(total) - double_zero * x.half_sums.data()[piece]);
+      y += minimum * (2 * x.half_sums.data()[piece]);
     }
   }
   return y;

@@ -12,6 +12,7 @@
 #include "lieq/model/quantization_config.h"
 #include "lieq/pack/decode.h"
 #include "lieq/pack/finite.h"
+#include "lieq/pack/packed_blocks.h"
 
 namespace lieq::model {
 namespace {
@@ -216,19 +217,34 @@ Result<unsigned> choose_embed_bits(const std::filesystem::path& path, const Load
   return bits;
 }
 
-void pack_embeddings(Model& model, unsigned bits, Threads& threads) {
-  constexpr std::size_t kGroup = 64;
-  if (bits == 16) return;
-  const auto repack = [&](pack::StoredMatrix& matrix) {
-    if (matrix.code_bits() <= bits) return;
-    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kGroup));
-  };
-  repack(model.embed_tokens);
+template <class Change>
+void change_embeddings(Model& model, const Change& change) {
+  change(model.embed_tokens);
   if (model.config.tie_word_embeddings) {
     model.lm_head = model.embed_tokens;
   } else {
-    repack(model.lm_head);
+    change(model.lm_head);
   }
+}
+
+void round_embeddings(Model& model, unsigned bits, Threads& threads) {
+  constexpr std::size_t kGroup = 64;
+  if (bits == 16) return;
+  change_embeddings(model, [&](pack::StoredMatrix& matrix) {
+    if (matrix.code_bits() <= bits && pack::fits_packed(matrix.type)) return;
+    matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kGroup));
+    matrix.data = nullptr;
+  });
+}
+
+void pack_all_blocks(Model& model, Threads& threads) {
+  const auto pack = [&](pack::StoredMatrix& matrix) {
+    if (matrix.is_stored() && pack::fits_packed(matrix.type))
+      matrix.packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, matrix));
+  };
+  change_embeddings(model, pack);
+  for (Layer& layer : model.layers)
+    for (Linear& linear : layer.linears) pack(linear.weight);
 }
 
 }  // namespace
@@ -265,7 +281,8 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);
   LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
-  pack_embeddings(model, embed_bits, threads);
+  round_embeddings(model, embed_bits, threads);
+  if (options.pack_blocks) pack_all_blocks(model, threads);
   model.files.release_pages();
   return model;
 }

@@ -33,6 +33,13 @@ Footprint linears_footprint(const Model& model) {
   return sum;
 }
 
+std::size_t count_unpacked_linears(const Model& model) {
+  std::size_t count = 0;
+  for (const Layer& layer : model.layers)
+    for (const Linear& linear : layer.linears) count += linear.weight.packed ? 0 : 1;
+  return count;
+}
+
 Footprint embeddings_footprint(const Model& model) {
   Footprint sum;
   sum.add(model.embed_tokens);

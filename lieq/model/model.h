@@ -20,7 +20,7 @@ namespace lieq::model {
 
 /// y = x weightᵀ + bias.
 struct Linear {
-  pack::StoredMatrix weight;  ///< [out, in], bytes in the mapped file
+  pack::StoredMatrix weight;  ///< [out, in], bytes in the mapped file or packed codes
   std::vector<float> bias;    ///< [out] or empty
 };
 
@@ -35,9 +35,14 @@ struct Layer {
 
 /// How a model is put into memory.
 struct LoadOptions {
-  /// Bits of the embedding and the head: 4 or 8 rounds them (kernels::pack_rows), 16 leaves them as stored.
-  /// Nothing: what the folder's lieq.json recommends, else as stored.
+  /// Bits of the embedding and the head: 4 or 8 rounds them (kernels::pack_rows) unless they are packed with no more
+  /// bits as they are, 16 leaves them as stored. Nothing: what the folder's lieq.json recommends, else as stored.
   std::optional<unsigned> embed_bits;
+  /// Blocks of GGUF that fit (pack/packed_blocks.h) are also kept as packed codes, which products read.
+  bool pack_blocks = true;
+
+  /// Weights as they lie in the file: for quantising, which reads them more than it multiplies by them.
+  [[nodiscard]] static LoadOptions as_stored() { return {.embed_bits = 16, .pack_blocks = false}; }
 };
 
 struct Model {
@@ -51,7 +56,8 @@ struct Model {
   io::TensorSet files;              ///< keeps the mappings alive
 
   /// Opens a Hugging Face folder or a GGUF file and proves it complete: every tensor of tensor_table() present with its
-  /// shape and a weight type, none that the configuration excludes, all weights finite (one read of all bytes).
+  /// shape and a weight type, none that the configuration excludes, all weights finite (one read of all bytes), and
+  /// packs what `options` ask for.
   /// Unknown further tensors are warned about. Errors: kNotFound, kIo, kInvalidFormat, kUnsupported, kNumerical.
   [[nodiscard]] static Result<Model> load(const std::filesystem::path& path, Threads& threads, Sink& sink,
                                           const LoadOptions& options = {});
@@ -76,6 +82,8 @@ struct Footprint {
 [[nodiscard]] Footprint embeddings_footprint(const Model& model);
 /// The transformer linears of all layers: what code bits and true bits are reported over.
 [[nodiscard]] Footprint linears_footprint(const Model& model);
+/// Transformer linears whose products read no packed codes.
+[[nodiscard]] std::size_t count_unpacked_linears(const Model& model);
 /// All parameters, those of a tied head once.
 [[nodiscard]] std::size_t parameter_count(const Model& model);
 

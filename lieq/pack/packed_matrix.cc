@@ -39,22 +39,22 @@ void PackedMatrix::Delete::operator()(std::uint8_t* data) const {
   ::operator delete (data, std::align_val_t{alignment});
 }
 
-PackedMatrix::PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, std::size_t group_size,
-                           std::vector<std::int32_t> order)
-    : rows_(rows), cols_(cols), group_size_(group_size), bits_(bits), order_(std::move(order)) {
+PackedMatrix::PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, std::size_t group_size, Origin origin)
+    : rows_(rows), cols_(cols), group_size_(group_size), bits_(bits), origin_(origin) {
   LIEQ_CHECK(bits == 2 || bits == 3 || bits == 4 || bits == 8);
-  LIEQ_CHECK(rows > 0 && group_size > 0 && cols % group_size == 0 && (order_.empty() || order_.size() == cols));
+  LIEQ_CHECK(rows > 0 && group_size > 0 && cols % group_size == 0);
   const std::size_t size = blocks() * groups() * units_per_group() * unit_bytes();
   // Large pages let a pass over the codes miss the TLB less. They are a wish: a refusal does no harm.
   const std::size_t alignment = size < kLargePage ? kChunkBytes : kLargePage;
   codes_ = {static_cast<std::uint8_t*>(::operator new(size, std::align_val_t{alignment})), Delete{alignment}};
   if (size >= kLargePage) madvise(codes_.get(), size / kLargePage * kLargePage, MADV_HUGEPAGE);
   scales_.resize(blocks() * groups() * kBlockRows);
-  zeros_.resize(blocks() * groups() * zero_bytes());
+  zeros_.resize(has_minima() ? bytes_of_zeros() : blocks() * groups() * bytes_of_zeros());
+  if (has_minima()) minima_.resize(scales_.size());
 }
 
 PackedMatrix::PackedMatrix(Threads& threads, const QuantizedMatrix& m)
-    : PackedMatrix(m.rows, m.cols, m.bits, m.group_size, {}) {
+    : PackedMatrix(m.rows, m.cols, m.bits, m.group_size) {
   LIEQ_CHECK(m.codes.size() == m.rows * m.cols && m.scales.size() == m.rows * m.groups());
   if (!m.g_idx.empty()) {
     order_.resize(m.cols);
@@ -99,9 +99,14 @@ void PackedMatrix::set_unit(std::size_t block, std::size_t group, std::size_t un
   std::memcpy(this->codes(block, group) + unit * unit_bytes(), chunks, unit_bytes());
 }
 
-void PackedMatrix::set_group(std::size_t row, std::size_t group, std::uint16_t scale, std::uint16_t double_zero) {
+void PackedMatrix::set_group(std::size_t row, std::size_t group, std::uint16_t scale, std::uint16_t origin) {
   const std::size_t at = row / kBlockRows * groups() + group, r = row % kBlockRows;
   scales_[at * kBlockRows + r] = scale;
+  if (has_minima()) {
+    minima_[at * kBlockRows + r] = origin;
+    return;
+  }
+  const std::uint16_t double_zero = origin;
   std::uint8_t* zeros = zeros_.data() + at * zero_bytes();
   if (bits_ < 4) {
     LIEQ_CHECK(double_zero < 16);
@@ -131,12 +136,13 @@ unsigned PackedMatrix::double_zero(std::size_t row, std::size_t group) const {
 }
 
 std::size_t PackedMatrix::bytes() const {
-  return rows_ * ((cols_ * bits_ + 7) / 8) + rows_ * groups() * 2 + (rows_ * groups() * bits_ + 7) / 8;
+  const std::size_t origin_bits = has_minima() ? 16 : bits_;
+  return rows_ * ((cols_ * bits_ + 7) / 8) + rows_ * groups() * 2 + (rows_ * groups() * origin_bits + 7) / 8;
 }
 
 std::size_t PackedMatrix::memory() const {
-  return blocks() * groups() * units_per_group() * unit_bytes() + 2 * scales_.size() + zeros_.size() +
-         4 * order_.size();
+  return blocks() * groups() * units_per_group() * unit_bytes() + 2 * (scales_.size() + minima_.size()) +
+         zeros_.size() + 4 * order_.size();
 }
 
 void PackedMatrix::decode_row(std::size_t row, float* target) const {
@@ -145,11 +151,13 @@ void PackedMatrix::decode_row(std::size_t row, float* target) const {
   for (std::size_t g = 0; g < groups(); ++g) {
     const float scale = f16_to_float(scales(block, g)[r]);
     const float zero = 0.5F * static_cast<float>(double_zero(row, g));
+    const float minimum = has_minima() ? f16_to_float(minima(block, g)[r]) : 0;
     for (std::size_t k = 0; k < group_size_; ++k) {
       const std::uint8_t* unit = codes(block, g) + k / kUnitInputs * unit_bytes();
       const std::size_t at = g * group_size_ + k;
       const std::size_t j = order_.empty() ? at : static_cast<std::size_t>(order_[at]);
-      target[j] = scale * (static_cast<float>(code_at(unit, bits_, r, k % kUnitInputs)) - zero);
+      const float w = scale * (static_cast<float>(code_at(unit, bits_, r, k % kUnitInputs)) - zero);
+      target[j] = has_minima() ? w + minimum : w;  // adding 0 would take the sign of -0
     }
   }
 }

@@ -3,7 +3,7 @@
 namespace lieq::pack {
 
 const std::byte* StoredMatrix::row(std::size_t i) const {
-  LIEQ_DCHECK(i < rows && !packed);
+  LIEQ_DCHECK(i < rows && is_stored());
   if (interleaved_head_dim != 0) {
     const std::size_t half = interleaved_head_dim / 2;
     const std::size_t within = i % interleaved_head_dim;
@@ -14,7 +14,7 @@ const std::byte* StoredMatrix::row(std::size_t i) const {
 }
 
 std::string StoredMatrix::format() const {
-  if (!packed) return std::string(lieq::name(type));
+  if (is_stored()) return std::string(lieq::name(type));
   return std::to_string(packed->bits()) + "-bit g" + std::to_string(packed->group_size());
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-/// One weight matrix as it is kept: rows of stored elements or blocks in a mapped file, or packed codes in memory.
+/// One weight matrix as it is kept: rows of elements or blocks in a mapped file, packed codes in memory, or both.
 
 #include <cstddef>
 #include <memory>
@@ -11,27 +11,30 @@
 
 namespace lieq::pack {
 
-/// A view of [rows, cols] weights ([out, in], row-major), decoded on demand.
+/// A view of [rows, cols] weights ([out, in], row-major), decoded on demand, and the codes to multiply by instead.
 struct StoredMatrix {
   std::string name;  ///< tensor name, for messages
   DType type = DType::kF32;
   std::size_t rows = 0, cols = 0;
-  const std::byte* data = nullptr;  ///< belongs to a mapped file or to whoever made the view
+  const std::byte* data = nullptr;  ///< belongs to a mapped file or to whoever made the view; see `packed`
   /// 0: rows in logical order. Otherwise the rows of each head of this size are stored with rotary pairs
   /// side by side (GGUF files of architecture llama): logical rows j and j + head_dim / 2 are stored 2j and 2j + 1.
   std::size_t interleaved_head_dim = 0;
-  /// Set: the weights are these codes; `type` and `data` mean nothing.
+  /// Set: products and decode_row() read these codes, rows in logical order. Beside blocks in `data` (GGUF) they are
+  /// the same weights, and names and sizes below still are those of the blocks; without `data`, `type` means nothing.
   std::shared_ptr<const PackedMatrix> packed = nullptr;
 
-  /// Bytes of one stored row; not for packed codes.
+  /// False for weights that only packed codes hold.
+  [[nodiscard]] bool is_stored() const { return !packed || data; }
+  /// Bytes of one stored row.
   [[nodiscard]] std::size_t row_bytes() const { return cols / block_elements(type) * block_bytes(type); }
-  /// The stored bytes of logical row i; not for packed codes.
+  /// The stored bytes of logical row i.
   [[nodiscard]] const std::byte* row(std::size_t i) const;
 
   /// All bytes, with scales and zero points.
-  [[nodiscard]] std::size_t bytes() const { return packed ? packed->bytes() : rows * row_bytes(); }
+  [[nodiscard]] std::size_t bytes() const { return is_stored() ? rows * row_bytes() : packed->bytes(); }
   /// Bits of one code.
-  [[nodiscard]] double code_bits() const { return packed ? packed->bits() : lieq::code_bits(type); }
+  [[nodiscard]] double code_bits() const { return is_stored() ? lieq::code_bits(type) : packed->bits(); }
   /// "F16", "Q4_K", "2-bit g64"
   [[nodiscard]] std::string format() const;
 };

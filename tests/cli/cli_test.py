@@ -70,6 +70,7 @@ class Inspect(Case):
         folder, gguf = (json.loads(self.succeed("inspect", path, "--json")) for path in (TINY, TINY_GGUF))
         for key in ("architecture", "parameters", "hidden_size", "num_hidden_layers", "vocab_size", "tie_word_embeddings"):
             self.assertEqual(folder[key], gguf[key], key)
+        self.assertEqual([gguf["layers"][0][key] for key in ("type", "code_bits", "true_bits")], ["Q4_0", 4, 4.5])
 
 
 class InTemporaryFolder(Case):
@@ -126,6 +127,19 @@ class Evaluate(WithRecords):
         self.assertLess(records[1]["kl"], 0.01)
         self.assertGreater(records[1]["top1"], 0.9)
         self.assertEqual(records[1]["true_bits"], 8.5)
+
+    def test_gguf_blocks_are_multiplied_from_their_codes(self):
+        text = self.folder / "t.txt"
+        text.write_text("In the beginning was the word. " * 40)
+        options = ("--text", text, "--window", 64)
+        folder, gguf = self.evaluate(TINY, TINY_GGUF, *options)
+        self.assertLess(gguf["kl"], 1e-9)  # the same weights
+        rounded = self.evaluate(TINY_GGUF, *options, "--activations", "int8")[0]
+        self.assertNotEqual(rounded["nll"], gguf["nll"])
+        self.assertAlmostEqual(rounded["nll"], gguf["nll"], delta=0.01)
+        for model, warned in ((TINY, True), (TINY_GGUF, False)):
+            done = lieq("eval", model, *options, "--activations", "int8")
+            self.assertEqual("7 of its linears are not packed" in done.stderr, warned, done.stderr)
 
     def test_jsonl_documents(self):
         text = self.folder / "t.jsonl"
@@ -838,6 +852,18 @@ class Quantize(InTemporaryFolder):
                 self.assertIn(part, lines[0])
         self.assertFalse((self.folder / "q").exists())
         self.assertEqual(list(existing.iterdir()), [])
+
+    def test_gguf_files_are_quantised_from_what_they_store(self):
+        """Not through packed codes, whose sums round otherwise: what a folder with the same weights gives, to the bit."""
+        text = self.folder / "t.txt"
+        text.write_text("In the beginning was the word, and then there were others. " * 40)
+        made = []
+        for name, source in (("folder", TINY), ("gguf", TINY_GGUF)):
+            out = self.folder / name
+            self.succeed("quantize", source, "-o", out, "--bits", 2, "--choices", 2, "--group-size", 32, "--calib", text,
+                         "--calib-window", 64, "--calib-windows", 4)
+            made.append(((out / "model.safetensors").read_bytes(), json.loads((out / "lieq.json").read_text())["linears"]))
+        self.assertEqual(made[0], made[1])
 
     def test_gguf_files_become_whole_folders(self):
         """SentencePiece scores come back as merges, rope_freqs.weight as rope_scaling: ids and logits stay the same."""

@@ -16,6 +16,20 @@ TEST(StoredMatrix, CountsBytesOfRows) {
   EXPECT_EQ(blocks.bytes(), 144U);
 }
 
+TEST(StoredMatrix, BesideItsBlocksCodesChangeNoSizes) {
+  const std::vector<std::byte> bytes(4 * 44);
+  StoredMatrix w{"w", DType::kQ5_0, 4, 64, bytes.data()};
+  w.packed = std::make_shared<const PackedMatrix>(4, 64, 8, 32);
+  EXPECT_EQ(w.format(), "Q5_0");
+  EXPECT_EQ(w.bytes(), 176U);
+  EXPECT_EQ(w.code_bits(), 5);
+  w.data = nullptr;
+  EXPECT_FALSE(w.is_stored());
+  EXPECT_EQ(w.format(), "8-bit g32");
+  EXPECT_EQ(w.bytes(), 4 * (64 + 2 * 2 + 2U));
+  EXPECT_EQ(w.code_bits(), 8);
+}
+
 TEST(StoredMatrix, UndoesTheRotaryOrderOfRows) {
   std::vector<std::byte> bytes(16);
   StoredMatrix w{"w", DType::kI8, 16, 1, bytes.data()};
