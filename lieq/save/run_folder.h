@@ -11,7 +11,7 @@
 namespace lieq::save {
 
 /// OUT.partial/ with fingerprint.json and layer-000.safetensors, ... Every file appears whole or not at all, so the run
-/// can be killed at any moment.
+/// can be killed at any moment. The model made of the layers lies there too (model/) until it has been scored.
 class RunFolder {
  public:
   /// Makes the folder, or goes on with one whose fingerprint is the same.
