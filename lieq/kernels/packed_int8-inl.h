@@ -94,6 +94,12 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
   constexpr int kFit = kStepsThatFit<kBits>;
   constexpr bool kByStep = kFit < kUnitSteps, kByUnit = kFit < 2 * kUnitSteps;
   VAcc acc[kTokens][kV][Source::kChains];
+  const std::int8_t* row[kTokens];
+  for (std::size_t t = 0; t < kTokens; ++t) {
+    row[t] = x + t * stride;
+    // GCC would rather keep an offset from x for every token and step than a pointer for every token, and spill them.
+    if constexpr (kTokens > 1) __asm__("" : "+r"(row[t]));
+  }
   const auto clear = [&]() HWY_ATTR LIEQ_INLINE_LAMBDA {
     for (auto& token : acc)
       for (auto& vector : token)
@@ -105,7 +111,7 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
       V8 codes[kV];
       for (std::size_t v = 0; v < kV; ++v) codes[v] = source.template Codes<kStep>(v);
       for (std::size_t t = 0; t < kTokens; ++t) {
-        const VI8 four = Broadcast4(x + t * stride + 4 * kStep);
+        const VI8 four = Broadcast4(row[t] + 4 * kStep);
         for (std::size_t v = 0; v < kV; ++v) {
           VAcc& sum = acc[t][v][kStep % Source::kChains];
           if constexpr (kByStep) {
@@ -117,7 +123,7 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
       }
     });
     source.Advance();
-    x += Int8Inputs::kUnit;
+    for (auto& inputs : row) inputs += Int8Inputs::kUnit;
   };
   const auto widen = [&](auto first) HWY_ATTR LIEQ_INLINE_LAMBDA {
     for (std::size_t t = 0; t < kTokens; ++t) {
