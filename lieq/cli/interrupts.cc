@@ -1,5 +1,8 @@
 #include "lieq/cli/interrupts.h"
 
+#include <poll.h>
+
+#include <cerrno>
 #include <csignal>
 
 namespace lieq::cli {
@@ -21,13 +24,25 @@ void mask(int how) {
 Interrupts::Interrupts() {
   mask(SIG_BLOCK);
   struct sigaction action = {};
-  action.sa_handler = on_interrupt;  // without SA_RESTART: a read that waits for input returns
+  action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
 }
 
 Interrupts::~Interrupts() {
   std::signal(SIGINT, SIG_DFL);
   mask(SIG_UNBLOCK);
+}
+
+bool Interrupts::wait_for_input(int fd) {
+  sigset_t set, before;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, &before);
+  pollfd input{fd, POLLIN, 0};
+  while (!pressed() && ::ppoll(&input, 1, nullptr, &before) < 0 && errno == EINTR) {
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return !pressed();
 }
 
 void Interrupts::listen() { mask(SIG_UNBLOCK); }

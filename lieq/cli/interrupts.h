@@ -4,7 +4,7 @@
 namespace lieq::cli {
 
 /// While one lives, SIGINT ends nothing: it sets a flag. Make it before the threads of a team: they leave the signal to
-/// the thread that made this, so that a read that waits there is interrupted.
+/// the thread that made this, so that what waits there is interrupted.
 class Interrupts {
  public:
   Interrupts();
@@ -17,6 +17,9 @@ class Interrupts {
   /// Whether Ctrl-C was pressed since the last forget().
   [[nodiscard]] static bool pressed();
   static void forget();
+  /// Waits until `fd` has something to read (or has ended). False if Ctrl-C was pressed, also when it came just before
+  /// this call: a read alone would then wait for a signal that is over.
+  [[nodiscard]] static bool wait_for_input(int fd);
 };
 
 }  // namespace lieq::cli

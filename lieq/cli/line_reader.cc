@@ -20,12 +20,12 @@ LineReader::Line LineReader::read_one() {
     }
     if (ended_) return {End::kEndOfInput, {}};
     std::array<char, 4096> block{};
-    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
-    if (count < 0 && errno == EINTR) {
-      if (!Interrupts::pressed()) continue;
+    if (!Interrupts::wait_for_input(STDIN_FILENO)) {
       buffer_.clear();
       return {End::kInterrupted, {}};
     }
+    const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
+    if (count < 0 && errno == EINTR) continue;
     if (count <= 0) ended_ = true;
     else buffer_.append(block.data(), static_cast<std::size_t>(count));
   }
