@@ -47,8 +47,9 @@ Json own_json(const TaskResults& results) {
   if (results.reference.empty()) return json;
   json["reference"] = results.reference;
   for (const auto& [task, difference] : results.differences)
-    json["difference"][task] = {
-        {"acc", difference.difference}, {"acc_stderr", number_or(difference.std_error, "N/A")}, {"p_value", difference.p_value}};
+    json["difference"][task] = {{"acc", difference.difference},
+                                {"acc_stderr", number_or(difference.std_error, "N/A")},
+                                {"p_value", difference.p_value}};
   return json;
 }
 

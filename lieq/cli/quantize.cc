@@ -138,8 +138,10 @@ struct Verdict {
   std::vector<EvalRecord> records;
   [[nodiscard]] bool collapsed() const { return !(records[1].perplexity <= kCollapse * records[0].perplexity); }
   [[nodiscard]] std::string warning() const {
-    return fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model is broken",
-                       records[1].model, records[1].perplexity, records[1].text, kCollapse, records[0].perplexity);
+    const EvalRecord& made = records[1];
+    return fmt::format("{}: perplexity {:.1f} on {} is more than {:g} times the original's {:.1f}: this model "
+                       "is broken",
+                       made.model, made.perplexity, made.text, kCollapse, records[0].perplexity);
   }
 };
 
@@ -171,7 +173,8 @@ Result<void> publish(const std::filesystem::path& made, const Options& options) 
   if (options.force) std::filesystem::remove_all(options.output, error);
   std::filesystem::rename(made, options.output, error);
   if (error)
-    return fail(ErrorCode::kIo, fmt::format("{}: cannot be made of {}: {}", options.output, made.string(), error.message()));
+    return fail(ErrorCode::kIo,
+                fmt::format("{}: cannot be made of {}: {}", options.output, made.string(), error.message()));
   return {};
 }
 

@@ -22,8 +22,8 @@ struct EmbedTrial {
   double perplexity = 0;
 };
 
-/// Scores the model with embedding and head at `bits`, prints the cost, and records "embed_bits" in `provenance`. Without
-/// `bits`: tries 8 where the head is tied, and records them if they cost less than 0.1 %.
+/// Scores the model with embedding and head at `bits`, prints the cost, and records "embed_bits" in `provenance`.
+/// Without `bits`: tries 8 where the head is tied, and records them if they cost less than 0.1 %.
 [[nodiscard]] Result<void> recommend_embed_bits(std::optional<unsigned> bits, const EmbedTrial& trial, Json& provenance,
                                                 Threads& threads, Sink& sink);
 
