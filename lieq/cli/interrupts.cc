@@ -12,11 +12,13 @@ volatile std::sig_atomic_t flag = 0;
 
 extern "C" void on_interrupt(int) { flag = 1; }
 
-void mask(int how) {
-  sigset_t set;
+/// Returns the mask that was there before.
+sigset_t mask(int how) {
+  sigset_t set, before;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
-  pthread_sigmask(how, &set, nullptr);
+  pthread_sigmask(how, &set, &before);
+  return before;
 }
 
 }  // namespace
@@ -34,10 +36,7 @@ Interrupts::~Interrupts() {
 }
 
 bool Interrupts::wait_for_input(int fd) {
-  sigset_t set, before;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &set, &before);
+  const sigset_t before = mask(SIG_BLOCK);
   pollfd input{fd, POLLIN, 0};
   while (!pressed() && ::ppoll(&input, 1, nullptr, &before) < 0 && errno == EINTR) {
   }

@@ -97,18 +97,7 @@ TEST(PackedInt8, IsTheSameForAnyThreadsAndAnyCompany) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
       const Problem many(37, random_matrix(200, 192, bits, 64, 3));
-      const auto y = many.run(1);
-      EXPECT_EQ(many.run(2), y);
-      EXPECT_EQ(many.run(5), y);
-      // A token alone gets what it got among others: integer sums are exact, and floats are added in the same order.
-      for (std::size_t t = 0; t < many.tokens; ++t) {
-        Problem one(1, many.m);
-        one.bias = many.bias;
-        one.x.assign(many.x.begin() + static_cast<std::ptrdiff_t>(t * 192),
-                     many.x.begin() + static_cast<std::ptrdiff_t>((t + 1) * 192));
-        EXPECT_EQ(one.run(1), std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(t * 200),
-                                                 y.begin() + static_cast<std::ptrdiff_t>((t + 1) * 200)));
-      }
+      expect_same_in_any_company(many);
     }
   });
 }

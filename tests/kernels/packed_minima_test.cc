@@ -127,15 +127,7 @@ TEST(PackedMinima, Int8IsTheSameForAnyThreadsAndAnyCompany) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
       const Problem many(11, random_matrix(200, 192, bits, 32, 3));
-      const auto y = many.run(1);
-      EXPECT_EQ(many.run(2), y);
-      EXPECT_EQ(many.run(5), y);
-      for (std::size_t t = 0; t < many.tokens; ++t) {
-        Problem one(1, many.m);
-        one.bias = many.bias;
-        std::copy_n(many.x.begin() + static_cast<std::ptrdiff_t>(t * 192), 192, one.x.begin());
-        ASSERT_TRUE(std::ranges::equal(one.run(1), std::span(y).subspan(t * 200, 200))) << t;
-      }
+      expect_same_in_any_company(many);
     }
   });
 }

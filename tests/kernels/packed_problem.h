@@ -1,9 +1,11 @@
 #pragma once
 /// What tests of packed products share: random weights, problems, and every instruction set in turn.
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <random>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -72,5 +74,21 @@ void on_every_isa(const Check& check) {
 }
 
 inline constexpr unsigned kWidths[] = {2, 3, 4, 8};
+
+/// Any number of threads gives the same, and so does each token alone: integer sums are exact, and floats are added in
+/// the same order. Problem: a PackedProblem, or what is made like one.
+template <class Problem>
+void expect_same_in_any_company(const Problem& many) {
+  const auto y = many.run(1);
+  EXPECT_EQ(many.run(2), y);
+  EXPECT_EQ(many.run(5), y);
+  const std::size_t in = many.m.cols, out = many.m.rows;
+  for (std::size_t t = 0; t < many.tokens; ++t) {
+    Problem one(1, many.m);
+    one.bias = many.bias;
+    std::copy_n(many.x.begin() + static_cast<std::ptrdiff_t>(t * in), in, one.x.begin());
+    ASSERT_TRUE(std::ranges::equal(one.run(1), std::span(y).subspan(t * out, out))) << t;
+  }
+}
 
 }  // namespace lieq::kernels
