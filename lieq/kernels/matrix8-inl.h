@@ -1,5 +1,5 @@
 // Unpacked codes of a tile and their sums by an instruction that multiplies 2 x 8 by 8 x 2 bytes: two tokens by two
-// rows. Included by packed_int8-inl.h.
+// rows. Included by packed_int8_tile-inl.h.
 
 constexpr std::size_t kHalfUnit = Int8Inputs::kUnit / 2;  // inputs in one vector of a token
 constexpr std::size_t kRowPairs = kBlock / 2;

@@ -1,4 +1,4 @@
-// The 8-bit products of 16 tokens at a time on AMX. Included by packed_int8-inl.h where there is AVX-512 VNNI.
+// The 8-bit products of 16 tokens at a time on AMX. Included by packed_int8_tile-inl.h where there is AVX-512 VNNI.
 //
 // 64 inputs of a block as they lie in a Tile, [16 steps][16 rows][4 inputs], are what the instruction takes as its
 // second operand; the first is [16 tokens][64 inputs] of signed bytes, where they lie. Sums are the same integers as

@@ -55,6 +55,10 @@ inline constexpr std::size_t kInt8ItemBlocks = 4;
 /// Writes y for these blocks and tokens, on the calling thread.
 void multiply_int8(const Int8Product& product);
 
+/// Its parts, without the minima's share: for up to kInt8StreamTokens tokens, and for any number.
+void multiply_int8_stream(const Int8Product& product);
+void multiply_int8_tile(const Int8Product& product);
+
 /// The same in plain loops: what the vector code is tested against, and what a CPU without any vectors runs.
 void multiply_int8_reference(const Int8Product& product);
 
