@@ -26,7 +26,8 @@ function(lieq_compile_options target)
                          $<$<BOOL:${LIEQ_WERROR}>:-Werror>)
   if(LIEQ_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${LIEQ_SANITIZE} -fno-omit-frame-pointer
-                           -fno-sanitize-recover=all)
+                           -fno-sanitize-recover=all
+                           -Wno-maybe-uninitialized)  # GCC reports std::regex, once it is instrumented
     target_link_options(${target} PUBLIC -fsanitize=${LIEQ_SANITIZE})
   endif()
 endfunction()

@@ -25,7 +25,7 @@ struct EvalOptions {
   double limit = 0;
   bool rows = false, log_samples = false;
   model::LoadOptions load;
-  std::string activations = "f32";
+  std::string activations = "fp32";
 };
 
 /// Models that are evaluated together, and what tables call them.

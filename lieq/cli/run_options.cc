@@ -11,8 +11,8 @@ void add_embed_bits(CLI::App& app, model::LoadOptions& load) {
 }
 
 void add_activations(CLI::App& app, std::string& activations) {
-  app.add_option("--activations", activations, "What packed weights are multiplied by: inputs rounded to int8, or f32")
-      ->check(CLI::IsMember({"int8", "f32"}))->capture_default_str();
+  app.add_option("--activations", activations, "What packed weights are multiplied by: inputs rounded to int8, or fp32")
+      ->check(CLI::IsMember({"int8", "fp32"}))->capture_default_str();
 }
 
 kernels::Compute activations_of(const std::string& activations) {

@@ -80,6 +80,11 @@ void dequantize(DType type, const std::byte* source, std::size_t elements, float
     case DType::kF32: std::memcpy(target, source, elements * sizeof(float)); return;
     case DType::kF16: HWY_DYNAMIC_DISPATCH(F16ToFloat)(source, elements, target); return;
     case DType::kBF16: HWY_DYNAMIC_DISPATCH(Bf16ToFloat)(source, elements, target); return;
+    case DType::kQ2_K:
+    case DType::kQ3_K:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+    case DType::kQ6_K: dequantize_k(type, source, elements, target); return;
     default: pack::decode(type, source, elements, target);
   }
 }

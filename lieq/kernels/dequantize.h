@@ -12,6 +12,9 @@ namespace lieq::kernels {
 /// Decodes `elements` consecutive weights (a whole number of blocks). `source` may be misaligned.
 void dequantize(DType type, const std::byte* source, std::size_t elements, float* target);
 
+/// The part of dequantize() for Q2_K to Q6_K.
+void dequantize_k(DType type, const std::byte* source, std::size_t elements, float* target);
+
 /// Rounds to the nearest bfloat16 value (ties to even), as bits. NaN is not expected.
 void round_to_bf16(const float* source, std::size_t count, std::uint16_t* target);
 

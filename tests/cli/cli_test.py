@@ -603,7 +603,7 @@ class Bench(InTemporaryFolder):
         self.assertIn("max_position_embeddings = 256", self.refuse(2, "bench", TINY, "-p", 257))
         self.assertIn("expected a MODEL or --shape", self.refuse(2, "bench"))
         self.refuse(2, "bench", TINY, "--embed-bits", 5)
-        self.refuse(2, "bench", TINY, "--activations", "int4")
+        self.refuse(2, "bench", TINY, "--activations", "f32")
         self.refuse(1, "bench", self.folder / "nothing")
 
 

@@ -166,6 +166,30 @@ TEST(Dequantize, SixteenBitFloatsAreExactForEveryFinitePattern) {
   }
 }
 
+TEST(Dequantize, BlocksOf256EqualTheScalarDecoder) {
+  std::mt19937 random(5);
+  for (const DType type : {DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+    const std::size_t elements = 40 * block_elements(type);
+    std::vector<std::byte> blocks(elements / block_elements(type) * block_bytes(type) + 1);
+    for (std::byte& byte : blocks) byte = static_cast<std::byte>(random());
+    const std::byte* misaligned = blocks.data() + 1;
+    std::vector<float> expected(elements);
+    pack::decode(type, misaligned, elements, expected.data());
+    test::on_every_target([&] {
+      std::vector<float> decoded(elements);
+      dequantize(type, misaligned, elements, decoded.data());
+      std::size_t finite = 0;
+      for (std::size_t i = 0; i < elements; ++i) {
+        if (!std::isfinite(expected[i])) continue;
+        ASSERT_EQ(std::bit_cast<std::uint32_t>(decoded[i]), std::bit_cast<std::uint32_t>(expected[i]))
+            << name(type) << " " << i;
+        ++finite;
+      }
+      EXPECT_GT(finite, elements / 2);
+    });
+  }
+}
+
 TEST(RoundToBf16, EqualsTheScalarRounding) {
   test::on_every_target([] {
     auto x = random_floats(1001, 12, 100);
