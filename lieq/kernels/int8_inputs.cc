@@ -61,10 +61,11 @@ void round_token(const pack::PackedMatrix& weight, const float* x, std::int8_t* 
       const std::size_t count = std::min(kPiece, group_size - first), begin = g * group_size + first;
       const std::size_t padded = (count + kUnit - 1) / kUnit * kUnit;
       const float* source = x + begin;
-      float gathered[kPiece] = {};
+      float gathered[kPiece];
       if (!order.empty() || padded != count) {
         for (std::size_t k = 0; k < count; ++k)
           gathered[k] = order.empty() ? source[k] : x[static_cast<std::size_t>(order[begin + k])];
+        std::fill(gathered + count, gathered + padded, 0.0F);
         source = gathered;
       }
       round(source, padded, codes, scales++, half_sums++);

@@ -7,7 +7,8 @@ constexpr std::size_t kUnitBytes = kUnitSteps * kChunk;  // of one unpacked unit
 constexpr std::size_t kItemBlocks = kInt8ItemBlocks, kItemRows = kItemBlocks * kBlock;
 constexpr std::size_t kTileUnits = 8;  // unpacked at once: blocks x units x 512 bytes fit the L1 cache
 // Tokens and row blocks whose sums stay in registers.
-constexpr std::size_t kTileTokens = LIEQ_DOT == 4 ? 4 : kVectors > 2 ? 3 : 6, kTileBlocks = kVectors > 1 ? 1 : 2;
+constexpr std::size_t kTileTokens = LIEQ_DOT == 4 ? 4 : kVectors > 2 ? 3 : 6;
+constexpr std::size_t kTileBlocks = kVectors > 1 ? 1 : LIEQ_DOT == 0 ? 2 : 4;
 
 /// Unpacked codes of kBlocks blocks.
 template <std::size_t kBlocks>
