@@ -5,6 +5,7 @@
 #include "lieq/kernels/dot8-inl.h"
 
 constexpr std::size_t kPieceUnits = Int8Inputs::kPiece / Int8Inputs::kUnit;
+
 /// What is taken off doubled zero points where codes are taken as signed.
 template <unsigned kBits>
 constexpr int kZeroOffset = kBits == 8 && kSignedCodes8 ? 256 : 0;
