@@ -1,5 +1,6 @@
 #include "lieq/kernels/elementwise.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
