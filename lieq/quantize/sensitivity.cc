@@ -217,7 +217,9 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
   Fitter fitter(model, fit_ids.first(fit_ids.size() / window * window), window, widths, options, threads, sink);
   Comparison comparison(model, ids.first(ids.size() / window * window), window, widths.size(), threads);
   std::vector<std::map<int, double>> sensitivities(model.layers.size());
+  sink.progress("measuring sensitivity", 0, total);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    LIEQ_TRY(check_cancelled(sink));
     LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l));
     comparison.advance(l);
     for (std::size_t w = 0; w < widths.size(); ++w) {

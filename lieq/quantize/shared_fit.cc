@@ -155,6 +155,7 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     fit.gains = std::move(gains).value();
   }
   for (std::size_t k = 0; k < weights.size(); ++k) {
+    sink.detail(place + ": fitted", k, weights.size());
     if (awq && options.awq_then == Method::kRtn) {
       fit.fitted.push_back(clip_and_round(threads, targets.views[k], rules, options, quadratic));
     } else {
