@@ -4,14 +4,13 @@
 
 namespace lieq::cli {
 
-void add_budget_options(CLI::App& app, BudgetOptions& options) {
-  app.add_option("--bits", options.bits, "Mean code bits per weight of the layers: the paper's number, without scales");
-  app.add_option("--top", options.top, "Give this many layers the highest width");
-  app.add_option("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
-  app.add_option("--size", options.size, "Bytes of the whole model, e.g. 60MiB")->transform(CLI::AsSizeValue(true));
-  app.add_option("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
-      ->delimiter(',')
-      ->capture_default_str();
+void add_budget_options(OptionSet& app, BudgetOptions& options) {
+  app.add("--bits", options.bits, "Mean code bits per weight of the layers: the paper's number, without scales");
+  app.add("--top", options.top, "Give this many layers the highest width");
+  app.add("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
+  app.add("--size", options.size, "Bytes of the whole model, e.g. 60MiB").bytes();
+  app.add("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
+      .comma_separated().show_default();
 }
 
 Result<Budget> budget_of(const BudgetOptions& options) {

@@ -5,10 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/bit_plan.h"
 #include "lieq/base/result.h"
+#include "lieq/cli/options.h"
 
 namespace lieq::cli {
 
@@ -19,7 +18,7 @@ struct BudgetOptions {
 };
 
 /// Registers --top, --bits, --true-bits, --size and --choices.
-void add_budget_options(CLI::App& app, BudgetOptions& options);
+void add_budget_options(OptionSet& app, BudgetOptions& options);
 
 /// Errors: kInvalidArgument unless exactly one budget was given.
 [[nodiscard]] Result<Budget> budget_of(const BudgetOptions& options);

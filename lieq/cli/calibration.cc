@@ -105,20 +105,18 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
 
 }  // namespace
 
-void add_calibration_options(CLI::App& app, CalibrationOptions& options) {
-  app.add_option(
-         "--calib", options.source,
-         "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the "
-         "model writes")
-      ->capture_default_str();
-  app.add_option("--calib-field", options.field, "The field of a .jsonl record that holds the text")
-      ->capture_default_str();
-  app.add_option("--calib-windows", options.windows,
-                 "Windows to fit to (default: 32 of a file, 64 of self; half of that without correction and sweeps)")
-      ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--calib-window", options.window, "Tokens in a window (default: 1024 of a file, 512 of self)")
-      ->check(CLI::Range(2, 1 << 24));
-  app.add_option("--calib-seed", options.seed, "Of self")->capture_default_str();
+void add_calibration_options(OptionSet& app, CalibrationOptions& options) {
+  app.add("--calib", options.source,
+          "Text to fit to: a .txt or .jsonl file, a data set of lieq pull such as wikitext2-train, or self: text the "
+          "model writes")
+      .show_default();
+  app.add("--calib-field", options.field, "The field of a .jsonl record that holds the text").show_default();
+  app.add("--calib-windows", options.windows,
+          "Windows to fit to (default: 32 of a file, 64 of self; half of that without correction and sweeps)")
+      .range(1, 1 << 20);
+  app.add("--calib-window", options.window, "Tokens in a window (default: 1024 of a file, 512 of self)")
+      .range(2, 1 << 24);
+  app.add("--calib-seed", options.seed, "Of self").show_default();
 }
 
 Result<Calibration> make_calibration(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads,

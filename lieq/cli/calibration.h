@@ -7,11 +7,10 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/result.h"
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
+#include "lieq/cli/options.h"
 #include "lieq/diagnose/passages.h"
 #include "lieq/eval/bundle.h"
 
@@ -27,7 +26,7 @@ struct CalibrationOptions {
 };
 
 /// Registers --calib, --calib-field, --calib-windows, --calib-window and --calib-seed.
-void add_calibration_options(CLI::App& app, CalibrationOptions& options);
+void add_calibration_options(OptionSet& app, CalibrationOptions& options);
 
 struct Calibration {
   std::string source;                     ///< file name or "self"

@@ -110,55 +110,48 @@ Result<void> run(Options options, const Common& common) {
 
 }  // namespace
 
-Run add_diagnose(CLI::App& app, const Common& common) {
+Run add_diagnose(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   ScoreOptions& score = options->diagnose.score;
-  const auto count = CLI::Range(1, 1 << 20);
-  app.add_option("MODEL", options->model, kModelHelp)->required();
-  app.add_option("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
-  app.add_option("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
-  app.add_option(
-      "--text", options->texts,
-      "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration text)");
-  app.add_option("--field", options->fields,
-                 "The field of a .jsonl record that holds the text: one name, or one for each text")
-      ->capture_default_str();
-  app.add_option("--per-bucket", score.per_bucket, "Passages for each text and length (33-128 and 129-512 tokens)")
-      ->check(count)->capture_default_str();
-  app.add_option("--score", score.score,
-                 "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer "
-                 "--per-bucket shorten it)")
-      ->check(CLI::IsMember({"geometry", "lieq"}))
-      ->capture_default_str();
-  app.add_flag("--perplexity-drop", options->diagnose.perplexity_drop,
-               "Measure the perplexity drop even if the score does not use it");
-  app.add_option("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
-      ->check(CLI::IsMember({"minmax", "sum", "zscore", "rank", "log"}))->capture_default_str();
-  app.add_option("--alpha", options->alpha,
-                 "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
-  app.add_option("--beta", options->beta, "Weight of the compactness (default: 1/3, or 1/2)");
-  app.add_option("--gamma", options->gamma, "Weight of the energy gain (default: 1/3, or 1/2)");
-  app.add_option("--top-k", score.top_k, "Singular values the energy gain counts")->check(count)->capture_default_str();
-  app.add_option("--draws", score.draws, "Random matrices each projection is compared with")
-      ->check(count)
-      ->capture_default_str();
-  app.add_option("--seed", score.seed, "Of the random matrices")->capture_default_str();
-  app.add_option("--passages", score.passages, "Passages for each text and length that the geometry averages over")
-      ->check(count)->capture_default_str();
-  app.add_option("--geometry-input", score.geometry_input,
-                 "normed: what the projections read; residual: before the norm")
-      ->check(CLI::IsMember({"normed", "residual"}))
-      ->capture_default_str();
-  app.add_option("--memory", options->diagnose.memory,
-                 "Bytes for the perplexity drop's activations, e.g. 2GiB (default: 1GiB)")
-      ->transform(CLI::AsSizeValue(true));
-  app.add_option("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
-      ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
-  app.add_option("--sensitivity", options->widths,
-                 "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes")
-      ->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember({2, 3, 4, 8}));
-  app.add_option("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
-      ->check(CLI::Range(-1, 1 << 20))->capture_default_str();
+  app.add("MODEL", options->model, kModelHelp).required();
+  app.add("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
+  app.add("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
+  app.add("--text", options->texts,
+          "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration "
+          "text)");
+  app.add("--field", options->fields,
+          "The field of a .jsonl record that holds the text: one name, or one for each text")
+      .show_default();
+  app.add("--per-bucket", score.per_bucket, "Passages for each text and length (33-128 and 129-512 tokens)")
+      .range(1, 1 << 20).show_default();
+  app.add("--score", score.score,
+          "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer "
+          "--per-bucket shorten it)")
+      .one_of({"geometry", "lieq"}).show_default();
+  app.flag("--perplexity-drop", options->diagnose.perplexity_drop,
+           "Measure the perplexity drop even if the score does not use it");
+  app.add("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
+      .one_of({"minmax", "sum", "zscore", "rank", "log"}).show_default();
+  app.add("--alpha", options->alpha, "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
+  app.add("--beta", options->beta, "Weight of the compactness (default: 1/3, or 1/2)");
+  app.add("--gamma", options->gamma, "Weight of the energy gain (default: 1/3, or 1/2)");
+  app.add("--top-k", score.top_k, "Singular values the energy gain counts").range(1, 1 << 20).show_default();
+  app.add("--draws", score.draws, "Random matrices each projection is compared with").range(1, 1 << 20).show_default();
+  app.add("--seed", score.seed, "Of the random matrices").show_default();
+  app.add("--passages", score.passages, "Passages for each text and length that the geometry averages over")
+      .range(1, 1 << 20).show_default();
+  app.add("--geometry-input", score.geometry_input, "normed: what the projections read; residual: before the norm")
+      .one_of({"normed", "residual"}).show_default();
+  app.add("--memory", options->diagnose.memory,
+          "Bytes for the perplexity drop's activations, e.g. 2GiB (default: 1GiB)")
+      .bytes();
+  app.add("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
+      .one_of({"fp32", "bf16"}).show_default();
+  app.add("--sensitivity", options->widths,
+          "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes")
+      .comma_separated().one_at_a_time().one_of({2, 3, 4, 8});
+  app.add("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
+      .range(-1, 1 << 20).show_default();
   add_calibration_options(app, options->calibration);
   return [options, &common] { return run(*options, common); };
 }

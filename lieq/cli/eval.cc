@@ -77,22 +77,21 @@ Result<void> evaluate(const EvalOptions& options, const Common& common) {
 
 }  // namespace
 
-Run add_eval(CLI::App& app, const Common& common) {
+Run add_eval(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<EvalOptions>();
-  app.add_option("MODEL", options->models,
-                 "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")
-      ->required();
+  app.add("MODEL", options->models,
+          "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")
+      .required();
   add_text_options(app, *options);
   add_task_options(app, *options);
-  app.add_option("--text", options->text,
-                 "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
-  app.add_flag("--log-samples,-s", options->log_samples, "Write each question with its scores beside --output");
-  app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
-      ->capture_default_str();
+  app.add("--text", options->text,
+          "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
+  app.flag("--log-samples,-s", options->log_samples, "Write each question with its scores beside --output");
+  app.add("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
+      .one_of({"fp32", "bf16"}).show_default();
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
-  app.add_option("--output,-o", options->output, "Write the results as JSON");
+  app.add("--output,-o", options->output, "Write the results as JSON");
   return [options, &common]() -> Result<void> {
     if (options->compute == "bf16" && options->activations == "int8")
       return fail(ErrorCode::kInvalidArgument, "--activations int8: found with --compute bf16, expected one of them");

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/records.h"
 #include "lieq/base/result.h"
+#include "lieq/cli/options.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/text_tasks.h"
 #include "lieq/kernels/linear.h"
@@ -50,9 +49,9 @@ struct EvalModels {
                                                             const EvalModels& models, Threads& threads, Sink& sink);
 
 /// Registers the options that say how texts are scored: --ppl, --window, --stride, --chunks, --rows and --field.
-void add_text_options(CLI::App& app, EvalOptions& options);
+void add_text_options(OptionSet& app, EvalOptions& options);
 /// Registers the options that say how tasks are run: --tasks, --tasks-dir, --limit, --num-fewshot and --batch-size.
-void add_task_options(CLI::App& app, EvalOptions& options);
+void add_task_options(OptionSet& app, EvalOptions& options);
 /// What no option alone can check. Errors: kInvalidArgument.
 [[nodiscard]] Result<void> check_eval_options(const EvalOptions& options);
 

@@ -103,10 +103,10 @@ void print(const eval::Bundle& bundle) {
 
 }  // namespace
 
-Run add_inspect(CLI::App& app, const Common& common) {
+Run add_inspect(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
-  app.add_flag("--json", options->json, "Print JSON instead of text");
+  app.add("MODEL", options->model, kModelHelp).required();
+  app.flag("--json", options->json, "Print JSON instead of text");
   return [options, &common]() -> Result<void> {
     Threads threads(common.threads);
     Console console;

@@ -241,35 +241,32 @@ Result<void> run(Options options, const Common& common) {
 
 }  // namespace
 
-Run add_quantize(CLI::App& app, const Common& common) {
+Run add_quantize(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   std::vector<std::string> rankings;
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
-  app.add_option("MODEL", options->model, kModelHelp)->required();
-  app.add_option("-o,--output", options->output, "Folder to make")->required();
+  app.add("MODEL", options->model, kModelHelp).required();
+  app.add("-o,--output", options->output, "Folder to make").required();
   add_budget_options(app, options->budget);
-  app.add_option("--plan", options->plan, "plan.json of lieq allocate, perhaps edited by hand, instead of a budget");
-  app.add_option("--scores", options->scores,
-                 "scores.json of lieq diagnose instead of diagnosing on the calibration text");
-  app.add_option("--score", options->score, "geometry, or lieq: with the perplexity drop, which takes long")
-      ->check(CLI::IsMember({"geometry", "lieq"}))->capture_default_str();
-  app.add_option("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
-      ->check(CLI::IsMember(rankings))->capture_default_str();
-  app.add_option("--method", options->method, "rtn, gptq or awq")
-      ->check(CLI::IsMember({"rtn", "gptq", "awq"}))
-      ->capture_default_str();
+  app.add("--plan", options->plan, "plan.json of lieq allocate, perhaps edited by hand, instead of a budget");
+  app.add("--scores", options->scores, "scores.json of lieq diagnose instead of diagnosing on the calibration text");
+  app.add("--score", options->score, "geometry, or lieq: with the perplexity drop, which takes long")
+      .one_of({"geometry", "lieq"}).show_default();
+  app.add("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
+      .one_of(rankings).show_default();
+  app.add("--method", options->method, "rtn, gptq or awq").one_of({"rtn", "gptq", "awq"}).show_default();
   add_recipe_options(app, options->recipe);
   add_calibration_options(app, options->calibration);
-  app.add_option("--text", options->text, "Held-out text for the final table (default: what the calibration held out)");
-  app.add_option("--window", options->text_window, "Tokens in a window of it (default: 2048 or the model's limit)")
-      ->check(CLI::Range(2, 1 << 24));
-  app.add_option("--chunks", options->text_chunks, "Score this many windows only")->check(CLI::Range(1, 1 << 30));
-  app.add_option("--embed-bits", options->embed_bits,
-                 "Bits of embedding and head when it runs (default: 8 for a tied head if that costs less than 0.1 % of "
-                 "perplexity)")
-      ->check(CLI::IsMember({4U, 8U, 16U}));
-  app.add_flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");
-  app.add_flag("--force", options->force, "Replace an existing output folder and an unfinished run with other options");
+  app.add("--text", options->text, "Held-out text for the final table (default: what the calibration held out)");
+  app.add("--window", options->text_window, "Tokens in a window of it (default: 2048 or the model's limit)")
+      .range(2, 1 << 24);
+  app.add("--chunks", options->text_chunks, "Score this many windows only").range(1, 1 << 30);
+  app.add("--embed-bits", options->embed_bits,
+          "Bits of embedding and head when it runs (default: 8 for a tied head if that costs less than 0.1 % of "
+          "perplexity)")
+      .one_of({4, 8, 16});
+  app.flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");
+  app.flag("--force", options->force, "Replace an existing output folder and an unfinished run with other options");
   return [options, &common] { return run(*options, common); };
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> results;
-  std::string output, svg;
+  std::string output = "report.html", svg;
 };
 
 /// One file for each figure.
@@ -53,16 +53,13 @@ Result<void> run(const Options& options) {
 
 }  // namespace
 
-Run add_report(CLI::App& app, const Common& /*common*/) {
+Run add_report(OptionSet& app, const Common& /*common*/) {
   const auto options = std::make_shared<Options>();
-  app.add_option("RESULTS", options->results,
-                 "JSON files that diagnose, allocate, eval, bench or sweep wrote, and folders of quantised models")
-      ->required();
-  app.add_option("--output,-o", options->output, "The HTML page to write")
-      ->capture_default_str()
-      ->default_str("report.html");
-  app.add_option("--svg", options->svg, "Also write each figure as an SVG into this folder");
-  options->output = "report.html";
+  app.add("RESULTS", options->results,
+          "JSON files that diagnose, allocate, eval, bench or sweep wrote, and folders of quantised models")
+      .required();
+  app.add("--output,-o", options->output, "The HTML page to write").show_default();
+  app.add("--svg", options->svg, "Also write each figure as an SVG into this folder");
   return [options] { return run(*options); };
 }
 

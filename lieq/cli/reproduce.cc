@@ -10,6 +10,7 @@
 #include "lieq/cli/command.h"
 #include "lieq/cli/paper_tables.h"
 #include "lieq/cli/reproduce_text.h"
+#include "lieq/cli/shell_word.h"
 #include "lieq/cli/stop_notice.h"
 #include "lieq/cli/sweep_run.h"
 
@@ -174,24 +175,22 @@ Result<void> run(const Options& options, const std::string& given, const Common&
 
 }  // namespace
 
-Run add_reproduce(CLI::App& app, const Common& common) {
+Run add_reproduce(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
   options->sweep.scores = {"lieq"};
-  app.add_option("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");
-  app.add_option(
-         "--model", options->models,
-         "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
-         "Without any: the paper's numbers and the commands to run")
-      ->allow_extra_args(false);
-  app.add_option("-o,--output", options->output, "Folder for the sweeps")->capture_default_str();
-  app.add_option("--scores", options->sweep.scores,
-                 "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
-      ->expected(1)
-      ->capture_default_str();
-  app.add_flag("--list", options->list, "The tables and models there are");
-  CLI::App* work = app.add_option_group("Sweep");
-  add_sweep_work_options(*work, options->sweep);
-  return [options, work, &common] { return run(*options, given_words(*work), common); };
+  app.add("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");
+  app.add("--model", options->models,
+          "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
+          "Without any: the paper's numbers and the commands to run")
+      .one_at_a_time();
+  app.add("-o,--output", options->output, "Folder for the sweeps").show_default();
+  app.add("--scores", options->sweep.scores,
+          "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
+      .single().show_default();
+  app.flag("--list", options->list, "The tables and models there are");
+  OptionSet& work = app.group("Sweep");
+  add_sweep_work_options(work, options->sweep);
+  return [options, &work, &common] { return run(*options, given_words(work), common); };
 }
 
 }  // namespace lieq::cli

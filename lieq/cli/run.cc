@@ -79,17 +79,17 @@ Result<void> run(const Options& options, const Common& common) {
 
 }  // namespace
 
-Run add_run(CLI::App& app, const Common& common) {
+Run add_run(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
+  app.add("MODEL", options->model, kModelHelp).required();
   options->prompt.add_to(app, "Text to continue");
-  app.add_option("-n,--n-predict", options->max_new_tokens, "New tokens at most; -1: until the context is full")
-      ->capture_default_str()->check(CLI::Range(-1, 1 << 20));
-  app.add_option("-c,--ctx-size", options->context, "Tokens of prompt and answer at most (default: the model's limit)");
+  app.add("-n,--n-predict", options->max_new_tokens, "New tokens at most; -1: until the context is full")
+      .show_default().range(-1, 1 << 20);
+  app.add("-c,--ctx-size", options->context, "Tokens of prompt and answer at most (default: the model's limit)");
   options->sampling.add_to(app, "0");
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
-  app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
+  app.flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
   return [options, &common]() -> Result<void> {
     if (!options->prompt.given())
       return fail(ErrorCode::kInvalidArgument, "prompt: missing, expected --prompt or --file");

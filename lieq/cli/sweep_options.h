@@ -6,10 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/cli/calibration.h"
 #include "lieq/cli/eval_options.h"
+#include "lieq/cli/options.h"
 #include "lieq/cli/recipe.h"
 
 namespace lieq::cli {
@@ -30,12 +29,9 @@ struct SweepOptions {
 };
 
 /// Registers everything but MODEL, --output, the grid and --dry-run: what sweep and reproduce share.
-void add_sweep_work_options(CLI::App& app, SweepOptions& options);
+void add_sweep_work_options(OptionSet& app, SweepOptions& options);
 
 /// The options of `app` that were given, as words of a command line: " --limit 20 --grid half".
-[[nodiscard]] std::string given_words(const CLI::App& app);
-
-/// A word of a command line, quoted for the shell where it needs to be.
-[[nodiscard]] std::string shell_word(std::string_view word);
+[[nodiscard]] std::string given_words(const OptionSet& app);
 
 }  // namespace lieq::cli

@@ -136,22 +136,21 @@ Result<void> tokenize(const Options& options) {
 
 }  // namespace
 
-Run add_tokenize(CLI::App& app, const Common&) {
+Run add_tokenize(OptionSet& app, const Common&) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model,
-                 "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")
-      ->required();
-  app.add_option("FILE", options->input, "Lines to read (default: standard input)");
-  app.add_flag("--jsonl", options->jsonl,
-               "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
-  app.add_flag("--no-special", options->no_special,
-               "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
-  auto* decode = app.add_flag("--decode", options->decode, "From ids to text");
-  app.add_flag("--chat", options->chat,
-               "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and "
-               "\"kwargs\"; each becomes "
-               "the prompt that the model's chat template makes of it, and its ids")
-      ->excludes(decode);
+  app.add("MODEL", options->model, "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")
+      .required();
+  app.add("FILE", options->input, "Lines to read (default: standard input)");
+  app.flag("--jsonl", options->jsonl,
+           "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
+  app.flag("--no-special", options->no_special,
+           "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
+  const Option& decode = app.flag("--decode", options->decode, "From ids to text");
+  app.flag("--chat", options->chat,
+           "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and "
+           "\"kwargs\"; each becomes "
+           "the prompt that the model's chat template makes of it, and its ids")
+      .excludes(decode);
   return [options] { return tokenize(*options); };
 }
 
