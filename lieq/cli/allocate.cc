@@ -6,8 +6,9 @@
 #include "lieq/allocate/allocate.h"
 #include "lieq/cli/budget.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/table.h"
+#include "lieq/cli/output.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/plan.h"
 
 namespace lieq::cli {
 namespace {
@@ -35,7 +36,10 @@ void print(const BitPlan& plan) {
 }
 
 Result<void> run(Options options) {
-  LIEQ_ASSIGN(options.allocate.budget, budget_of(options.budget));
+  LIEQ_ASSIGN(const std::optional<Budget> budget, budget_of(options.budget));
+  options.allocate.budget = budget.value_or(pipeline::kPaperBudget);
+  if (!options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
+  if (!budget) show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(const Json json, read_json(options.scores));
   LIEQ_ASSIGN(const LayerScores scores, layer_scores_from_json(json, options.scores));
   for (const allocate::Ranking ranking : allocate::kRankings)

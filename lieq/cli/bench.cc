@@ -4,6 +4,7 @@
 #include "lieq/cli/bench_shape.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/run_options.h"
+#include "lieq/io/atomic_file.h"
 
 namespace lieq::cli {
 namespace {
@@ -52,6 +53,7 @@ Run add_bench(OptionSet& app, const Common& common) {
   return [options, &common]() -> Result<void> {
     if (options->model.models.empty() && options->shape.shapes.empty())
       return fail(ErrorCode::kInvalidArgument, "bench: found nothing to measure, expected a MODEL or --shape");
+    if (!options->output.empty()) LIEQ_TRY(io::prepare_output(options->output));
     Threads threads(common.threads);
     options->model.output = options->shape.output = options->output;
     return options->shape.shapes.empty() ? bench_models(options->model, threads)

@@ -13,17 +13,17 @@ void add_budget_options(OptionSet& app, BudgetOptions& options) {
       .comma_separated().show_default();
 }
 
-Result<Budget> budget_of(const BudgetOptions& options) {
+Result<std::optional<Budget>> budget_of(const BudgetOptions& options) {
   using Kind = Budget::Kind;
   std::vector<Budget> given;
   if (options.top) given.push_back({Kind::kTop, static_cast<double>(*options.top)});
   if (options.bits) given.push_back({Kind::kCodeBits, *options.bits});
   if (options.true_bits) given.push_back({Kind::kTrueBits, *options.true_bits});
   if (options.size) given.push_back({Kind::kBytes, static_cast<double>(*options.size)});
-  if (given.size() != 1)
+  if (given.size() > 1)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("budget: found {}, expected one of --bits, --top, --true-bits and --size", given.size()));
-  return given.front();
+  return given.empty() ? std::nullopt : std::optional(given.front());
 }
 
 }  // namespace lieq::cli

@@ -20,7 +20,7 @@ struct BudgetOptions {
 /// Registers --top, --bits, --true-bits, --size and --choices.
 void add_budget_options(OptionSet& app, BudgetOptions& options);
 
-/// Errors: kInvalidArgument unless exactly one budget was given.
-[[nodiscard]] Result<Budget> budget_of(const BudgetOptions& options);
+/// nullopt when none was given. Errors: kInvalidArgument when several were.
+[[nodiscard]] Result<std::optional<Budget>> budget_of(const BudgetOptions& options);
 
 }  // namespace lieq::cli

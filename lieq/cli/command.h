@@ -10,6 +10,9 @@
 
 namespace lieq::cli {
 
+/// What the help says a MODEL may be.
+inline constexpr const char* kModelHelp = "A Hugging Face model folder, a .gguf file, or ORG/NAME[:QUANT] on the hub";
+
 /// Options all verbs share.
 struct Common {
   std::size_t threads = physical_cores();

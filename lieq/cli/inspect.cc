@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/table.h"
 #include "lieq/eval/bundle.h"
+#include "lieq/pipeline/sources.h"
 
 namespace lieq::cli {
 namespace {
@@ -110,7 +110,7 @@ Run add_inspect(OptionSet& app, const Common& common) {
   return [options, &common]() -> Result<void> {
     Threads threads(common.threads);
     Console console;
-    LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options->model, threads, console));
+    LIEQ_ASSIGN(const eval::Bundle bundle, pipeline::load_bundle(options->model, threads, console));
     if (options->json) {
       fmt::print("{}\n", indented(to_json(bundle)));
     } else {

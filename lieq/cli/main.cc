@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lieq/base/version.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/options.h"
 #include "lieq/cli/shell_word.h"
@@ -65,7 +66,7 @@ int run(std::vector<std::string> words) {
     const bool may_be_chosen = std::ranges::find(words, verb.name) != words.end();
     runs.push_back(may_be_chosen ? verb.add(options, common) : Run());
   }
-  const Result<Parsed> parsed = parse(program, "lieq " LIEQ_VERSION, std::move(words));
+  const Result<Parsed> parsed = parse(program, std::string("lieq ") + kVersion, std::move(words));
   if (!parsed) return report(parsed.error());
   if (!parsed->verb) {
     std::fputs(parsed->text.c_str(), stdout);

@@ -35,6 +35,7 @@ Result<void> copy_files(const hub::Pulled& pulled, const std::filesystem::path& 
 Result<std::filesystem::path> pull_model(const Options& options, const hub::Environment& environment,
                                          Console& console) {
   LIEQ_ASSIGN(hub::Repository repository, hub::require_repository(options.repository));
+  if (!options.local_dir.empty()) LIEQ_TRY(io::prepare_output(std::filesystem::path(options.local_dir) / "model"));
   if (!options.revision.empty()) {
     if (!hub::is_safe_path(options.revision))
       return fail(ErrorCode::kInvalidArgument,

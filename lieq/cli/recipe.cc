@@ -46,6 +46,4 @@ Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_vi
   return q;
 }
 
-bool is_plain(const quantize::Options& options) { return !options.corrected_target && options.sweeps == 0; }
-
 }  // namespace lieq::cli

@@ -26,7 +26,4 @@ void add_recipe_options(OptionSet& app, RecipeOptions& options);
 /// The recipe with a method. Errors: kInvalidArgument (a name that is none, a group size of 0).
 [[nodiscard]] Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_view method);
 
-/// Plain GPTQ, which needs less calibration text (CalibrationOptions::plain).
-[[nodiscard]] bool is_plain(const quantize::Options& options);
-
 }  // namespace lieq::cli

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/interrupts.h"
@@ -10,6 +9,7 @@
 #include "lieq/cli/sampling.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/generate.h"
+#include "lieq/pipeline/sources.h"
 #include "lieq/text/stream_decoder.h"
 
 namespace lieq::cli {
@@ -52,7 +52,7 @@ Result<void> run(const Options& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
   LIEQ_ASSIGN(const std::string prompt, options.prompt.read(console));
-  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console, options.load));
+  LIEQ_ASSIGN(const eval::Bundle bundle, pipeline::load_bundle(options.model, threads, console, options.load));
   LIEQ_TRY(eval::GenerationConfig::load(bundle.model.path));  // a broken file is told, though run does not sample by it
   const std::vector<text::TokenId> ids = bundle.tokenizer.encode(prompt, text::SpecialTokens::kAdd);
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model, ids.size()));
