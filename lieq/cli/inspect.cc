@@ -1,4 +1,5 @@
 #include <map>
+#include <memory>
 
 #include <fmt/format.h>
 

@@ -1,5 +1,7 @@
 #include "lieq/hub/pull.h"
 
+#include <memory>
+
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"

@@ -44,7 +44,7 @@ std::string given_words(const OptionSet& app) {
   std::string words;
   for (const GivenOption& option : app.given()) {
     words += " --" + option.name;
-    if (!option.is_flag) words += " " + shell_word(fmt::format("{}", fmt::join(option.values, ",")));
+    if (!option.is_flag) words += fmt::format(" {}", shell_word(fmt::format("{}", fmt::join(option.values, ","))));
   }
   return words;
 }
