@@ -19,7 +19,7 @@
 #include "lieq/hub/pull.h"
 #include "lieq/text/chat_template.h"
 #include "lieq/text/stream_decoder.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 namespace {
@@ -53,7 +53,7 @@ Result<OrderedJson> template_arguments(const Options& options) {
       return fail(ErrorCode::kInvalidArgument, fmt::format("--template-arg: found '{}', expected KEY=VALUE", one));
     const std::string value = one.substr(equals + 1);
     OrderedJson parsed = OrderedJson::parse(value, nullptr, false);
-    all[one.substr(0, equals)] = parsed.is_discarded() ? OrderedJson(text::repair_utf8(value).text) : std::move(parsed);
+    all[one.substr(0, equals)] = parsed.is_discarded() ? OrderedJson(repair_utf8(value).text) : std::move(parsed);
   }
   return all;
 }
@@ -174,7 +174,7 @@ class Dialogue {
       } else if (line.text == "/clear") {
         conversation_.clear();
       } else {
-        LIEQ_TRY(say(text::repair_utf8(line.text).text));
+        LIEQ_TRY(say(repair_utf8(line.text).text));
       }
     }
     if (terminal_) std::fputs("\n", stdout);
@@ -213,7 +213,7 @@ Result<void> chat(const Options& options, const Common& common) {
     generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
   Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
                             activations_of(options.activations));
-  conversation.start(text::repair_utf8(options.system).text, std::move(arguments));
+  conversation.start(repair_utf8(options.system).text, std::move(arguments));
   interrupts.listen();
   const bool terminal = isatty(STDIN_FILENO) == 1;
   Dialogue dialogue(conversation, terminal, console);

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "lieq/io/atomic_file.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 
@@ -41,7 +41,7 @@ Result<std::string> PromptFlags::read(Sink& sink) const {
     LIEQ_ASSIGN(raw, io::read_file(file));
     if (raw.ends_with('\n')) raw.pop_back();  // the one that editors put there
   }
-  text::RepairedText repaired = text::repair_utf8(raw);
+  RepairedText repaired = repair_utf8(raw);
   if (repaired.replaced > 0)
     sink.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", repaired.replaced));
   return std::move(repaired.text);

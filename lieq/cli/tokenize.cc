@@ -11,7 +11,7 @@
 #include "lieq/hub/pull.h"
 #include "lieq/text/chat_template.h"
 #include "lieq/text/tokenizer.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 namespace {
@@ -73,7 +73,7 @@ Result<std::string> decode_line(const text::Tokenizer& tokenizer, const Line& li
 
 Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Line& line, const Options& options,
                                 std::size_t& replaced) {
-  text::RepairedText repaired = text::repair_utf8(line.text);
+  RepairedText repaired = repair_utf8(line.text);
   replaced += repaired.replaced;
   std::string text = std::move(repaired.text);
   if (options.jsonl) {
