@@ -67,12 +67,13 @@ inline ForeignLinear random_linear(std::size_t out, std::size_t in, unsigned bit
   std::mt19937 random(seed);
   ForeignLinear m{out, in, group_size, bits, {}, {}, {}, {}, {}};
   const std::uint32_t top = (1U << bits) - 1;
-  for (std::size_t k = 0; k < out * in; ++k) m.codes.push_back(random() & top);
+  const auto draw = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
+  for (std::size_t k = 0; k < out * in; ++k) m.codes.push_back(draw(top + 1));
   for (std::size_t k = 0; k < out * m.groups(); ++k) {
-    const float scale = as_stored(0.001F + 0.02F * static_cast<float>(random() % 10007) / 10007, type);
+    const float scale = as_stored(0.001F + 0.02F * static_cast<float>(draw(10007)) / 10007, type);
     m.scales.push_back(scale);
-    m.zeros.push_back(1 + random() % top);
-    m.biases.push_back(as_stored(-scale * static_cast<float>(random() % 1009) / 500, type));
+    m.zeros.push_back(1 + draw(top));
+    m.biases.push_back(as_stored(-scale * static_cast<float>(draw(1009)) / 500, type));
   }
   for (std::size_t j = 0; j < in; ++j) m.g_idx.push_back(static_cast<std::int32_t>(j / group_size));
   return m;
