@@ -208,6 +208,31 @@ Result<TensorSet> open_sharded(const std::filesystem::path& folder, const std::f
   return all;
 }
 
+/// Files in `folder` whose names end with `ending`, by the alphabet, those of adapters left out.
+std::vector<std::filesystem::path> files_ending(const std::filesystem::path& folder, std::string_view ending) {
+  std::vector<std::filesystem::path> files;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string file = entry.path().filename().string();
+    if (file.ends_with(ending) && !file.starts_with("adapter_")) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+/// GPTQ tools name files after the quantisation: gptq_model-4bit-128g.safetensors. One such file or index is the model.
+Result<TensorSet> open_of_other_name(const std::filesystem::path& folder) {
+  const auto indexes = files_ending(folder, ".safetensors.index.json");
+  if (indexes.size() == 1) return open_sharded(folder, indexes.front());
+  const auto files = files_ending(folder, ".safetensors");
+  if (indexes.empty() && files.size() == 1) return open_safetensors(files.front());
+  std::string found = "neither model.safetensors nor model.safetensors.index.json";
+  if (files.size() > 1)
+    found += ", but " + std::to_string(files.size()) + " other files, the first " +
+             in_quotes(files.front().filename().string());
+  return fail(ErrorCode::kNotFound, folder.string() + ": found " + found + ", expected one");
+}
+
 }  // namespace
 
 Result<TensorSet> parse_safetensors(std::span<const std::byte> bytes, const std::string& place) {
@@ -242,8 +267,7 @@ Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder) {
   if (std::filesystem::exists(index, ignored)) return open_sharded(folder, index);
   const std::filesystem::path single = folder / "model.safetensors";
   if (std::filesystem::exists(single, ignored)) return open_safetensors(single);
-  return fail(ErrorCode::kNotFound,
-              folder.string() + ": found neither model.safetensors nor model.safetensors.index.json, expected one");
+  return open_of_other_name(folder);
 }
 
 }  // namespace lieq::io

@@ -20,7 +20,8 @@ namespace lieq::io {
 /// Errors: kNotFound, kIo, kInvalidFormat, kUnsupported (dtype); each names file, tensor, found, expected.
 [[nodiscard]] Result<TensorSet> open_safetensors(const std::filesystem::path& file);
 
-/// Opens `folder`/model.safetensors.index.json with all its shards, or else `folder`/model.safetensors.
+/// Opens `folder`/model.safetensors.index.json with all its shards, or else `folder`/model.safetensors, or else the one
+/// index or the one .safetensors file there is, whatever its name (adapters apart).
 /// Shard names with a path separator are refused. Errors: as open_safetensors.
 [[nodiscard]] Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder);
 

@@ -7,8 +7,8 @@
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/kernels/pack_rows.h"
-#include "lieq/model/gptq_tensors.h"
 #include "lieq/model/model.h"
+#include "lieq/model/packed_tensors.h"
 #include "lieq/model/quantization_config.h"
 #include "lieq/pack/decode.h"
 #include "lieq/pack/finite.h"
@@ -22,7 +22,7 @@ enum class Format { kSafetensors, kGguf };
 /// Takes the tensors of the table out of an opened file set and puts them into a Model.
 class Loader {
  public:
-  /// `quantization`: of a GPTQ folder, otherwise nothing.
+  /// `quantization`: of a folder whose config.json has one, otherwise nothing.
   Loader(Model& model, Threads& threads, Format format, std::optional<QuantizationConfig> quantization)
       : model_(model), threads_(threads), format_(format), quantization_(std::move(quantization)) {
     for (const Architecture& one : architectures())
@@ -39,20 +39,19 @@ class Loader {
   }
 
   [[nodiscard]] const std::set<std::string>& used() const { return used_; }
+  /// Quantised modules whose scales halves cannot hold.
+  [[nodiscard]] std::size_t unpacked() const { return unpacked_; }
 
  private:
   Result<void> take(const TensorSpec& spec, std::size_t l) {
     const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
-    if (spec.role == Role::kLinear && quantization_) {
-      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (const auto widths = quantization_->find(module))
-        return take_quantized(spec, l, module, *widths);
-    }
+    LIEQ_ASSIGN(const auto how, quantization_of(spec, name));
+    if (how) return take_quantized(spec, l, module_of(name), *how);
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
     if (!spec.required) {
       // A copy of the embedding under the head's name is common in tied models and carries nothing new.
-      if (!tensor || spec.role == Role::kHead) return {};
+      if (!tensor || spec.role == Role::kHead || is_zero_bias(spec, *tensor)) return {};
       return fail(
           ErrorCode::kInvalidFormat,
           fmt::format("{}: tensor '{}': found, expected none: the configuration of this {} model has no such part",
@@ -74,18 +73,47 @@ class Loader {
     return {};
   }
 
-  /// Reads the GPTQ tensors of `module` into packed codes.
+  static std::string module_of(const std::string& tensor) {
+    return tensor.substr(0, tensor.size() - std::string_view(".weight").size());
+  }
+
+  /// How the weights of `name` are quantised; nothing: they are dense. Rules say what may be, the tensors what is: tools
+  /// leave modules dense that no rule excludes. Codes that the rules exclude are refused, not guessed at.
+  Result<std::optional<LinearQuantization>> quantization_of(const TensorSpec& spec, const std::string& name) const {
+    const bool is_matrix = spec.role == Role::kLinear || spec.role == Role::kEmbedding || spec.role == Role::kHead;
+    if (!quantization_ || !is_matrix || !spec.required) return std::nullopt;
+    const std::string module = module_of(name);
+    const std::string codes(packed_parts(quantization_->container()).front());
+    const io::Tensor* found = model_.files.find(module + codes);
+    const auto how = quantization_->find(module, spec.role == Role::kEmbedding ? ModuleClass::kEmbedding
+                                                                               : ModuleClass::kLinear);
+    const io::Tensor* dense = model_.files.find(name);
+    if (how && (found || (!dense && spec.role == Role::kLinear))) return how;
+    if (found && !dense)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: tensor '{}': found, but quantization_config leaves '{}' as it was; expected '{}'",
+                              found->file, found->name, module, name));
+    return std::nullopt;
+  }
+
+  /// AutoGPTQ gives every linear a bias; of models that have none it is 0.
+  static bool is_zero_bias(const TensorSpec& spec, const io::Tensor& tensor) {
+    if (spec.role != Role::kBias || tensor.shape != spec.shape || block_elements(tensor.type) != 1) return false;
+    return std::ranges::all_of(tensor.data, [](std::byte b) { return b == std::byte{0}; });
+  }
+
   Result<void> take_quantized(const TensorSpec& spec, std::size_t l, const std::string& module,
-                              const LinearQuantization& widths) {
-    LIEQ_ASSIGN(pack::PackedMatrix matrix, read_gptq(threads_, model_.files, module, spec.shape, widths,
-                                                     quantization_->zero_format(), model_.path.string()));
-    for (const char* part : kGptqParts) used_.insert(module + part);
-    pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
-    weight.name = module;
-    weight.rows = matrix.rows();
-    weight.cols = matrix.cols();
-    weight.packed = std::make_shared<const pack::PackedMatrix>(std::move(matrix));
-    return {};
+                              const LinearQuantization& how) {
+    LIEQ_ASSIGN(pack::StoredMatrix matrix,
+                read_packed(threads_, model_.files, module, spec.shape, how, model_.path.string()));
+    for (const std::string_view part : packed_parts(how.container)) used_.insert(module + std::string(part));
+    matrix.name = module;
+    if (!matrix.packed) ++unpacked_;
+    switch (spec.role) {
+      case Role::kEmbedding: model_.embed_tokens = std::move(matrix); return {};
+      case Role::kHead: model_.lm_head = std::move(matrix); return {};
+      default: model_.layers[l].linear(spec.linear).weight = std::move(matrix); return {};
+    }
   }
 
   void store(const TensorSpec& spec, std::size_t l, const io::Tensor& tensor) {
@@ -142,6 +170,7 @@ class Loader {
   std::optional<QuantizationConfig> quantization_;
   bool interleaved_ = false;
   std::set<std::string> used_;
+  std::size_t unpacked_ = 0;
 };
 
 /// Tensors that other programs leave behind and that carry no weights of ours.
@@ -217,6 +246,15 @@ Result<unsigned> choose_embed_bits(const std::filesystem::path& path, const Load
   return bits;
 }
 
+/// A head with codes of its own is used, whatever the configuration says of it.
+void untie_quantized_head(Model& model, const QuantizationConfig& quantization, Sink& sink) {
+  const std::string codes = "lm_head" + std::string(packed_parts(quantization.container()).front());
+  if (!model.config.tie_word_embeddings || !model.files.find(codes)) return;
+  model.config.tie_word_embeddings = false;
+  sink.warn(fmt::format("{}: tensor '{}' is there, so the head is not tied as tie_word_embeddings says",
+                        model.path.string(), codes));
+}
+
 template <class Change>
 void change_embeddings(Model& model, const Change& change) {
   change(model.embed_tokens);
@@ -231,7 +269,7 @@ void round_embeddings(Model& model, unsigned bits, Threads& threads) {
   constexpr std::size_t kGroup = 64;
   if (bits == 16) return;
   change_embeddings(model, [&](pack::StoredMatrix& matrix) {
-    if (matrix.code_bits() <= bits && pack::fits_packed(matrix.type)) return;
+    if (matrix.code_bits() <= bits && (!matrix.is_stored() || pack::fits_packed(matrix.type))) return;
     matrix.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kGroup));
     matrix.data = nullptr;
   });
@@ -268,8 +306,9 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_json(json, file.string()));
     LIEQ_TRY(read_generation_config(path, model.config));
     LIEQ_ASSIGN(quantization, QuantizationConfig::read(file));
-    if (quantization) model.format = "GPTQ";
+    if (quantization) model.format = name(quantization->container());
     LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path));
+    if (quantization) untie_quantized_head(model, *quantization, sink);
   } else {
     model.format = "GGUF";
     LIEQ_ASSIGN(io::Gguf gguf, io::open_gguf(path));
@@ -279,6 +318,9 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load());
   LIEQ_TRY(check_finite(model, loader.used(), threads));
+  if (loader.unpacked() > 0)
+    sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
+                          path.string(), loader.unpacked()));
   warn_of_unknown(model, loader.used(), sink);
   LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
   round_embeddings(model, embed_bits, threads);

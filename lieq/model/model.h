@@ -47,7 +47,7 @@ struct LoadOptions {
 
 struct Model {
   std::filesystem::path path;
-  std::string format;  ///< "safetensors", "GPTQ" (safetensors with packed linears) or "GGUF"
+  std::string format;  ///< "safetensors", "GGUF", or of a quantised folder name(Container): "GPTQ", "AWQ", ...
   ModelConfig config;
   pack::StoredMatrix embed_tokens;  ///< [vocab_size, hidden_size]
   std::vector<Layer> layers;

@@ -1,15 +1,92 @@
 #include "lieq/model/quantization_config.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
-#include "lieq/io/atomic_file.h"
+#include "lieq/base/check.h"
 #include "lieq/base/message.h"
+#include "lieq/io/atomic_file.h"
 #include "lieq/model/config_check.h"
+#include "lieq/model/quantization_readers.h"
 
 namespace lieq::model {
 namespace {
 
 constexpr std::size_t kMostGroupSize = std::size_t{1} << 20;
+
+Result<QuantizationConfig> read_method(const ConfigBlock& block) {
+  LIEQ_ASSIGN(const auto method, block.fields().string("quant_method"));
+  if (!method) {
+    // MLX repeats its own block here; AutoGPTQ's quantize_config.json and AutoAWQ's first files name no method either.
+    if (block.fields().find("mode")) return read_mlx_config(block);
+    if (block.fields().find("w_bit") || block.fields().find("zero_point")) return read_awq_config(block);
+    if (block.fields().find("bits")) return read_gptq_config(block);
+  }
+  if (method == "gptq") return read_gptq_config(block);
+  if (method == "awq") return read_awq_config(block);
+  if (method == "compressed-tensors") return read_compressed_tensors_config(block);
+  // intel/auto-round is the name that the tool's first versions wrote.
+  if (method == "auto-round" || method == "intel/auto-round") return read_auto_round_config(block);
+  return unsupported(block.place, "quant_method", in_quotes(method.value_or("nothing")),
+                     "one of gptq, awq, compressed-tensors, auto-round");
+}
+
+Result<OrderedJson> read_ordered(const std::filesystem::path& file) {
+  LIEQ_ASSIGN(const std::string text, io::read_file(file));
+  LIEQ_TRY(parse_json(text, file.string()));
+  return OrderedJson::parse(text);
+}
+
+}  // namespace
+
+std::string_view name(Container container) {
+  switch (container) {
+    case Container::kGptq: return "GPTQ";
+    case Container::kAwq: return "AWQ";
+    case Container::kCompressedTensors: return "compressed-tensors";
+    case Container::kMlx: return "MLX";
+  }
+  LIEQ_CHECK(false);
+}
+
+ModulePattern ModulePattern::of_class(ModuleClass which) {
+  ModulePattern pattern(Kind::kClass, {});
+  pattern.class_ = which;
+  return pattern;
+}
+
+Result<ModulePattern> ModulePattern::regex(const std::string& text, Find find, const std::string& place) {
+  ModulePattern pattern(Kind::kRegex, text);
+  pattern.find_ = find;
+  try {
+    pattern.regex_ = std::regex(text, std::regex::ECMAScript | std::regex::optimize);
+  } catch (const std::regex_error&) {
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: found rule {}, expected a regular expression", place, in_quotes(text)));
+  }
+  return pattern;
+}
+
+bool ModulePattern::matches(const std::string& module, ModuleClass which) const {
+  switch (kind_) {
+    case Kind::kExact: return module == text_;
+    case Kind::kClass: return which == class_;
+    case Kind::kRegex:
+      return std::regex_search(module, regex_, find_ == Find::kAtStart ? std::regex_constants::match_continuous
+                                                                       : std::regex_constants::match_default);
+  }
+  LIEQ_CHECK(false);
+}
+
+Result<std::optional<ConfigBlock>> ConfigBlock::block(const std::string& key) const {
+  const auto found = ordered.find(key);
+  if (found == ordered.end() || found->is_null()) return std::nullopt;
+  if (!found->is_object())
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': found {}, expected an object", place, key, brief(json[key])));
+  return ConfigBlock(*found, place + ": " + key);
+}
 
 Result<unsigned> check_bits(std::uint64_t bits, const std::string& place) {
   if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
@@ -17,7 +94,6 @@ Result<unsigned> check_bits(std::uint64_t bits, const std::string& place) {
   return static_cast<unsigned>(bits);
 }
 
-/// -1 means one group per row, kept as 0.
 Result<std::size_t> check_group_size(std::int64_t size, const std::string& place) {
   if (size == -1) return std::size_t{0};
   if (size < 1 || static_cast<std::uint64_t>(size) > kMostGroupSize)
@@ -35,97 +111,59 @@ Result<std::optional<std::int64_t>> integer(const Fields& fields, const char* ke
   return value->get<std::int64_t>();
 }
 
-}  // namespace
+Result<LinearQuantization> with_overrides(LinearQuantization how, const Fields& fields) {
+  LIEQ_ASSIGN(const auto bits, fields.count("bits"));
+  if (bits) {
+    LIEQ_ASSIGN(how.bits, check_bits(*bits, fields.place()));
+  }
+  LIEQ_ASSIGN(const auto group_size, integer(fields, "group_size"));
+  if (group_size) {
+    LIEQ_ASSIGN(how.group_size, check_group_size(*group_size, fields.place()));
+  }
+  return how;
+}
 
-Result<QuantizationConfig::Rule> QuantizationConfig::read_rule(const std::string& key, const Json& overrides,
-                                                               const std::string& place) {
-  Rule rule;
-  rule.excluded = key.starts_with("-:");
-  const std::string pattern = key.starts_with("-:") || key.starts_with("+:") ? key.substr(2) : key;
-  try {
-    rule.pattern = std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error&) {
-    return fail(ErrorCode::kInvalidFormat,
-                fmt::format("{}: found rule '{}', expected a regular expression", place, key));
-  }
-  const Fields fields(overrides, fmt::format("{}: rule '{}'", place, key));
-  LIEQ_ASSIGN(rule.bits, fields.count("bits"));
-  if (rule.bits) {
-    LIEQ_TRY(check_bits(*rule.bits, fields.place()));
-  }
-  LIEQ_ASSIGN(rule.group_size, integer(fields, "group_size"));
-  if (rule.group_size) {
-    LIEQ_TRY(check_group_size(*rule.group_size, fields.place()));
-  }
-  return rule;
+Result<std::vector<std::string>> strings(const Fields& fields, const char* key) {
+  std::vector<std::string> all;
+  const Json* list = fields.find(key);
+  if (!list) return all;
+  const bool good = list->is_array() && std::ranges::all_of(*list, [](const Json& one) { return one.is_string(); });
+  if (!good)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': found {}, expected a list of strings",
+                                                       fields.place(), key, brief(*list)));
+  for (const Json& one : *list) all.push_back(one.get<std::string>());
+  return all;
 }
 
 Result<std::optional<QuantizationConfig>> QuantizationConfig::read(const std::filesystem::path& config_file) {
-  LIEQ_ASSIGN(const std::string text, io::read_file(config_file));
-  LIEQ_ASSIGN(const Json json, parse_json(text, config_file.string()));
-  const Json* quantization = Fields(json, config_file.string()).find("quantization_config");
-  if (!quantization) return std::nullopt;
-  // The first matching rule wins, so the order in the file counts; only this second parser keeps it.
-  std::vector<std::string> rule_order;
-  const auto ordered = nlohmann::ordered_json::parse(text, nullptr, false);
-  const auto pointer = nlohmann::ordered_json::json_pointer("/quantization_config/dynamic");
-  if (ordered.contains(pointer) && ordered[pointer].is_object())
-    for (const auto& [key, overrides] : ordered[pointer].items()) rule_order.push_back(key);
-  LIEQ_ASSIGN(QuantizationConfig config, from_json(*quantization, rule_order, config_file.string()));
-  return config;
+  LIEQ_ASSIGN(const OrderedJson config, read_ordered(config_file));
+  const ConfigBlock whole(config, config_file.string());
+  // MLX's own block comes first: some of its folders keep the record of an earlier quantisation beside it.
+  const Json* mlx = whole.fields().find("quantization");
+  if (mlx && mlx->is_object()) {
+    LIEQ_ASSIGN(QuantizationConfig read, read_mlx_config({config["quantization"], whole.place + ": quantization"}));
+    return read;
+  }
+  LIEQ_ASSIGN(const auto block, whole.block("quantization_config"));
+  if (block) {
+    LIEQ_ASSIGN(QuantizationConfig read, read_method(*block));
+    return read;
+  }
+  for (const char* older : {"quantize_config.json", "quant_config.json"}) {
+    const std::filesystem::path file = config_file.parent_path() / older;
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) continue;
+    LIEQ_ASSIGN(const OrderedJson json, read_ordered(file));
+    LIEQ_ASSIGN(QuantizationConfig read, read_method({json, file.string()}));
+    return read;
+  }
+  return std::nullopt;
 }
 
-Result<QuantizationConfig> QuantizationConfig::from_json(const Json& json, const std::vector<std::string>& rule_order,
-                                                         const std::string& place) {
-  const std::string where = place + ": quantization_config";
-  const Fields fields(json, where);
-  QuantizationConfig config;
-  LIEQ_ASSIGN(const auto method, fields.string("quant_method"));
-  if (method != "gptq") return unsupported(where, "quant_method", in_quotes(method.value_or("nothing")), "'gptq'");
-  LIEQ_ASSIGN(auto format, fields.string("checkpoint_format"));
-  if (!format) {
-    LIEQ_ASSIGN(format, fields.string("format"));
-  }
-  if (!format || *format == "gptq") {
-    config.zero_format_ = pack::ZeroFormat::kV1;
-  } else if (*format == "gptq_v2") {
-    config.zero_format_ = pack::ZeroFormat::kV2;
-  } else if (*format == kHalfCheckpointFormat) {
-    config.zero_format_ = pack::ZeroFormat::kHalf;
-  } else {
-    return unsupported(where, "checkpoint_format", in_quotes(*format),
-                       fmt::format("one of gptq, gptq_v2, {}", kHalfCheckpointFormat));
-  }
-  LIEQ_ASSIGN(const auto packed_as, fields.string("pack_dtype"));
-  if (packed_as.value_or("int32") != "int32") return unsupported(where, "pack_dtype", in_quotes(*packed_as), "'int32'");
-  LIEQ_ASSIGN(const auto head, fields.boolean("lm_head"));
-  if (head.value_or(false)) return unsupported(where, "lm_head", "true", "false");
-  LIEQ_ASSIGN(const std::uint64_t bits, fields.required_count("bits"));
-  LIEQ_ASSIGN(config.defaults_.bits, check_bits(bits, where));
-  LIEQ_ASSIGN(const auto group_size, integer(fields, "group_size"));
-  LIEQ_ASSIGN(config.defaults_.group_size, check_group_size(group_size.value_or(128), where));
-  if (const Json* rules = fields.find("dynamic")) {
-    if (!rules->is_object())
-      return fail(ErrorCode::kInvalidFormat,
-                  fmt::format("{}: field 'dynamic': found {}, expected an object", where, brief(*rules)));
-    for (const std::string& key : rule_order) {
-      LIEQ_ASSIGN(Rule rule, read_rule(key, (*rules)[key], where + ": dynamic"));
-      config.rules_.push_back(std::move(rule));
-    }
-  }
-  return config;
-}
-
-std::optional<LinearQuantization> QuantizationConfig::find(const std::string& module) const {
-  LinearQuantization found = defaults_;
-  for (const Rule& rule : rules_) {
-    if (!std::regex_search(module, rule.pattern, std::regex_constants::match_continuous)) continue;
-    if (rule.excluded) return std::nullopt;
-    if (rule.bits) found.bits = static_cast<unsigned>(*rule.bits);
-    if (rule.group_size) found.group_size = *rule.group_size == -1 ? 0 : static_cast<std::size_t>(*rule.group_size);
-    break;
-  }
-  return found;
+std::optional<LinearQuantization> QuantizationConfig::find(const std::string& module, ModuleClass which) const {
+  for (const QuantizationRule& rule : rules_)
+    if (rule.pattern.matches(module, which)) return rule.how;
+  return defaults_;
 }
 
 }  // namespace lieq::model

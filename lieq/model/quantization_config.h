@@ -1,11 +1,15 @@
 #pragma once
-/// The quantization_config of a GPTQ folder: which linear has how many bits (FORMATS of GPTQModel, section "dynamic").
+/// Which linears of a Hugging Face folder are quantised, how, and in which container: the quantization_config of GPTQ
+/// (GPTQModel, AutoGPTQ), AWQ, compressed-tensors and AutoRound, and the quantization block of MLX.
+/// To add a container: a reader in quantization_NAME.cc, a line in read_method() and a reader of tensors in
+/// packed_tensors.cc.
 
 #include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <regex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lieq/base/json.h"
@@ -14,39 +18,73 @@
 
 namespace lieq::model {
 
-/// The widths of one linear. group_size 0: one group per row.
+enum class Container { kGptq, kAwq, kCompressedTensors, kMlx };
+
+/// "GPTQ", "AWQ", "compressed-tensors", "MLX"
+[[nodiscard]] std::string_view name(Container container);
+
+/// How one module is stored. group_size 0: one group per row.
 struct LinearQuantization {
+  Container container = Container::kGptq;
+  pack::ZeroFormat zeros = pack::ZeroFormat::kV1;  ///< GPTQ
   unsigned bits = 4;
   std::size_t group_size = 128;
+  bool symmetric = true;     ///< compressed-tensors: no zero points are stored
+  bool one_scale = false;    ///< compressed-tensors, strategy "tensor": a single scale
+  bool by_shape = false;     ///< MLX: nothing names the module, so shapes tell its widths
+};
+
+/// The class a module has in PyTorch, which some rules name.
+enum class ModuleClass { kLinear, kEmbedding };
+
+/// Which modules a rule speaks of.
+class ModulePattern {
+ public:
+  [[nodiscard]] static ModulePattern exact(std::string name) { return {Kind::kExact, std::move(name)}; }
+  [[nodiscard]] static ModulePattern of_class(ModuleClass which);
+  enum class Find { kAtStart, kAnywhere };  ///< Python's re.match and re.search
+  /// Errors, naming `place`: kInvalidFormat when it is no regular expression.
+  [[nodiscard]] static Result<ModulePattern> regex(const std::string& text, Find find, const std::string& place);
+
+  [[nodiscard]] bool matches(const std::string& module, ModuleClass which) const;
+
+ private:
+  enum class Kind { kExact, kClass, kRegex };
+  ModulePattern(Kind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
+
+  Kind kind_;
+  std::string text_;
+  std::regex regex_;
+  Find find_ = Find::kAtStart;
+  ModuleClass class_ = ModuleClass::kLinear;
+};
+
+/// Nothing in `how`: the modules are not quantised.
+struct QuantizationRule {
+  ModulePattern pattern;
+  std::optional<LinearQuantization> how;
 };
 
 class QuantizationConfig {
  public:
-  /// Reads config.json; nothing when it has no quantization_config. Errors, naming the file and the field: kUnsupported
-  /// for another quant_method, checkpoint_format, pack_dtype or a quantised head; kInvalidFormat for wrong types,
-  /// widths or rules.
+  /// Reads config.json, or where that says nothing quantize_config.json or quant_config.json beside it, as older tools
+  /// wrote them; nothing when there is none. Errors, naming the file and the field: kUnsupported for another method,
+  /// format, packing or activations that are quantised too; kInvalidFormat for wrong types, widths or rules.
   [[nodiscard]] static Result<std::optional<QuantizationConfig>> read(const std::filesystem::path& config_file);
 
-  /// What holds for `module`, e.g. "model.layers.3.mlp.up_proj": the first matching rule over the defaults.
+  /// What holds for `module`, e.g. "model.layers.3.mlp.up_proj": the first matching rule, else the defaults.
   /// Nothing: the module is not quantised.
-  [[nodiscard]] std::optional<LinearQuantization> find(const std::string& module) const;
-  [[nodiscard]] pack::ZeroFormat zero_format() const { return zero_format_; }
+  [[nodiscard]] std::optional<LinearQuantization> find(const std::string& module, ModuleClass which) const;
+  [[nodiscard]] Container container() const { return container_; }
+
+  QuantizationConfig(Container container, std::optional<LinearQuantization> defaults,
+                     std::vector<QuantizationRule> rules)
+      : container_(container), defaults_(std::move(defaults)), rules_(std::move(rules)) {}
 
  private:
-  struct Rule {
-    std::regex pattern;  ///< matched from the start of the name, as Python's re.match
-    bool excluded = false;
-    std::optional<std::uint64_t> bits;
-    std::optional<std::int64_t> group_size;
-  };
-  [[nodiscard]] static Result<QuantizationConfig> from_json(const Json& json,
-                                                            const std::vector<std::string>& rule_order,
-                                                            const std::string& place);
-  [[nodiscard]] static Result<Rule> read_rule(const std::string& key, const Json& overrides, const std::string& place);
-
-  LinearQuantization defaults_;
-  pack::ZeroFormat zero_format_ = pack::ZeroFormat::kV1;
-  std::vector<Rule> rules_;
+  Container container_;
+  std::optional<LinearQuantization> defaults_;
+  std::vector<QuantizationRule> rules_;
 };
 
 /// The checkpoint_format that other tools must not take for GPTQ's: zero fields hold 2 z - 1.

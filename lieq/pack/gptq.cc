@@ -8,43 +8,10 @@
 #include <fmt/format.h>
 
 #include "lieq/base/check.h"
+#include "lieq/pack/bit_stream.h"
 
 namespace lieq::pack {
 namespace {
-
-/// A dense stream of `bits`-bit fields in words that lie `stride` apart.
-template <class Word>
-class FieldStream {
- public:
-  FieldStream(std::span<Word> words, std::size_t first, std::size_t stride, unsigned bits)
-      : words_(words), first_(first), stride_(stride), bits_(bits) {}
-
-  void put(std::size_t k, std::uint32_t value) const {
-    const std::size_t bit = k * bits_, shift = bit % 32;
-    const std::uint64_t field = std::uint64_t{value} << shift;
-    merge(bit / 32, static_cast<std::uint32_t>(field));
-    if (shift + bits_ > 32) merge(bit / 32 + 1, static_cast<std::uint32_t>(field >> 32));
-  }
-  [[nodiscard]] std::uint32_t get(std::size_t k) const {
-    const std::size_t bit = k * bits_, shift = bit % 32;
-    std::uint64_t field = word(bit / 32);
-    if (shift + bits_ > 32) field |= std::uint64_t{word(bit / 32 + 1)} << 32;
-    return static_cast<std::uint32_t>(field >> shift) & ((1U << bits_) - 1);
-  }
-
- private:
-  [[nodiscard]] std::uint32_t word(std::size_t w) const {
-    return static_cast<std::uint32_t>(words_[first_ + w * stride_]);
-  }
-  void merge(std::size_t w, std::uint32_t value) const {
-    std::int32_t& target = words_[first_ + w * stride_];
-    target = static_cast<std::int32_t>(static_cast<std::uint32_t>(target) | value);
-  }
-
-  std::span<Word> words_;
-  std::size_t first_, stride_;
-  unsigned bits_;
-};
 
 bool is_packable(unsigned bits) { return bits == 2 || bits == 3 || bits == 4 || bits == 8; }
 
@@ -95,38 +62,50 @@ Result<void> check_sizes(std::size_t in, std::size_t out, unsigned bits, const s
   return {};
 }
 
-Result<void> check_groups(const GptqView& tensors, const std::string& place) {
-  std::vector<std::size_t> members(tensors.groups);
-  for (const std::int32_t g : tensors.g_idx) {
+Result<void> expect_size(const std::string& place, const char* tensor, std::size_t found, std::size_t expected) {
+  if (found == expected) return {};
+  return fail(ErrorCode::kInvalidFormat, fmt::format("{}.{}: found {} elements, expected {}", place, tensor, found,
+                                                     expected));
+}
+
+Result<void> check_g_idx(const GptqView& tensors, const std::string& place) {
+  for (const std::int32_t g : tensors.g_idx)
     if (g < 0 || static_cast<std::size_t>(g) >= tensors.groups)
       return fail(ErrorCode::kInvalidFormat, fmt::format("{}.g_idx: found group {}, expected below {}", place, g,
                                                          tensors.groups));
-    ++members[static_cast<std::size_t>(g)];
-  }
-  if (std::ranges::adjacent_find(members, std::not_equal_to<>()) != members.end())
-    return fail(ErrorCode::kInvalidFormat,
-                fmt::format("{}.g_idx: found groups of different sizes, expected {} inputs in each",
-                                                       place, tensors.in / tensors.groups));
   return {};
 }
 
-Result<void> check_tensors(const GptqView& t, const std::string& place) {
+Result<void> check_equal_groups(const GptqView& t, const std::string& place) {
+  if (t.in % t.groups != 0)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} groups, expected a divisor of {} inputs", place,
+                                                       t.groups, t.in));
+  std::vector<std::size_t> members(t.groups);
+  for (const std::int32_t g : t.g_idx) ++members[static_cast<std::size_t>(g)];
+  if (std::ranges::adjacent_find(members, std::not_equal_to<>()) != members.end())
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}.g_idx: found groups of different sizes, expected {} inputs in each",
+                                                       place, t.in / t.groups));
+  return {};
+}
+
+/// All but the scales and what makes groups equal.
+Result<void> check_codes(const GptqView& t, const std::string& place) {
   if (!is_packable(t.bits)) return fail(ErrorCode::kUnsupported,
                                         fmt::format("{}: found {} bits, expected 2, 3, 4 or 8", place, t.bits));
   LIEQ_TRY(check_sizes(t.in, t.out, t.bits, place, ErrorCode::kInvalidFormat));
-  if (t.groups == 0 || t.in % t.groups != 0)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} groups, expected a divisor of {} inputs", place,
-                                                       t.groups, t.in));
-  const auto expect = [&](const char* tensor, std::size_t found, std::size_t expected) -> Result<void> {
-    if (found == expected) return {};
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}.{}: found {} elements, expected {}", place, tensor, found,
-                                                       expected));
-  };
-  LIEQ_TRY(expect("qweight", t.qweight.size(), t.in / 32 * t.bits * t.out));
-  LIEQ_TRY(expect("qzeros", t.qzeros.size(), t.groups * (t.out * t.bits / 32)));
-  LIEQ_TRY(expect("scales", t.scales.size(), t.groups * t.out));
-  LIEQ_TRY(expect("g_idx", t.g_idx.size(), t.in));
-  return check_groups(t, place);
+  if (t.groups == 0 || t.groups > t.in)
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {} groups, expected 1 to {}", place, t.groups, t.in));
+  LIEQ_TRY(expect_size(place, "qweight", t.qweight.size(), t.in / 32 * t.bits * t.out));
+  LIEQ_TRY(expect_size(place, "qzeros", t.qzeros.size(), t.groups * (t.out * t.bits / 32)));
+  LIEQ_TRY(expect_size(place, "g_idx", t.g_idx.size(), t.in));
+  return check_g_idx(t, place);
+}
+
+Result<void> check_tensors(const GptqView& t, const std::string& place) {
+  LIEQ_TRY(check_codes(t, place));
+  LIEQ_TRY(expect_size(place, "scales", t.scales.size(), t.groups * t.out));
+  return check_equal_groups(t, place);
 }
 
 /// qzeros with v1's fields raised, which `raised` then keeps.
@@ -136,15 +115,20 @@ std::span<const std::int32_t> zero_fields(const GptqView& t, ZeroFormat format, 
   return raised;
 }
 
-/// Calls take(row, scale, double_zero) for each row of group g.
+/// Calls take(row, double_zero) for each row of group g.
 template <class Take>
 void for_each_row(const GptqView& t, std::span<const std::int32_t> qzeros, ZeroFormat format, std::size_t g,
                   const Take& take) {
   const FieldStream stream(qzeros, g * (t.out * t.bits / 32), 1, t.bits);
   for (std::size_t i = 0; i < t.out; ++i) {
     const std::uint32_t field = stream.get(i);
-    take(i, t.scales[g * t.out + i], static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field));
+    take(i, static_cast<std::uint16_t>(format == ZeroFormat::kHalf ? field + 1 : 2 * field));
   }
+}
+
+void read_row(const GptqView& t, std::size_t row, std::uint8_t* codes) {
+  const FieldStream stream(t.qweight, row, t.out, t.bits);
+  for (std::size_t j = 0; j < t.in; ++j) codes[j] = static_cast<std::uint8_t>(stream.get(j));
 }
 
 bool is_in_order(const GptqView& t) {
@@ -237,18 +221,40 @@ Result<QuantizedMatrix> unpack_gptq(const GptqView& t, ZeroFormat format, const 
   m.codes.resize(m.rows * m.cols);
   m.scales.resize(m.rows * t.groups);
   m.double_zeros.resize(m.rows * t.groups);
-  for (std::size_t i = 0; i < m.rows; ++i) {
-    const FieldStream stream(t.qweight, i, m.rows, m.bits);
-    for (std::size_t j = 0; j < m.cols; ++j) m.codes[i * m.cols + j] = static_cast<std::uint8_t>(stream.get(j));
-  }
+  for (std::size_t i = 0; i < m.rows; ++i) read_row(t, i, m.codes.data() + i * m.cols);
   std::vector<std::int32_t> raised;
   const std::span<const std::int32_t> qzeros = zero_fields(t, format, raised);
   for (std::size_t g = 0; g < t.groups; ++g)
-    for_each_row(t, qzeros, format, g, [&](std::size_t i, std::uint16_t scale, std::uint16_t double_zero) {
+    for_each_row(t, qzeros, format, g, [&](std::size_t i, std::uint16_t double_zero) {
       m.double_zeros[i * t.groups + g] = double_zero;
-      m.scales[i * t.groups + g] = scale;
+      m.scales[i * t.groups + g] = t.scales[g * t.out + i];
     });
   if (!is_in_order(t)) m.g_idx.assign(t.g_idx.begin(), t.g_idx.end());
+  return m;
+}
+
+Result<GroupedMatrix> group_gptq(Threads& threads, const GptqView& t, std::span<const float> scales, ZeroFormat format,
+                                 const std::string& place) {
+  LIEQ_TRY(check_codes(t, place));
+  LIEQ_TRY(expect_size(place, "scales", scales.size(), t.groups * t.out));
+  auto groups = equal_groups(t.g_idx, t.groups);
+  if (!groups)
+    return fail(ErrorCode::kInvalidFormat,
+                place + ".g_idx: found groups of odd sizes, expected sizes with a common divisor of at least 8");
+  GroupedMatrix m{t.out, t.in, t.bits, groups->group_size, Origin::kZero, {}, {}, {}, std::move(groups->g_idx)};
+  m.codes.resize(m.rows * m.cols);
+  m.scales.resize(m.rows * m.groups());
+  m.origins.resize(m.rows * m.groups());
+  threads.for_each(m.rows, [&](std::size_t i, std::size_t) { read_row(t, i, m.codes.data() + i * m.cols); });
+  std::vector<std::int32_t> raised;
+  const std::span<const std::int32_t> qzeros = zero_fields(t, format, raised);
+  threads.for_each(m.groups(), [&](std::size_t g, std::size_t) {
+    const std::size_t source = groups->source[g];
+    for_each_row(t, qzeros, format, source, [&](std::size_t i, std::uint16_t double_zero) {
+      m.scales[i * m.groups() + g] = scales[source * t.out + i];
+      m.origins[i * m.groups() + g] = 0.5F * static_cast<float>(double_zero);
+    });
+  });
   return m;
 }
 
@@ -268,8 +274,8 @@ Result<PackedMatrix> repack_gptq(Threads& threads, const GptqView& t, ZeroFormat
   std::vector<std::int32_t> raised;
   const std::span<const std::int32_t> qzeros = zero_fields(t, format, raised);
   threads.for_each(t.groups, [&](std::size_t g, std::size_t) {
-    for_each_row(t, qzeros, format, g, [&](std::size_t i, std::uint16_t scale, std::uint16_t double_zero) {
-      packed.set_group(i, g, scale, double_zero);
+    for_each_row(t, qzeros, format, g, [&](std::size_t i, std::uint16_t double_zero) {
+      packed.set_group(i, g, t.scales[g * t.out + i], double_zero);
     });
   });
   return packed;

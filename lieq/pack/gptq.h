@@ -17,6 +17,7 @@
 
 #include "lieq/base/result.h"
 #include "lieq/base/threads.h"
+#include "lieq/pack/grouped_matrix.h"
 #include "lieq/pack/packed_matrix.h"
 #include "lieq/pack/quantized_matrix.h"
 
@@ -58,6 +59,11 @@ struct GptqTensors {
 /// Errors, naming `place`: kInvalidFormat when array sizes contradict in, out, bits and groups, or g_idx is out of
 /// range or its groups differ in size; kUnsupported for other bits.
 [[nodiscard]] Result<QuantizedMatrix> unpack_gptq(const GptqView& tensors, ZeroFormat format, const std::string& place);
+
+/// As unpack_gptq(), for scales that are no halves (scales: [groups, out]; those of `tensors` are not read) and groups
+/// that differ in size, as a short last one does. Errors: as unpack_gptq(), but for sizes without a common divisor.
+[[nodiscard]] Result<GroupedMatrix> group_gptq(Threads& threads, const GptqView& tensors, std::span<const float> scales,
+                                               ZeroFormat format, const std::string& place);
 
 /// PackedMatrix(threads, unpack_gptq(...)), made in parallel from whole words where groups are consecutive and of whole
 /// units. Errors: as unpack_gptq().

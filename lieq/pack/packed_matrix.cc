@@ -54,7 +54,7 @@ PackedMatrix::PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, st
 }
 
 PackedMatrix::PackedMatrix(Threads& threads, const QuantizedMatrix& m)
-    : PackedMatrix(m.rows, m.cols, m.bits, m.group_size) {
+    : PackedMatrix(m.rows, m.cols, m.bits, m.group_size, m.minima.empty() ? Origin::kZero : Origin::kMinimum) {
   LIEQ_CHECK(m.codes.size() == m.rows * m.cols && m.scales.size() == m.rows * m.groups());
   if (!m.g_idx.empty()) {
     order_.resize(m.cols);
@@ -79,7 +79,7 @@ void PackedMatrix::fill_block(const QuantizedMatrix& m, std::size_t b) {
       set_unit(b, g, u, lanes);
     }
     for (std::size_t i = first; i < first + count; ++i)
-      set_group(i, g, m.scales[i * groups() + g], m.double_zeros[i * groups() + g]);
+      set_group(i, g, m.scales[i * groups() + g], (has_minima() ? m.minima : m.double_zeros)[i * groups() + g]);
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace lieq::pack {
 
-/// weight[i][j] = scale[i][g] * (code[i][j] - zero[i][g]), g the group of column j.
+/// weight[i][j] = scale[i][g] * (code[i][j] - zero[i][g]), g the group of column j; with minima instead of zero points,
+/// as files of MLX and some blocks of GGUF have them, scale[i][g] * code[i][j] + minimum[i][g].
 struct QuantizedMatrix {
   std::size_t rows = 0, cols = 0;            ///< [out, in]
   unsigned bits = 0;                         ///< 2, 3, 4 or 8
@@ -17,6 +18,7 @@ struct QuantizedMatrix {
   std::vector<std::uint16_t> scales;         ///< [rows, groups], IEEE half bits; may be negative
   std::vector<std::uint16_t> double_zeros;   ///< [rows, groups], twice the zero point, so that half-integers fit
   std::vector<std::int32_t> g_idx;           ///< [cols], group of each column; empty: j / group_size
+  std::vector<std::uint16_t> minima = {};    ///< [rows, groups], IEEE half bits, or empty; set: double_zeros is empty
 
   [[nodiscard]] std::size_t groups() const { return cols / group_size; }
   [[nodiscard]] std::size_t group_of(std::size_t j) const {
@@ -24,11 +26,12 @@ struct QuantizedMatrix {
   }
 };
 
-/// Writes row `row` as scale * (code - zero) in float32: the difference is exact, the product rounded once.
+/// Writes row `row` in float32, rounded once: the difference of scale * (code - zero), and the product of
+/// scale * code + minimum, are exact.
 /// target: [cols].
 void dequantize_row(const QuantizedMatrix& matrix, std::size_t row, float* target);
 
-/// Multiplies all scales of a row, rounding each to half precision again: how a gain of an output channel is folded in.
+/// Multiplies all scales and minima of a row, rounding each to half precision again: how a gain of an output channel is folded in.
 void scale_row(QuantizedMatrix& matrix, std::size_t row, float factor);
 
 }  // namespace lieq::pack

@@ -13,9 +13,20 @@ const std::byte* StoredMatrix::row(std::size_t i) const {
   return data + i * row_bytes();
 }
 
+std::size_t StoredMatrix::bytes() const {
+  if (is_stored()) return rows * row_bytes();
+  const std::size_t wider = narrow_bits == 0 ? 0 : packed->bits() - narrow_bits;
+  return packed->bytes() - rows * cols * wider / 8;
+}
+
+double StoredMatrix::code_bits() const {
+  if (is_stored()) return lieq::code_bits(type);
+  return narrow_bits == 0 ? packed->bits() : narrow_bits;
+}
+
 std::string StoredMatrix::format() const {
   if (is_stored()) return std::string(lieq::name(type));
-  return std::to_string(packed->bits()) + "-bit g" + std::to_string(packed->group_size());
+  return std::to_string(static_cast<unsigned>(code_bits())) + "-bit g" + std::to_string(packed->group_size());
 }
 
 }  // namespace lieq::pack

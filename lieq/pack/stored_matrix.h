@@ -23,6 +23,10 @@ struct StoredMatrix {
   /// Set: products and decode_row() read these codes, rows in logical order. Beside blocks in `data` (GGUF) they are
   /// the same weights, and names and sizes below still are those of the blocks; without `data`, `type` means nothing.
   std::shared_ptr<const PackedMatrix> packed = nullptr;
+  /// Keeps `data` alive where it lies in no mapped file.
+  std::shared_ptr<const void> owner = nullptr;
+  /// Bits of a code in the file where `packed` has wider ones (5 and 6 bits are kept in 8); 0: as `packed` has.
+  unsigned narrow_bits = 0;
 
   /// False for weights that only packed codes hold.
   [[nodiscard]] bool is_stored() const { return !packed || data; }
@@ -32,9 +36,9 @@ struct StoredMatrix {
   [[nodiscard]] const std::byte* row(std::size_t i) const;
 
   /// All bytes, with scales and zero points.
-  [[nodiscard]] std::size_t bytes() const { return is_stored() ? rows * row_bytes() : packed->bytes(); }
+  [[nodiscard]] std::size_t bytes() const;
   /// Bits of one code.
-  [[nodiscard]] double code_bits() const { return is_stored() ? lieq::code_bits(type) : packed->bits(); }
+  [[nodiscard]] double code_bits() const;
   /// "F16", "Q4_K", "2-bit g64"
   [[nodiscard]] std::string format() const;
 };

@@ -1,45 +1,20 @@
 #include "lieq/save/gptq_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "lieq/io/safetensors_writer.h"
-#include "lieq/pack/decode.h"
+#include "lieq/kernels/linear.h"
 #include "lieq/save/quantization_config.h"
 #include "lieq/save/small_files.h"
+#include "lieq/save/temporary_path.h"
 
 namespace lieq::save {
 namespace {
 
 using model::Role;
 using quantize::QuantizedLayer;
-
-/// Removes a half-made folder unless it was renamed to its final place.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {}
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  Result<void> rename_to(const std::filesystem::path& target) {
-    std::error_code error;
-    std::filesystem::rename(path_, target, error);
-    if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be written: {}", target.string(), error.message()));
-    path_.clear();
-    return {};
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Bytes of an array ready to be written.
 struct Array {
@@ -87,7 +62,9 @@ class FolderWriter {
     return spec.role == Role::kHead ? &model_.lm_head : nullptr;
   }
 
-  static bool is_dense(const pack::StoredMatrix& matrix) { return block_elements(matrix.type) == 1; }
+  static bool is_dense(const pack::StoredMatrix& matrix) {
+    return matrix.is_stored() && block_elements(matrix.type) == 1;
+  }
 
   [[nodiscard]] io::TensorInfo top_info(const model::TensorSpec& spec) const {
     const pack::StoredMatrix* matrix = matrix_of(spec);
@@ -102,7 +79,7 @@ class FolderWriter {
     std::vector<std::uint16_t> halves(matrix->rows * matrix->cols);
     std::vector<float> row(matrix->cols);
     for (std::size_t i = 0; i < matrix->rows; ++i) {
-      pack::decode(matrix->type, matrix->row(i), matrix->cols, row.data());
+      kernels::decode_row(*matrix, i, row.data());
       std::ranges::transform(row, halves.begin() + static_cast<std::ptrdiff_t>(i * matrix->cols), float_to_f16);
     }
     return writer.write(spec.hf_name, halves.data(), halves.size() * sizeof(std::uint16_t));
@@ -181,28 +158,27 @@ pack::ZeroFormat zero_format(quantize::Grid grid) {
   LIEQ_CHECK(false);
 }
 
+Result<void> check_packable(const pack::StoredMatrix& w, unsigned bits, const std::string& place) {
+  // A word of 32 bits holds 16, 8 or 4 codes; 3-bit codes cross words and come in runs of 32.
+  const std::size_t outputs = bits == 3 ? 32 : 32 / bits;
+  if (w.cols % 32 == 0 && w.rows % outputs == 0) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: tensor '{}': shape [{}, {}], expected a multiple of {} x 32 to pack {} bits", place,
+                          w.name, w.rows, w.cols, outputs, bits));
+}
+
 Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits) {
   LIEQ_CHECK(layer_bits.size() == model.layers.size());
-  for (std::size_t l = 0; l < layer_bits.size(); ++l) {
-    // A word of 32 bits holds 16, 8 or 4 codes; 3-bit codes cross words and come in runs of 32.
-    const std::size_t outputs = layer_bits[l] == 3 ? 32 : 32 / layer_bits[l];
-    for (const model::Linear& linear : model.layers[l].linears) {
-      const pack::StoredMatrix& w = linear.weight;
-      if (w.cols % 32 == 0 && w.rows % outputs == 0) continue;
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: tensor '{}': shape [{}, {}], expected a multiple of {} x 32 to pack {} bits",
-                              model.path.string(), w.name, w.rows, w.cols, outputs, layer_bits[l]));
-    }
-  }
+  for (std::size_t l = 0; l < layer_bits.size(); ++l)
+    for (const model::Linear& linear : model.layers[l].linears)
+      LIEQ_TRY(check_packable(linear.weight, layer_bits[l], model.path.string()));
   return {};
 }
 
 Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder) {
   LIEQ_CHECK(contents.layer_bits.size() == contents.source->layers.size());
-  TemporaryFolder temporary(folder.string() + ".tmp-" + std::to_string(::getpid()));
-  std::error_code error;
-  std::filesystem::create_directories(temporary.path(), error);
-  if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
+  TemporaryPath temporary(folder);
+  LIEQ_TRY(temporary.make_folder());
 
   LIEQ_TRY(copy_small_files(*contents.source, temporary.path()));
   LIEQ_ASSIGN(Json config, base_config(*contents.source));
@@ -217,7 +193,7 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
   LIEQ_TRY(io::write_json(temporary.path() / "quantize_config.json", quantization));
   LIEQ_TRY(io::write_json(temporary.path() / "lieq.json", contents.provenance));
   LIEQ_TRY(FolderWriter(contents).write_weights(temporary.path() / "model.safetensors"));
-  return temporary.rename_to(folder);
+  return temporary.rename();
 }
 
 }  // namespace lieq::save

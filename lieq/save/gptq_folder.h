@@ -33,6 +33,9 @@ struct FolderContents {
 /// Errors: kInvalidArgument naming the linear, its shape and the multiple it needs.
 [[nodiscard]] Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits);
 
+/// The same for one matrix. `place` opens the message.
+[[nodiscard]] Result<void> check_packable(const pack::StoredMatrix& matrix, unsigned bits, const std::string& place);
+
 /// Writes `folder`, which must not exist, under a temporary name beside it and renames it when whole.
 /// Weights go into one model.safetensors, one layer in memory at a time; embeddings and head stay as stored (block
 /// types of GGUF become F16), norms and biases are F32 where folding changed them.

@@ -19,30 +19,38 @@ std::string checkpoint_format(pack::ZeroFormat zeros) {
   LIEQ_CHECK(false);
 }
 
+int group_size_field(std::size_t group_size) { return group_size == 0 ? -1 : narrow<int>(group_size); }
+
+Json gptq_config(const GptqFacts& facts) {
+  const std::string format = checkpoint_format(facts.zeros);
+  Json meta = {{"quantizer", {facts.quantizer}}, {"true_sequential", true}};
+  if (facts.damp_percent) meta["damp_percent"] = *facts.damp_percent;
+  return {{"quant_method", "gptq"},
+          {"method", "gptq"},
+          {"checkpoint_format", format},
+          {"format", format},
+          {"bits", facts.bits},
+          {"group_size", group_size_field(facts.group_size)},
+          {"sym", facts.symmetric},
+          {"desc_act", facts.desc_act},
+          {"lm_head", false},
+          {"pack_dtype", "int32"},
+          {"meta", std::move(meta)}};
+}
+
 Json quantization_config(const PackingFacts& facts) {
   std::map<unsigned, std::vector<std::size_t>> layers_of;
   for (std::size_t l = 0; l < facts.layer_bits.size(); ++l) layers_of[facts.layer_bits[l]].push_back(l);
   LIEQ_CHECK(!layers_of.empty());
   const unsigned usual =
       std::ranges::max_element(layers_of, {}, [](const auto& one) { return one.second.size(); })->first;
-  const int group_size = facts.group_size == 0 ? -1 : narrow<int>(facts.group_size);
-  const std::string format = checkpoint_format(facts.zeros);
-  Json config = {
-      {"quant_method", "gptq"},
-      {"method", "gptq"},
-      {"checkpoint_format", format},
-      {"format", format},
-      {"bits", usual},
-      {"group_size", group_size},
-      {"sym", facts.symmetric},
-      {"desc_act", facts.desc_act},
-      {"lm_head", false},
-      {"pack_dtype", "int32"},
-      {"meta", {{"quantizer", {facts.quantizer}}, {"damp_percent", facts.damp_percent}, {"true_sequential", true}}}};
+  Json config = gptq_config({.bits = usual, .group_size = facts.group_size, .symmetric = facts.symmetric,
+                             .desc_act = facts.desc_act, .zeros = facts.zeros, .damp_percent = facts.damp_percent,
+                             .quantizer = facts.quantizer});
   for (const auto& [bits, layers] : layers_of) {
     if (bits == usual) continue;
     const std::string rule = fmt::format("+:^model\\.layers\\.(?:{})\\..*", fmt::join(layers, "|"));
-    config["dynamic"][rule] = {{"bits", bits}, {"group_size", group_size}};
+    config["dynamic"][rule] = {{"bits", bits}, {"group_size", group_size_field(facts.group_size)}};
   }
   return config;
 }

@@ -2,6 +2,7 @@
 /// The quantization_config object of config.json, as GPTQModel, vLLM and SGLang read it.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,19 @@
 #include "lieq/pack/gptq.h"
 
 namespace lieq::save {
+
+struct GptqFacts {
+  unsigned bits = 4;                   ///< of modules that no rule names
+  std::size_t group_size = 64;         ///< 0: one group per row
+  bool symmetric = false;              ///< every zero point is 2^(bits-1)
+  bool desc_act = false;               ///< groups are not consecutive columns
+  pack::ZeroFormat zeros = pack::ZeroFormat::kV2;
+  std::optional<double> damp_percent;  ///< nothing: not known
+  std::string quantizer;               ///< "lieq:0.1.0"
+};
+
+/// The object without rules.
+[[nodiscard]] Json gptq_config(const GptqFacts& facts);
 
 struct PackingFacts {
   std::vector<unsigned> layer_bits;  ///< one width per layer
@@ -23,6 +37,9 @@ struct PackingFacts {
 /// The width most layers have is the default; the others get one rule per width that names layer indices only, since
 /// vLLM and SGLang match rules against fused module names.
 [[nodiscard]] Json quantization_config(const PackingFacts& facts);
+
+/// -1 for one group per row, which is kept as 0.
+[[nodiscard]] int group_size_field(std::size_t group_size);
 
 /// "gptq", "gptq_v2" or lieq's own name for half-integer zero points.
 [[nodiscard]] std::string checkpoint_format(pack::ZeroFormat zeros);

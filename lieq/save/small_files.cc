@@ -16,7 +16,8 @@ bool is_left_out(const std::filesystem::path& file) {
   const std::string name = file.filename().string(), extension = file.extension().string();
   for (const char* weights : {".safetensors", ".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack", ".onnx"})
     if (extension == weights) return true;
-  return name == "config.json" || name == "quantize_config.json" || name == "lieq.json" ||
+  return name == "config.json" || name == "quantize_config.json" || name == "quant_config.json" ||
+         name == "lieq.json" ||
          name.ends_with(".safetensors.index.json") || name.ends_with(".bin.index.json");
 }
 
@@ -83,7 +84,7 @@ Result<void> copy_small_files(const model::Model& model, const std::filesystem::
 Result<Json> base_config(const model::Model& model) {
   if (model.format == "GGUF") return config_from_model(model);
   LIEQ_ASSIGN(Json config, read_json(model.path / "config.json"));
-  config.erase("quantization_config");
+  for (const char* key : {"quantization_config", "quantization"}) config.erase(key);
   return config;
 }
 

@@ -1,0 +1,88 @@
+"""AWQ's GEMM layout against a packer and a reader of our own in numpy, written from the layout's description.
+
+No prebuilt AWQ engine runs on a CPU, so the layout itself is what is tested, both ways.
+"""
+
+import json
+import shutil
+
+import interop
+
+interop.needs("compressed-tensors", "safetensors", "numpy")
+
+import numpy
+from safetensors.numpy import load_file, save_file
+import torch
+from safetensors.torch import load_file as load_torch
+
+ORDER = [0, 2, 4, 6, 1, 3, 5, 7]  # the output that each nibble of a word holds, the lowest first
+
+
+def pack(fields):
+    """[rows, outputs] below 16 to [rows, outputs / 8] words."""
+    rows, outputs = fields.shape
+    nibbles = fields.reshape(rows, outputs // 8, 8)[:, :, ORDER].astype(numpy.uint32)
+    return (nibbles << (4 * numpy.arange(8, dtype=numpy.uint32))).sum(axis=2).astype(numpy.uint32).view(numpy.int32)
+
+
+def unpack(words):
+    nibbles = (words.view(numpy.uint32)[:, :, None] >> (4 * numpy.arange(8, dtype=numpy.uint32))) & 15
+    fields = numpy.empty_like(nibbles)
+    fields[:, :, ORDER] = nibbles
+    return fields.reshape(words.shape[0], -1).astype(numpy.float32)
+
+
+def dequantized(tensors, module, group):
+    codes, zeros = unpack(tensors[module + ".qweight"]), unpack(tensors[module + ".qzeros"])
+    scales = tensors[module + ".scales"].astype(numpy.float32)
+    return ((codes - zeros.repeat(group, axis=0)) * scales.repeat(group, axis=0)).T
+
+
+def modules_of(tensors):
+    return sorted(name.removesuffix(".qweight") for name in tensors if name.endswith(".qweight"))
+
+
+def exports(folder):
+    for grid in ("sym", "skew", "asym"):
+        source = interop.quantized_demo(folder, grid, [4])
+        out, _ = interop.export("awq", source, folder)
+        tensors, ours = load_file(out / "model.safetensors"), interop.lieq_weights(source)
+        modules = modules_of(tensors)
+        assert len(modules) == 12 * 7, modules
+        for module in modules:
+            interop.expect_equal(f"{grid}: {module}", dequantized(tensors, module, 64), ours[module + ".weight"])
+        config = json.loads((out / "config.json").read_text())["quantization_config"]
+        assert config["quant_method"] == "awq" and config["bits"] == 4 and config["group_size"] == 64, config
+
+
+def folders_of_others(folder):
+    random = numpy.random.default_rng(1)
+    for group in (32, 64, 128):
+        out = folder / str(group)
+        out.mkdir()
+        for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(interop.DEMO / file, out)
+        expected, tensors = {}, {}
+        for name, array in load_torch(interop.DEMO / "model.safetensors").items():
+            if not name.endswith("_proj.weight"):
+                tensors[name] = array.to(torch.float16).numpy()
+                continue
+            module, (outputs, inputs) = name.removesuffix(".weight"), array.shape
+            codes = random.integers(0, 16, (inputs, outputs))
+            zeros = random.integers(0, 16, (inputs // group, outputs))
+            scales = (random.random((inputs // group, outputs)) * 0.02).astype(numpy.float16)
+            tensors[module + ".qweight"], tensors[module + ".qzeros"] = pack(codes), pack(zeros)
+            tensors[module + ".scales"] = scales
+            levels = codes.astype(numpy.float32) - zeros.repeat(group, axis=0)
+            expected[name] = (levels * scales.astype(numpy.float32).repeat(group, axis=0)).T
+        save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((out / "config.json").read_text())
+        config["quantization_config"] = {"quant_method": "awq", "version": "gemm", "bits": 4, "group_size": group,
+                                         "zero_point": True, "modules_to_not_convert": None}
+        (out / "config.json").write_text(json.dumps(config))
+        ours = interop.lieq_weights(out)
+        for name, weights in expected.items():
+            interop.expect_equal(f"g{group}: {name}", ours[name], weights)
+
+
+interop.main([exports, folders_of_others])

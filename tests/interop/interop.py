@@ -1,0 +1,104 @@
+"""What the interop scripts share: finding an engine's Python, lieq's tool, and comparing arrays.
+
+An engine is a Python with its packages. LIEQ_ENGINE_<NAME> names one (LIEQ_ENGINE_MLX=/path/to/python); without it
+<folder>/<name>/bin/python is tried, the folder being LIEQ_ENGINES or ~/.cache/lieq/engines, where `setup` puts them.
+A test whose engine is not there exits with 77 after one line that says so.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+SOURCE = pathlib.Path(os.environ.get("LIEQ_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
+DEMO = SOURCE / "demo"
+TOKENS = [(t * t * 37 + 11) % 4096 for t in range(48)]  # any ids serve: what is compared is arithmetic
+
+
+def engines_folder():
+    return pathlib.Path(os.environ.get("LIEQ_ENGINES", pathlib.Path.home() / ".cache/lieq/engines"))
+
+
+def needs(engine, *modules):
+    """Goes on in the engine's Python, in which `modules` can be imported, or skips the test."""
+    named = os.environ.get("LIEQ_ENGINE_" + engine.upper().replace("-", "_"))
+    python = pathlib.Path(named) if named else engines_folder() / engine / "bin/python"
+    if not python.exists():
+        print(f"skipped: engine {engine} is not at {python} (tests/interop/setup {engine} installs it)")
+        sys.exit(SKIPPED)
+    # A virtual environment's python is a link: what tells them apart is the path, not the file.
+    if os.environ.get("LIEQ_IN_ENGINE") != str(python):
+        os.environ["LIEQ_IN_ENGINE"] = str(python)
+        os.execv(python, [str(python), *sys.argv])
+    for module in modules:
+        try:
+            __import__(module)
+        except ImportError as error:
+            print(f"skipped: engine {engine} at {python} lacks {module}: {error}")
+            sys.exit(SKIPPED)
+
+
+def lieq(*words, expect=0):
+    """Runs interop_tool; its output."""
+    done = subprocess.run([os.environ["INTEROP_TOOL"], *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == expect, f"interop_tool {' '.join(map(str, words))}: {done.stderr.strip()}"
+    return done.stdout
+
+
+def quantized_demo(folder, grid, bits, group=64):
+    """The demo model rounded onto a grid, one width a layer; `bits` may be one for all."""
+    out = folder / f"demo-{grid}-{'-'.join(map(str, bits))}"
+    if not out.exists():
+        lieq("quantize", DEMO, out, grid, group, *bits)
+    return out
+
+
+def export(target, model, folder):
+    """The folder and the record of an export."""
+    out = folder / f"{model.name}-{target}"
+    return out, json.loads(lieq("export", target, model, out))
+
+
+def arrays(verb, model, *words):
+    """Weights or logits of a model as lieq has them, float32 arrays by name."""
+    from safetensors.numpy import load_file
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "arrays.safetensors"
+        lieq(verb, model, file, *words)
+        return load_file(file)
+
+
+def lieq_weights(model):
+    return arrays("weights", model)
+
+
+def lieq_logits(model):
+    return arrays("logits", model, *TOKENS)["logits"]
+
+
+def expect_equal(name, found, expected):
+    import numpy
+    assert found.shape == expected.shape, f"{name}: shape {found.shape}, expected {expected.shape}"
+    wrong = numpy.flatnonzero(found.ravel() != expected.ravel())
+    assert wrong.size == 0, (f"{name}: {wrong.size} of {found.size} differ, the first at {wrong[0]}: "
+                             f"{found.ravel()[wrong[0]]}, expected {expected.ravel()[wrong[0]]}")
+
+
+def expect_close(name, found, expected, bound):
+    """bound: of the largest difference, as a share of the standard deviation of `expected`."""
+    import numpy
+    off = float(numpy.abs(found - expected).max() / expected.std())
+    assert off <= bound, f"{name}: off by {off:.2e} standard deviations, expected at most {bound:.0e}"
+    print(f"{name}: off by at most {off:.1e} standard deviations")
+
+
+def main(tests):
+    """Runs functions that take an empty folder; their names are what is printed."""
+    assert "INTEROP_TOOL" in os.environ, "INTEROP_TOOL: not set, expected the path of interop_tool"
+    for test in tests:
+        with tempfile.TemporaryDirectory() as folder:
+            test(pathlib.Path(folder))
+        print(f"passed: {test.__name__}")
