@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lieq/base/dtype.h"
 #include "lieq/base/view.h"
@@ -16,13 +17,15 @@ struct StoredMatrix {
   std::string name;  ///< tensor name, for messages
   DType type = DType::kF32;
   std::size_t rows = 0, cols = 0;
-  const std::byte* data = nullptr;  ///< belongs to a mapped file or to whoever made the view; see `packed`
+  const std::byte* data = nullptr;  ///< belongs to a mapped file or to whoever made the view; see `packed`, `owned`
   /// 0: rows in logical order. Otherwise the rows of each head of this size are stored with rotary pairs
   /// side by side (GGUF files of architecture llama): logical rows j and j + head_dim / 2 are stored 2j and 2j + 1.
   std::size_t interleaved_head_dim = 0;
   /// Set: products and decode_row() read these codes, rows in logical order. Beside blocks in `data` (GGUF) they are
   /// the same weights, and names and sizes below still are those of the blocks; without `data`, `type` means nothing.
   std::shared_ptr<const PackedMatrix> packed = nullptr;
+  /// Set: `data` lies in here.
+  std::shared_ptr<const std::vector<std::byte>> owned = nullptr;
 
   /// False for weights that only packed codes hold.
   [[nodiscard]] bool is_stored() const { return !packed || data; }
