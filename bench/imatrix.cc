@@ -1,6 +1,6 @@
 /// Writes an importance matrix as llama.cpp's older .dat: what its quantisers are given so that both sides have seen the
 /// same text:
-///   imatrix --model FILE --out FILE.dat [--calibration FILE] [--samples 32] [--window 1024] [--threads 2]
+///   imatrix --model FILE --out FILE.dat [--calibration FILE] [--samples 32] [--window 1024] [--layers N] [--threads 2]
 
 #include <cstdio>
 #include <fstream>
@@ -42,12 +42,13 @@ class Squares : public model::Observer {
 
 void put(std::ofstream& file, std::int32_t value) { file.write(reinterpret_cast<const char*>(&value), sizeof value); }
 
-void write(const model::Model& model, const Squares& squares, std::size_t tokens, const std::string& path) {
+void write(const model::Model& model, std::size_t layers, const Squares& squares, std::size_t tokens,
+           const std::string& path) {
   std::ofstream file(path, std::ios::binary);
   put(file, static_cast<std::int32_t>(squares.read_by.size()));
   for (const model::TensorSpec& spec : model::tensor_table(model.config)) {
     if (spec.role != model::Role::kLinear) continue;
-    for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    for (std::size_t l = 0; l < layers; ++l) {
       const std::string name = model::tensor_name(spec.gguf_name, l);
       const std::vector<double>& sums = squares.sums.at({l, squares.read_by.at({l, spec.linear})});
       put(file, static_cast<std::int32_t>(name.size()));
@@ -66,6 +67,7 @@ int run(std::map<std::string, std::string> a) {
   a.insert({{"calibration", std::string(LIEQ_SHARED_DIR) + "/data/text/wikitext2-train-part.txt"},
             {"samples", "32"},
             {"window", "1024"},
+            {"layers", "1000"},
             {"threads", "2"}});
   Threads threads(std::stoul(a["threads"]));
   Sink sink;
@@ -73,6 +75,7 @@ int run(std::map<std::string, std::string> a) {
   const std::size_t window = std::stoul(a["window"]);
   const std::vector<model::TokenId> ids = bundle.tokenizer.encode(
       must(text::read_text(a["calibration"], text::Join::kRows, sink)), text::SpecialTokens::kAdd);
+  const std::size_t layers = std::min<std::size_t>(bundle.model.layers.size(), std::stoul(a["layers"]));
   Squares squares;
   model::RunState state(bundle.model, threads, kernels::Compute::kF32);
   kernels::Buffer<float> stream;
@@ -81,10 +84,10 @@ int run(std::map<std::string, std::string> a) {
     const MatrixView<float> x = stream.matrix(window, bundle.model.config.hidden_size);
     model::embed(bundle.model, std::span(ids).subspan(tokens, window), threads, x);
     const std::vector<model::SequenceSpan> sequence(1, {window, nullptr});
-    for (std::size_t l = 0; l < bundle.model.layers.size(); ++l)
+    for (std::size_t l = 0; l < layers; ++l)
       model::run_block(bundle.model, l, sequence, x, state, &squares);
   }
-  write(bundle.model, squares, tokens, a["out"]);
+  write(bundle.model, layers, squares, tokens, a["out"]);
   return 0;
 }
 
