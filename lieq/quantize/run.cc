@@ -240,9 +240,10 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
   LIEQ_ASSIGN(SharedFit fitted,
               fit_shared(threads, weights, std::move(statistics), channels, fit_options, bits, place, sink));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
-    result.linear(kinds[k]) = to_quantized(fitted.fitted[k], options.grid);
+    QuantizedLinear linear = to_linear(fitted.fitted[k], options.grid);
+    work.replace(threads, kinds[k], linear);
+    result.set(kinds[k], std::move(linear));
     result.reports[static_cast<std::size_t>(kinds[k])] = fitted.reports[k];
-    work.replace(threads, kinds[k], result.linear(kinds[k]));
   }
   return std::move(fitted.gains);
 }
@@ -251,12 +252,22 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
 void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result,
                                      PackedLayer& work) {
   const auto k = static_cast<std::size_t>(kind);
+  if (gains.empty()) return;
+  const bool blocks = result.is_blocks(kind);
   for (std::size_t i = 0; i < gains.size(); ++i) {
-    scale_row(result.linears[k], i, gains[i]);
+    if (blocks) {
+      scale_row(result.blocks[k], i, gains[i]);
+    } else {
+      scale_row(result.linears[k], i, gains[i]);
+    }
     if (!result.biases[k].empty()) result.biases[k][i] *= gains[i];
   }
   work.layer().linears[k].bias = result.biases[k];
-  work.replace(threads, kind, result.linears[k]);
+  if (blocks) {
+    work.replace(kind, result.blocks[k]);
+  } else {
+    work.replace(threads, kind, result.linears[k]);
+  }
 }
 
 Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {

@@ -21,7 +21,7 @@ namespace {
 
 using model::LinearKind;
 constexpr std::size_t kChunkTokens = 2048;  // tokens of the fit that run at once
-using QuantizedLinears = std::array<pack::QuantizedMatrix, model::kLinearsPerLayer>;
+using QuantizedLinears = std::array<QuantizedLinear, model::kLinearsPerLayer>;
 
 /// Fits the linears of each layer in turn to what they read in the original model.
 class Fitter : public model::Observer {
@@ -82,7 +82,7 @@ class Fitter : public model::Observer {
       LIEQ_ASSIGN(const SharedFit shared, fit_shared(threads_, weights, statistics, {}, options_,
                                                      static_cast<unsigned>(widths_[w]), names_of(layer, kinds), sink_));
       for (std::size_t k = 0; k < kinds.size(); ++k)
-        fitted[w][static_cast<std::size_t>(kinds[k])] = to_quantized(shared.fitted[k], options_.grid);
+        fitted[w][static_cast<std::size_t>(kinds[k])] = to_linear(shared.fitted[k], options_.grid);
     }
     return {};
   }
