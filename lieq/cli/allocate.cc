@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "lieq/allocate/allocate.h"
+#include "lieq/base/labels.h"
 #include "lieq/cli/budget.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/output.h"

@@ -113,8 +113,6 @@ Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptio
   return options.source == "self" ? from_self(bundle, options, threads, sink) : from_file(bundle, options, sink);
 }
 
-bool is_plain(const quantize::Options& options) { return !options.corrected_target && options.sweeps == 0; }
-
 std::string hash_of(std::span<const TokenId> ids) { return model::fingerprint(ids.data(), ids.size_bytes()); }
 
 diagnose::Corpus corpus_of(const Calibration& calibration, const text::Tokenizer& tokenizer) {

@@ -13,7 +13,6 @@
 #include "lieq/base/threads.h"
 #include "lieq/diagnose/passages.h"
 #include "lieq/eval/bundle.h"
-#include "lieq/quantize/options.h"
 
 namespace lieq::pipeline {
 
@@ -22,7 +21,7 @@ struct CalibrationOptions {
   std::string source = "self";
   std::string field = "text";           ///< of a .jsonl record, that holds the text
   std::size_t windows = 0, window = 0;  ///< tokens in a window; 0: 32 x 1024 from a text, 64 x 512 from the model itself
-  /// Half of those windows, for plain GPTQ (is_plain): on a model of 135 M parameters it gained nothing from the other
+  /// Half of those windows, for plain GPTQ (recipe.h): on a model of 135 M parameters it gained nothing from the other
   /// half (16 and 32 windows of 1024: perplexity 146.3 and 145.5, standard error 6.5; KL 1.806 and 1.808).
   bool plain = false;
   std::uint64_t seed = 42;      ///< of "self"
@@ -44,9 +43,6 @@ struct Calibration {
 /// max_position_embeddings; kCancelled; those of the reader. The same options and model give the same tokens.
 [[nodiscard]] Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptions& options,
                                             Threads& threads, Sink& sink);
-
-/// Plain GPTQ, which needs less calibration text (CalibrationOptions::plain).
-[[nodiscard]] bool is_plain(const quantize::Options& options);
 
 /// Names token ids in records.
 [[nodiscard]] std::string hash_of(std::span<const text::TokenId> ids);

@@ -72,6 +72,9 @@ Result<void> publish(const fs::path& made, const QuantizeOptions& options) {
 }  // namespace
 
 struct Quantization::State {
+  State(QuantizeOptions o, Threads& t, Sink& s, eval::Bundle b)
+      : options(std::move(o)), threads(t), sink(s), bundle(std::move(b)) {}
+
   QuantizeOptions options;
   Threads& threads;
   Sink& sink;
@@ -91,7 +94,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.plain = is_plain(options.recipe);
   LIEQ_TRY(check_output(options));
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::as_stored()));
-  auto state = std::make_unique<State>(State{std::move(options), threads, sink, std::move(bundle), {}, {}, {}});
+  auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
   const QuantizeOptions& o = state->options;
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LayersJob& job = state->job;

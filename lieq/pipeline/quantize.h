@@ -22,6 +22,7 @@
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/plan.h"
 #include "lieq/pipeline/preview.h"
+#include "lieq/pipeline/recipe.h"
 #include "lieq/quantize/options.h"
 
 namespace lieq::pipeline {
@@ -34,7 +35,7 @@ struct QuantizeOptions {
   std::string output;  ///< folder to make; OUTPUT.partial beside it holds an unfinished run
   PlanOptions plan;
   /// compare_grid is set by the job: the other one of skew and half, tried in every compare_every-th layer.
-  quantize::Options recipe = {.grid = quantize::Grid::kSkew, .group_size = 64};
+  quantize::Options recipe = default_recipe();
   CalibrationOptions calibration;  ///< its `plain` is set by the job, from the recipe
   std::string text;                ///< held-out text of the final table; empty: what the calibration held out
   std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit

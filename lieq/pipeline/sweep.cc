@@ -56,7 +56,7 @@ struct Run {
 
 }  // namespace
 
-struct Sweep::State::State {
+struct Sweep::State {
   State(const SweepOptions& options, Threads& threads, Sink& sink)
       : options_(options), threads_(threads), sink_(sink) {}
 

@@ -15,6 +15,7 @@
 #include "lieq/base/threads.h"
 #include "lieq/pipeline/calibrate.h"
 #include "lieq/pipeline/evaluate.h"
+#include "lieq/pipeline/recipe.h"
 #include "lieq/quantize/options.h"
 
 namespace lieq::pipeline {
@@ -30,7 +31,7 @@ struct SweepOptions {
   std::string normalize = "minmax";                ///< as ScoreOptions::normalize
   std::uint64_t per_bucket = 100;                  ///< passages of each length for the diagnosis
   std::uint64_t seed = 42;                         ///< of the ranking "random"
-  quantize::Options recipe = {.grid = quantize::Grid::kSkew, .group_size = 64};  ///< its method is not read
+  quantize::Options recipe = default_recipe();  ///< its method is not read
   CalibrationOptions calibration;  ///< its `plain` is set by the job, from the recipe
   EvaluateOptions eval;            ///< its models are not read
   bool kl = false;                 ///< also measure KL and agreement, which runs the original beside each model
