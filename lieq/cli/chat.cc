@@ -8,18 +8,19 @@
 
 #include <fmt/format.h>
 
+#include "lieq/base/utf8.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
-#include "lieq/cli/interrupts.h"
-#include "lieq/cli/line_reader.h"
+#include "lieq/cli/output.h"
 #include "lieq/cli/run_options.h"
 #include "lieq/cli/sampling.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/generate.h"
 #include "lieq/hub/pull.h"
+#include "lieq/pipeline/conversation.h"
+#include "lieq/terminal/console.h"
+#include "lieq/terminal/interrupts.h"
+#include "lieq/terminal/line_reader.h"
 #include "lieq/text/chat_template.h"
-#include "lieq/text/stream_decoder.h"
-#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 namespace {
@@ -63,99 +64,24 @@ Result<std::size_t> context_size(const Options& options, const model::Model& mod
   return options.context == 0 ? std::min(model.config.max_position_embeddings, kDefaultContext) : options.context;
 }
 
-/// A model, what was said so far, and what of it the cache holds.
-class Conversation {
- public:
-  Conversation(const eval::Bundle& bundle, const text::ChatTemplate& chat_template, eval::GenerateOptions generate,
-               std::size_t context, Threads& threads, kernels::Compute compute)
-      : bundle_(bundle),
-        template_(chat_template),
-        generate_(std::move(generate)),
-        state_(bundle.model, threads, compute),
-        sequence_(bundle.model.config, context) {}
-
-  void start(const std::string& system, OrderedJson arguments) {
-    system_ = system;
-    request_.arguments = std::move(arguments);
-    clear();
-  }
-  void clear() {
-    request_.messages = OrderedJson::array();
-    if (!system_.empty()) add("system", system_);
-  }
-  [[nodiscard]] const Speed& speed() const { return speed_; }
-
-  /// Prints the answer to `message`. After an error the message is forgotten, and the conversation can go on.
-  Result<eval::EndReason> answer(const std::string& message) {
-    add("user", message);
-    auto end = generate();
-    if (!end) request_.messages.erase(request_.messages.size() - 1);
-    return end;
-  }
-
- private:
-  void add(const char* role, const std::string& content) {
-    request_.messages.push_back({{"role", role}, {"content", content}});
-  }
-
-  Result<eval::EndReason> generate() {
-    LIEQ_ASSIGN(const std::string prompt, template_.render(request_));
-    const auto ids = bundle_.tokenizer.encode(prompt, text::SpecialTokens::kNone);
-    const std::size_t context = sequence_.cache.capacity();
-    if (ids.size() >= context)
-      return fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format(
-              "the conversation takes {} tokens, expected fewer than the context of {}; start anew with /clear, or "
-              "give a larger --ctx-size (the model's limit is {})",
-              ids.size(), context, bundle_.model.config.max_position_embeddings));
-    text::StreamDecoder decoder(bundle_.tokenizer);
-    std::string said;
-    const auto say = [&](const std::string& text) {
-      said += text;
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    };
-    auto generation = eval::generate(bundle_.model, ids, generate_, state_, sequence_, [&](text::TokenId id) {
-      say(decoder.add(id));
-      return true;
-    });
-    if (!generation) return Unexpected(std::move(generation).error());
-    say(decoder.finish());
-    std::fputs("\n", stdout);
-    std::fflush(stdout);
-    ++generate_.sampling.seed;  // or every answer would draw the same numbers
-    speed_.add(*generation);
-    add("assistant", said);
-    return generation->end;
-  }
-
-  const eval::Bundle& bundle_;
-  const text::ChatTemplate& template_;
-  eval::GenerateOptions generate_;
-  model::RunState state_;
-  eval::Sequence sequence_;
-  text::ChatRequest request_;
-  std::string system_;
-  Speed speed_;
-};
-
 /// The loop over turns.
 class Dialogue {
  public:
-  Dialogue(Conversation& conversation, bool terminal, Sink& sink)
+  Dialogue(pipeline::Conversation& conversation, bool terminal, Sink& sink)
       : conversation_(conversation), terminal_(terminal), sink_(sink) {}
 
   Result<void> say(const std::string& message) {
-    Interrupts::forget();
-    auto end = conversation_.answer(message);
-    if (!end) {
+    terminal::Interrupts::forget();
+    auto answer = conversation_.answer(message, show);
+    if (!answer) {
       // At a terminal the talk goes on; in a pipe nobody would notice a missing answer.
-      if (!terminal_ || end.error().code != ErrorCode::kInvalidArgument) return Unexpected(std::move(end).error());
-      fmt::print(stderr, "lieq: {}\n", end.error().message);
+      if (!terminal_ || answer.error().code != ErrorCode::kInvalidArgument) return Unexpected(std::move(answer).error());
+      fmt::print(stderr, "lieq: {}\n", answer.error().message);
       return {};
     }
-    if (*end == eval::EndReason::kContextFull)
+    show("\n");
+    speed_.add(*answer);
+    if (answer->end == eval::EndReason::kContextFull)
       sink_.warn("the context is full and the answer cut short; /clear starts anew");
     if (terminal_) std::fputs("\n", stdout);
     return {};
@@ -164,10 +90,10 @@ class Dialogue {
   Result<void> listen() {
     if (terminal_) fmt::print("Ctrl-C stops an answer, Ctrl-D leaves, /help says more.\n\n");
     while (true) {
-      Interrupts::forget();
+      terminal::Interrupts::forget();
       ask("> ");
-      const LineReader::Line line = reader_.read([&] { ask(". "); });
-      if (line.end != LineReader::End::kLine || line.text == "/exit") break;
+      const terminal::LineReader::Line line = reader_.read([&] { ask(". "); });
+      if (line.end != terminal::LineReader::End::kLine || line.text == "/exit") break;
       if (line.text.empty()) continue;
       if (line.text == "/help") {
         fmt::print("{}", kHelp);
@@ -181,19 +107,22 @@ class Dialogue {
     return {};
   }
 
+  [[nodiscard]] const Speed& speed() const { return speed_; }
+
  private:
   void ask(const char* prompt) const {
     if (terminal_) std::fputs(prompt, stdout);
     std::fflush(stdout);
   }
-  Conversation& conversation_;
+  pipeline::Conversation& conversation_;
   bool terminal_;
   Sink& sink_;
-  LineReader reader_;
+  terminal::LineReader reader_;
+  Speed speed_;
 };
 
 Result<void> chat(const Options& options, const Common& common) {
-  Console console;
+  terminal::Console console;
   LIEQ_ASSIGN(OrderedJson arguments, template_arguments(options));
   LIEQ_ASSIGN(const std::filesystem::path model, hub::find_model(options.model, console));
   LIEQ_ASSIGN(const text::ChatTemplate chat_template, text::ChatTemplate::load(model, options.chat_template));
@@ -203,15 +132,15 @@ Result<void> chat(const Options& options, const Common& common) {
     console.warn("--think and --no-think: the chat template does not ask for enable_thinking, so they change nothing");
   eval::GenerateOptions generate;
   LIEQ_ASSIGN(generate.sampling, options.sampling.over(config.sampling()));
-  Interrupts interrupts;
+  terminal::Interrupts interrupts;
   Threads threads(common.threads);
   LIEQ_ASSIGN(const eval::Bundle bundle, eval::Bundle::load(model, threads, console, options.load));
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model));
   generate.max_new_tokens = options.max_new_tokens < 0 ? context : static_cast<std::size_t>(options.max_new_tokens);
-  generate.cancelled = Interrupts::pressed;
+  generate.cancelled = terminal::Interrupts::pressed;
   if (!options.ignore_eos)
     generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
-  Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
+  pipeline::Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
                             activations_of(options.activations));
   conversation.start(repair_utf8(options.system).text, std::move(arguments));
   interrupts.listen();
@@ -219,7 +148,7 @@ Result<void> chat(const Options& options, const Common& common) {
   Dialogue dialogue(conversation, terminal, console);
   if (options.prompt.given()) LIEQ_TRY(dialogue.say(first));
   if (terminal || !options.prompt.given()) LIEQ_TRY(dialogue.listen());
-  conversation.speed().print();
+  dialogue.speed().print();
   return {};
 }
 

@@ -1,17 +1,15 @@
 #include <algorithm>
 #include <memory>
 
-#include <fmt/format.h>
-
 #include "lieq/base/layer_scores.h"
 #include "lieq/cli/calibration_options.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
 #include "lieq/cli/output.h"
-#include "lieq/cli/table.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/pipeline/diagnose.h"
 #include "lieq/report/figures.h"
+#include "lieq/report/scores_text.h"
+#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 namespace {
@@ -22,47 +20,14 @@ struct Options {
   std::int64_t group_size = 64;
 };
 
-std::string optional_text(const std::optional<double>& value, const char* format) {
-  return value ? fmt::format(fmt::runtime(format), *value) : "-";
-}
-
-std::string scores_text(const LayerScores& scores) {
-  std::vector<std::vector<std::string>> rows;
-  for (std::size_t l = 0; l < scores.layers.size(); ++l) {
-    const LayerScore& layer = scores.layers[l];
-    rows.push_back({std::to_string(l), optional_text(layer.perplexity_drop, "{:.3f}"),
-                    fmt::format("{:.4f}", layer.compactness), fmt::format("{:.4f}", layer.energy_gain),
-                    fmt::format("{:.4f}", layer.score), std::to_string(layer.rank)});
-    for (const auto& [bits, kl] : layer.sensitivity) rows.back().push_back(fmt::format("{:.3g}", kl));
-  }
-  std::vector<std::string> head = {"layer", "ppl drop", "compactness", "energy gain", "score", "rank"};
-  for (const auto& [bits, kl] : scores.layers.front().sensitivity) head.push_back(fmt::format("KL at {} bits", bits));
-  std::string text = table(head, rows) + "\n";
-
-  rows.clear();
-  for (const CellScores& cell : scores.cells)
-    rows.push_back({cell.corpus, cell.bucket, std::to_string(cell.passages), std::to_string(cell.tokens),
-                    optional_text(cell.perplexity, "{:.3f}"), optional_text(cell.rho_compactness, "{:.2f}"),
-                    optional_text(cell.rho_energy_gain, "{:.2f}")});
-  text += table({"corpus", "tokens each", "passages", "tokens", "perplexity", "rho(drop, compactness)",
-                            "rho(drop, energy)"},
-                           rows) +
-          "\n";
-  const ScoreOptions& o = scores.options;
-  return text + fmt::format(
-      "score {} = {:.3g} ppl drop + {:.3g} compactness + {:.3g} energy gain, {} normalisation, top-k {}, {} draws "
-      "(seed {})\n",
-             o.score, o.alpha, o.beta, o.gamma, o.normalize, o.top_k, o.draws, o.seed);
-}
-
 Result<void> run(Options options, const Common& common) {
   for (const std::string& file : {options.output, options.svg})
     if (!file.empty()) LIEQ_TRY(io::prepare_output(file));
   options.job.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   LIEQ_ASSIGN(const LayerScores scores, pipeline::diagnose(options.job, threads, console));
-  show(scores_text(scores));
+  show(report::scores_text(scores));
   for (const std::string& warning : scores.warnings) console.warn(warning);
   if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::figure_svg(report::depth_figure(scores))));
   if (options.output.empty()) return {};

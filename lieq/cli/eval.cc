@@ -4,15 +4,15 @@
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
 #include "lieq/cli/eval_options.h"
-#include "lieq/cli/eval_table.h"
-#include "lieq/cli/harness_table.h"
 #include "lieq/cli/output.h"
 #include "lieq/cli/run_options.h"
-#include "lieq/cli/stop_notice.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/pipeline/evaluate.h"
+#include "lieq/report/eval_table.h"
+#include "lieq/report/harness_table.h"
+#include "lieq/terminal/console.h"
+#include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
 namespace {
@@ -25,7 +25,7 @@ struct Options {
 
 std::string texts_text(const Options& options, const std::vector<EvalRecord>& records) {
   const EvalRecord& first = records.front();
-  std::string text = eval_table(records) + "\n";
+  std::string text = report::eval_table(records) + "\n";
   for (const EvalRecord& r : records) {
     if (r.kl_p99 && !options.flags.protocol.empty())
       text += fmt::format("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl,
@@ -47,13 +47,13 @@ std::string tasks_text(const Options& options, const std::vector<TaskResults>& r
   if (results.size() == 1)
     return fmt::format("lieq (pretrained={}), limit: {}, num_fewshot: {}, batch_size: {}\n{}", results.front().path,
                        job.limit > 0 ? fmt::format("{}", job.limit) : "None", job.num_fewshot,
-                       options.flags.batch_size, harness_tables(results.front()));
-  std::string tables = comparison_tables(results);
+                       options.flags.batch_size, report::harness_tables(results.front()));
+  std::string tables = report::comparison_tables(results);
   for (std::size_t text = 0; text < results.front().perplexities.size(); ++text) {
     std::vector<EvalRecord> records;
     for (const TaskResults& model : results) records.push_back(model.perplexities[text]);
     tables += fmt::format("\n{}: {} protocol, windows of {}\n{}", records.front().text, records.front().protocol,
-                          records.front().window, eval_table(records));
+                          records.front().window, report::eval_table(records));
   }
   return tables;
 }
@@ -67,7 +67,7 @@ Result<void> run(const Options& options, const Common& common) {
   LIEQ_TRY(pipeline::check(job));
   if (!options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   LIEQ_ASSIGN(const pipeline::EvaluateRecord record, pipeline::evaluate(job, threads, console));
   show(record.tasks.empty() ? texts_text(options, record.texts) : tasks_text(options, record.tasks));
   if (options.output.empty()) return {};

@@ -6,10 +6,10 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
 #include "lieq/cli/export_text.h"
 #include "lieq/cli/output.h"
 #include "lieq/pipeline/export.h"
+#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 namespace {
@@ -25,7 +25,7 @@ Result<void> run(const Options& options, const Common& common) {
     LIEQ_ASSIGN(job.embed, save::embed_type(options.embed));
   }
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   const auto written = [](const save::ExportRecord& record) { show(export_text(record)); };
   LIEQ_ASSIGN(const auto records, pipeline::export_model(job, threads, console, written));
   return {};

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
-#include "lieq/cli/table.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/pipeline/sources.h"
+#include "lieq/report/text_table.h"
+#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 namespace {
@@ -99,7 +99,7 @@ void print(const eval::Bundle& bundle) {
                     fmt::format("{:.3f} M", static_cast<double>(f.parameters) / 1e6), bytes_text(f.bytes),
                     fmt::format("{:.2f}", f.mean_code_bits()), fmt::format("{:.2f}", f.mean_true_bits())});
   }
-  fmt::print("\n{}", table({"layer", "type", "weights", "size", "code bits", "true bits"}, rows));
+  fmt::print("\n{}", report::table({"layer", "type", "weights", "size", "code bits", "true bits"}, rows));
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ Run add_inspect(OptionSet& app, const Common& common) {
   app.flag("--json", options->json, "Print JSON instead of text");
   return [options, &common]() -> Result<void> {
     Threads threads(common.threads);
-    Console console;
+    terminal::Console console;
     LIEQ_ASSIGN(const eval::Bundle bundle, pipeline::load_bundle(options->model, threads, console));
     if (options->json) {
       fmt::print("{}\n", indented(to_json(bundle)));

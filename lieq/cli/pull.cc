@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
-#include "lieq/cli/table.h"
 #include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/report/text_table.h"
+#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 namespace {
@@ -35,7 +35,7 @@ Result<void> copy_files(const hub::Pulled& pulled, const std::filesystem::path& 
 }
 
 Result<std::filesystem::path> pull_model(const Options& options, const hub::Environment& environment,
-                                         Console& console) {
+                                         terminal::Console& console) {
   LIEQ_ASSIGN(hub::Repository repository, hub::require_repository(options.repository));
   if (!options.local_dir.empty()) LIEQ_TRY(io::prepare_output(std::filesystem::path(options.local_dir) / "model"));
   if (!options.revision.empty()) {
@@ -56,7 +56,7 @@ Result<void> run(const Options& options) {
   if (options.repository.empty() && options.data.empty())
     return fail(ErrorCode::kInvalidArgument, "pull: expected ORG/NAME, or --data NAME (see lieq pull --help)");
   LIEQ_ASSIGN(const hub::Environment environment, hub::read_environment());
-  Console console;
+  terminal::Console console;
   if (!options.repository.empty()) {
     LIEQ_ASSIGN(const std::filesystem::path path, pull_model(options, environment, console));
     fmt::print("{}\n", path.string());

@@ -8,13 +8,13 @@
 #include "lieq/cli/budget.h"
 #include "lieq/cli/calibration_options.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
-#include "lieq/cli/eval_table.h"
 #include "lieq/cli/output.h"
 #include "lieq/cli/quantize_text.h"
 #include "lieq/cli/recipe.h"
-#include "lieq/cli/stop_notice.h"
 #include "lieq/pipeline/quantize.h"
+#include "lieq/report/eval_table.h"
+#include "lieq/terminal/console.h"
+#include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
 namespace {
@@ -42,9 +42,9 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
 
 Result<void> run(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const pipeline::QuantizeOptions asked, job_of(options));
-  const StopNotice notice("lieq: stopped; the same command goes on from here\n");
+  const terminal::StopNotice notice("lieq: stopped; the same command goes on from here\n");
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   if (!asked.plan.budget && asked.plan.plan_file.empty())
     show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(pipeline::Quantization job, pipeline::Quantization::prepare(asked, threads, console));
@@ -54,7 +54,7 @@ Result<void> run(const Options& options, const Common& common) {
   show(plan_text(job.plan()) + estimate_text(job.estimate()));
   if (options.dry_run || options.preview) return {};
   LIEQ_ASSIGN(const pipeline::QuantizeRecord made, job.run());
-  show(fmt::format("\n{}\n{}: {} tokens in windows of {}\n", eval_table(made.records), made.text,
+  show(fmt::format("\n{}\n{}: {} tokens in windows of {}\n", report::eval_table(made.records), made.text,
                    made.records[0].num_tokens, made.window));
   show(record_text(made));
   if (!made.warning) return {};

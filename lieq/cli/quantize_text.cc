@@ -9,7 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "lieq/base/labels.h"
-#include "lieq/cli/console.h"
+#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 namespace {
@@ -57,7 +57,7 @@ std::string plan_text(const BitPlan& plan) {
 
 std::string estimate_text(const pipeline::Estimate& estimate) {
   return fmt::format("it takes about {}, {} of memory beside the mapped model, and {} of disk{}\n",
-                     duration_text(estimate.seconds), bytes_text(estimate.memory), bytes_text(estimate.disk),
+                     terminal::duration_text(estimate.seconds), bytes_text(estimate.memory), bytes_text(estimate.disk),
                      estimate.disk_free ? fmt::format(" ({} free)", bytes_text(*estimate.disk_free)) : "");
 }
 

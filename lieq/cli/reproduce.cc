@@ -8,21 +8,21 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
 #include "lieq/cli/output.h"
-#include "lieq/cli/reproduce_text.h"
 #include "lieq/cli/shell_word.h"
-#include "lieq/cli/stop_notice.h"
 #include "lieq/cli/sweep_options.h"
 #include "lieq/cli/sweep_text.h"
 #include "lieq/pipeline/reproduce.h"
+#include "lieq/report/paper_text.h"
+#include "lieq/terminal/console.h"
+#include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
 namespace {
 
-using pipeline::PaperModel;
-using pipeline::PaperTable;
-using pipeline::PaperTables;
+using report::PaperModel;
+using report::PaperTable;
+using report::PaperTables;
 using pipeline::ReproduceOptions;
 using pipeline::Subject;
 
@@ -95,7 +95,7 @@ Result<std::string> commands_text(const ReproduceOptions& options, const PaperTa
     const std::vector<std::string> own = table.models();
     if (!own.empty() && std::ranges::find(own, model.name) == own.end()) continue;
     text += fmt::format("\n{}\n", model.name);
-    if (!own.empty()) text += paper_table_text(table, model.name, tasks, {});
+    if (!own.empty()) text += report::paper_table_text(table, model.name, tasks, {});
     for (const int low : pipeline::low_widths(table))
       text += command_of(pipeline::sweep_of(options, table, tasks, {model.name, model.hub}, low), given) + "\n";
   }
@@ -103,7 +103,7 @@ Result<std::string> commands_text(const ReproduceOptions& options, const PaperTa
 }
 
 Result<void> run_table(const ReproduceOptions& options, const PaperTable& table, const PaperTables& paper,
-                       const Subject& subject, const std::string& given, Threads& threads, Console& console) {
+                       const Subject& subject, const std::string& given, Threads& threads, terminal::Console& console) {
   LIEQ_ASSIGN(const std::vector<std::string> tasks, pipeline::tasks_of(options, table));
   std::string commands;
   pipeline::ReproduceEvents events;
@@ -114,7 +114,7 @@ Result<void> run_table(const ReproduceOptions& options, const PaperTable& table,
   };
   events.planned = [](const pipeline::SweepPlan& plan) { show(sweep_plan_text(plan)); };
   events.finished = [&](const pipeline::SweepStep& step) { console.note(sweep_step_text(step)); };
-  LIEQ_ASSIGN(const pipeline::OurResults ours,
+  LIEQ_ASSIGN(const report::OurResults ours,
               pipeline::reproduce(options, table, subject, events, threads, console));
   const std::vector<std::string> own = table.models();
   const bool known = std::ranges::find(own, subject.name) != own.end();
@@ -122,7 +122,7 @@ Result<void> run_table(const ReproduceOptions& options, const PaperTable& table,
   show(fmt::format("\n{} ({})\n{}, {} cores, {}\n{}\n{}\n{}\n{}\n", table.title, paper.source, any.machine.cpu,
                    any.machine.cores, any.date,
                    known || own.empty() ? "" : fmt::format("the paper has no {} here, so its rows are empty\n", subject.name),
-                   subject.name, paper_table_text(table, subject.name, tasks, ours), commands));
+                   subject.name, report::paper_table_text(table, subject.name, tasks, ours), commands));
   return {};
 }
 
@@ -148,9 +148,9 @@ Result<void> run(const Options& options, const std::string& given, const Common&
     }
     return {};
   }
-  const StopNotice notice("lieq: stopped; the same command goes on from here\n");
+  const terminal::StopNotice notice("lieq: stopped; the same command goes on from here\n");
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   for (const PaperTable* table : tables)
     for (const Subject& subject : subjects)
       LIEQ_TRY(run_table(job, *table, paper, subject, given, threads, console));

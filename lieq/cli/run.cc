@@ -4,13 +4,13 @@
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
-#include "lieq/cli/interrupts.h"
 #include "lieq/cli/run_options.h"
 #include "lieq/cli/sampling.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/generate.h"
 #include "lieq/pipeline/sources.h"
+#include "lieq/terminal/console.h"
+#include "lieq/terminal/interrupts.h"
 #include "lieq/text/stream_decoder.h"
 
 namespace lieq::cli {
@@ -49,16 +49,16 @@ void write(std::string_view text) {
 Result<void> run(const Options& options, const Common& common) {
   eval::GenerateOptions generate;
   LIEQ_ASSIGN(generate.sampling, options.sampling.over({}));
-  Interrupts interrupts;
+  terminal::Interrupts interrupts;
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   LIEQ_ASSIGN(const std::string prompt, options.prompt.read(console));
   LIEQ_ASSIGN(const eval::Bundle bundle, pipeline::load_bundle(options.model, threads, console, options.load));
   LIEQ_TRY(eval::GenerationConfig::load(bundle.model.path));  // a broken file is told, though run does not sample by it
   const std::vector<text::TokenId> ids = bundle.tokenizer.encode(prompt, text::SpecialTokens::kAdd);
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model, ids.size()));
   generate.max_new_tokens = context - ids.size();
-  generate.cancelled = Interrupts::pressed;
+  generate.cancelled = terminal::Interrupts::pressed;
   if (!options.ignore_eos) generate.stop_tokens = eval::stop_tokens(bundle, {});
   model::RunState state(bundle.model, threads, activations_of(options.activations));
   eval::Sequence sequence(bundle.model.config, context);

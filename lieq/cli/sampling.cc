@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "lieq/io/atomic_file.h"
 #include "lieq/base/utf8.h"
+#include "lieq/io/atomic_file.h"
 
 namespace lieq::cli {
 

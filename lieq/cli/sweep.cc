@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"
-#include "lieq/cli/console.h"
 #include "lieq/cli/output.h"
-#include "lieq/cli/stop_notice.h"
 #include "lieq/cli/sweep_options.h"
 #include "lieq/cli/sweep_text.h"
 #include "lieq/pipeline/sweep.h"
+#include "lieq/report/sweep_table.h"
+#include "lieq/terminal/console.h"
+#include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
 
@@ -23,15 +24,15 @@ struct Options {
 
 Result<void> run(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const pipeline::SweepOptions asked, sweep_of(options.flags));
-  const StopNotice notice("lieq: stopped; the same command goes on from here\n");
+  const terminal::StopNotice notice("lieq: stopped; the same command goes on from here\n");
   Threads threads(common.threads);
-  Console console;
+  terminal::Console console;
   LIEQ_ASSIGN(pipeline::Sweep job, pipeline::Sweep::prepare(asked, threads, console));
   show(sweep_plan_text(job.plan()));
   if (options.dry_run) return {};
   const auto finished = [&](const pipeline::SweepStep& step) { console.note(sweep_step_text(step)); };
   LIEQ_ASSIGN(const SweepResults results, job.run(common.command, finished));
-  show(fmt::format("\n{}\n{}/{}\n", sweep_table(results), asked.output, asked.results));
+  show(fmt::format("\n{}\n{}/{}\n", report::sweep_table(results), asked.output, asked.results));
   return {};
 }
 

@@ -1,9 +1,8 @@
 #pragma once
-/// What a sweep says: its plan, its progress, its table.
+/// What a sweep says: its plan and its progress.
 
 #include <string>
 
-#include "lieq/base/sweep_record.h"
 #include "lieq/pipeline/sweep.h"
 
 namespace lieq::cli {
@@ -13,9 +12,5 @@ namespace lieq::cli {
 
 /// "model 2 of 9: gptq-2.07-...: perplexity 38.32 (heldout.txt), mean acc 0.4142; 75 s, about 12 min left"
 [[nodiscard]] std::string sweep_step_text(const pipeline::SweepStep& step);
-
-/// A row for the original and one for each cell: bits, size, perplexities, KL, mean accuracy and what it keeps of the
-/// original's. Records must read (summary_of).
-[[nodiscard]] std::string sweep_table(const SweepResults& results);
 
 }  // namespace lieq::cli

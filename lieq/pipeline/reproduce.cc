@@ -7,12 +7,12 @@
 
 namespace lieq::pipeline {
 
-Result<PaperTables> paper_tables() {
-  LIEQ_ASSIGN(const Json json, parse_json(kPaperTables, "paper_tables.json"));
-  return paper_tables_from_json(json, "paper_tables.json");
+Result<report::PaperTables> paper_tables() {
+  LIEQ_ASSIGN(const Json json, parse_json(report::kPaperTables, "paper_tables.json"));
+  return report::paper_tables_from_json(json, "paper_tables.json");
 }
 
-Result<std::vector<std::string>> tasks_of(const ReproduceOptions& options, const PaperTable& table) {
+Result<std::vector<std::string>> tasks_of(const ReproduceOptions& options, const report::PaperTable& table) {
   const std::vector<std::string>& asked = options.sweep.eval.tasks;
   for (const std::string& task : asked)
     if (std::ranges::find(table.tasks, task) == table.tasks.end())
@@ -23,11 +23,11 @@ Result<std::vector<std::string>> tasks_of(const ReproduceOptions& options, const
 }
 
 /// Figure 5 is about 2 and 4 bits only.
-std::vector<int> low_widths(const PaperTable& table) {
+std::vector<int> low_widths(const report::PaperTable& table) {
   return table.rows.empty() ? std::vector<int>{2} : std::vector<int>{2, 3};
 }
 
-SweepOptions sweep_of(const ReproduceOptions& options, const PaperTable& table, const std::vector<std::string>& tasks,
+SweepOptions sweep_of(const ReproduceOptions& options, const report::PaperTable& table, const std::vector<std::string>& tasks,
                       const Subject& subject, int low) {
   SweepOptions sweep = options.sweep;
   sweep.model = subject.model;
@@ -39,10 +39,10 @@ SweepOptions sweep_of(const ReproduceOptions& options, const PaperTable& table, 
   return sweep;
 }
 
-Result<OurResults> reproduce(const ReproduceOptions& options, const PaperTable& table, const Subject& subject,
+Result<report::OurResults> reproduce(const ReproduceOptions& options, const report::PaperTable& table, const Subject& subject,
                              const ReproduceEvents& events, Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
-  OurResults ours;
+  report::OurResults ours;
   for (const int low : low_widths(table)) {
     const SweepOptions one = sweep_of(options, table, tasks, subject, low);
     LIEQ_ASSIGN(Sweep job, Sweep::prepare(one, threads, sink));

@@ -12,6 +12,7 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/base/version.h"
+#include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/layers.h"
@@ -94,6 +95,7 @@ struct Sweep::State {
 
 /// What can be checked before anything is read.
 Result<void> Sweep::State::check() {
+  LIEQ_TRY(io::prepare_output(fs::path(options_.output) / "sweep.json"));
   for (const quantize::Method method : options_.methods) {
     recipes_.emplace_back(options_.recipe).method = method;
     methods_.emplace_back(quantize::name(method));

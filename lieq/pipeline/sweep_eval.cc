@@ -6,10 +6,10 @@
 #include <fmt/ranges.h>
 
 #include "lieq/base/record_fields.h"
-#include "lieq/pipeline/calibrate.h"
 #include "lieq/eval/text_tasks.h"
 #include "lieq/hub/data_sets.h"
 #include "lieq/model/fingerprint.h"
+#include "lieq/pipeline/calibrate.h"
 
 namespace lieq::pipeline {
 
