@@ -17,6 +17,7 @@
 #include "lieq/eval/perplexity.h"
 #include "lieq/quantize/run.h"
 #include "lieq/text/corpus.h"
+#include "tests/support/paths.h"
 
 namespace {
 
@@ -86,7 +87,7 @@ double perplexity(const model::Model& m, std::span<const model::TokenId> ids, Th
 }
 
 int run(const Arguments& a) {
-  const std::string shared = LIEQ_SHARED_DIR;
+  const std::string shared = test::shared_dir();
   Threads threads(count(a, "threads", "2"));
   Sink sink;
   eval::Bundle bundle = must(eval::Bundle::load(get(a, "model", ""), threads, sink));
