@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 
 #include <fmt/format.h>
 
@@ -188,7 +189,7 @@ Panel draw(const XyChart& chart) { return Drawing(chart).panel(); }
 Axis layer_axis(std::size_t count) {
   Axis axis{.low = 0, .high = std::max(1.0, static_cast<double>(count) - 1), .logarithmic = false, .ticks = {}};
   std::size_t step = 1;
-  for (const std::size_t factor : {2UL, 5UL, 10UL, 20UL, 50UL, 100UL, 200UL, 500UL, 1000UL, 10000UL})
+  for (const std::size_t factor : std::initializer_list<std::size_t>{2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000})
     if ((std::max<std::size_t>(count, 1) - 1) / step >= 8) step = factor;
   for (std::size_t l = 0; l < count; l += step) axis.ticks.push_back(static_cast<double>(l));
   return axis;

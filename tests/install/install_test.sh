@@ -10,3 +10,13 @@ cmake -S "$source/tests/install/consumer" -B "$prefix/consumer" -G Ninja -DCMAKE
   -DCMAKE_CXX_FLAGS="${sanitize:+-fsanitize=$sanitize}" >/dev/null
 cmake --build "$prefix/consumer" -- --quiet
 "$prefix/consumer/consumer" "$prefix/share/lieq/demo" "$prefix/share/lieq/demo/heldout.txt"
+
+# What is missing is named with its package, in a program that uses the library and in our own build.
+for folder in "$source/tests/install/consumer" "$source"; do
+  if said=$(cmake -S "$folder" -B "$prefix/missing" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON 2>&1); then
+    echo "$folder was configured without fmt" >&2
+    exit 1
+  fi
+  grep -q "fmt not found: install libfmt-dev" <<<"$said" || { echo "$said" >&2; exit 1; }
+  rm -rf "$prefix/missing"
+done
