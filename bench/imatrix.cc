@@ -10,6 +10,7 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/model/forward.h"
 #include "lieq/text/corpus.h"
+#include "tests/support/paths.h"
 
 namespace {
 
@@ -64,7 +65,7 @@ void write(const model::Model& model, std::size_t layers, const Squares& squares
 }
 
 int run(std::map<std::string, std::string> a) {
-  a.insert({{"calibration", std::string(LIEQ_SHARED_DIR) + "/data/text/wikitext2-train-part.txt"},
+  a.insert({{"calibration", test::shared_dir().string() + "/data/text/wikitext2-train-part.txt"},
             {"samples", "32"},
             {"window", "1024"},
             {"layers", "1000"},

@@ -23,6 +23,7 @@
 #include "lieq/quantize/run.h"
 #include "lieq/save/run_folder.h"
 #include "lieq/text/corpus.h"
+#include "tests/support/paths.h"
 
 namespace {
 
@@ -128,7 +129,7 @@ std::vector<model::Layer> quantized_layers(const Arguments& a, const model::Mode
 }
 
 int run(const Arguments& a) {
-  const std::string shared = LIEQ_SHARED_DIR;
+  const std::string shared = test::shared_dir();
   Threads threads(count(a, "threads", "2"));
   Sink sink;
   eval::Bundle bundle = must(eval::Bundle::load(get(a, "model", ""), threads, sink));

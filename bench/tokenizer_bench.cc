@@ -14,12 +14,13 @@
 
 #include "lieq/text/corpus.h"
 #include "lieq/text/tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace {
 
 using lieq::text::Tokenizer;
 
-const std::filesystem::path kShared = LIEQ_SHARED_DIR;
+const std::filesystem::path kShared = test::shared_dir();
 
 std::string read_gz(const std::filesystem::path& file) {
   std::string text;

@@ -1,10 +1,12 @@
-# lieq_room(NAME SOURCES ... HEADERS ... DEPENDS rooms ... LINKS external targets ...)
+# lieq_room(NAME SOURCES ... APART ... HEADERS ... DEPENDS rooms ... LINKS external targets ...)
 # One static target per room. DEPENDS is the room's row in docs/architecture.md, which a test compares with the
-# includes. HEADERS form a file set, so that each one is compiled alone.
+# includes. APART are sources that must be compiled alone, such as Highway's, which include themselves once for each
+# instruction set. HEADERS form a file set, so that each one is compiled alone.
 function(lieq_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;HEADERS;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "SOURCES;APART;HEADERS;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
   set(target lieq_${name})
-  add_library(${target} STATIC ${ROOM_SOURCES})
+  lieq_unite(${name}_united ${ROOM_SOURCES})
+  add_library(${target} STATIC ${${name}_united} ${ROOM_APART})
   add_library(lieq::${name} ALIAS ${target})
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ROOM_HEADERS})
   set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ON)
@@ -27,7 +29,10 @@ function(lieq_compile_options target)
   if(LIEQ_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${LIEQ_SANITIZE} -fno-omit-frame-pointer
                            -fno-sanitize-recover=all
-                           -Wno-maybe-uninitialized)  # GCC reports std::regex, once it is instrumented
+                           $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # of std::regex, once it is instrumented
     target_link_options(${target} PUBLIC -fsanitize=${LIEQ_SANITIZE})
+  endif()
+  if(LIEQ_LIBFUZZER)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)  # the fuzzer sees which branches an input takes
   endif()
 endfunction()

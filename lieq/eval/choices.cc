@@ -83,7 +83,7 @@ std::vector<std::vector<std::size_t>> make_batches(const std::vector<ItemTokens>
 }
 
 /// One prediction: token `target` at a row of the batch, for choice `choice` of the batch.
-struct Prediction {
+struct TargetToken {
   std::size_t row, choice;
   TokenId target;
 };
@@ -103,13 +103,13 @@ class Scorer {
     const MatrixView<float> hidden = hidden_.matrix(tree.tokens.size(), width);
     model::forward(model_, tree.tokens, tree.spans, state_, hidden);
 
-    std::vector<Prediction> predictions;
+    std::vector<TargetToken> predictions;
     for (std::size_t c = 0; c < choices.size(); ++c) {
       const std::vector<TokenId>& targets = choices[c]->targets;
       const std::size_t first = inputs[c].size() - targets.size();
       for (std::size_t t = 0; t < targets.size(); ++t) predictions.push_back({tree.rows[c][first + t], c, targets[t]});
     }
-    std::ranges::stable_sort(predictions, {}, &Prediction::row);
+    std::ranges::stable_sort(predictions, {}, &TargetToken::row);
     std::vector<ChoiceScore> scores(choices.size(), ChoiceScore{0, true});
     const std::size_t slice = model::logit_slice_rows(model_.config);
     for (std::size_t begin = 0; begin < predictions.size();)
@@ -123,7 +123,7 @@ class Scorer {
 
  private:
   /// Adds up the predictions of the next `most` rows from `begin` on; returns the first prediction that is left.
-  std::size_t score_slice(const std::vector<Prediction>& predictions, std::size_t begin, std::size_t most,
+  std::size_t score_slice(const std::vector<TargetToken>& predictions, std::size_t begin, std::size_t most,
                           MatrixView<const float> hidden, std::vector<ChoiceScore>& scores) {
     std::vector<std::size_t> firsts;  // of each row, its first prediction
     std::size_t end = begin;

@@ -17,7 +17,7 @@ using model::Model;
 using model::SequenceSpan;
 using model::TokenId;
 
-constexpr std::size_t kBatchTokens = 2048;
+constexpr std::size_t kForwardTokens = 2048;
 
 /// Scratch and results of one of the models.
 struct Lane {
@@ -69,11 +69,11 @@ void score_slice(std::vector<std::unique_ptr<Lane>>& lanes, std::size_t first, s
   }
 }
 
-Unexpected invalid(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
+Unexpected refusal(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
 Result<void> check_arguments(std::span<const Model* const> models, const WindowPlan& plan) {
   LIEQ_CHECK(!models.empty());
-  if (plan.windows.empty()) return invalid("text: found no token to score, expected some");
+  if (plan.windows.empty()) return refusal("text: found no token to score, expected some");
   std::size_t longest = 0;
   for (const Window& window : plan.windows) {
     LIEQ_CHECK(window.first_scored >= 1 && window.first_scored < window.size &&
@@ -83,14 +83,14 @@ Result<void> check_arguments(std::span<const Model* const> models, const WindowP
   for (const Model* model : models) {
     const std::size_t vocab = model->config.vocab_size;
     if (vocab != models.front()->config.vocab_size)
-      return invalid(fmt::format("{}: field 'vocab_size': found {}, expected {} as in {}", model->path.string(), vocab,
+      return refusal(fmt::format("{}: field 'vocab_size': found {}, expected {} as in {}", model->path.string(), vocab,
                                  models.front()->config.vocab_size, models.front()->path.string()));
     if (longest > model->config.max_position_embeddings)
-      return invalid(fmt::format("window: found {}, expected at most max_position_embeddings = {} of {}", longest,
+      return refusal(fmt::format("window: found {}, expected at most max_position_embeddings = {} of {}", longest,
                                  model->config.max_position_embeddings, model->path.string()));
     for (const TokenId id : plan.ids) {
       if (id < 0 || static_cast<std::size_t>(id) >= vocab)
-        return invalid(fmt::format("{}: token id {}, expected below vocab_size = {}", model->path.string(), id, vocab));
+        return refusal(fmt::format("{}: token id {}, expected below vocab_size = {}", model->path.string(), id, vocab));
     }
   }
   return {};
@@ -116,7 +116,7 @@ Batch take_batch(const WindowPlan& plan, std::size_t& next) {
       batch.rows.push_back(before + t - 1);
       batch.targets.push_back(plan.ids[window.begin + t]);
     }
-  } while (next < plan.windows.size() && batch.tokens.size() + plan.windows[next].size <= kBatchTokens + 1);
+  } while (next < plan.windows.size() && batch.tokens.size() + plan.windows[next].size <= kForwardTokens + 1);
   return batch;
 }
 
@@ -159,9 +159,9 @@ Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models
 Result<std::vector<TokenScores>> score_windows(std::span<const Model* const> models, std::span<const TokenId> ids,
                                                std::size_t window, Threads& threads, kernels::Compute compute,
                                                Sink& sink) {
-  if (window < 2) return invalid(fmt::format("window: found {}, expected at least 2 tokens", window));
+  if (window < 2) return refusal(fmt::format("window: found {}, expected at least 2 tokens", window));
   if (ids.size() < window)
-    return invalid(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
+    return refusal(fmt::format("text: found {} tokens, expected at least one window of {}", ids.size(), window));
   return score_plan(models, gptq_windows({ids.begin(), ids.end()}, window, window), threads, compute, sink);
 }
 

@@ -19,7 +19,7 @@ namespace {
 using model::TokenId;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double elapsed(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Runs passes over one model and one cache.
 class Runner {
@@ -34,7 +34,7 @@ class Runner {
     cache_.truncate(0);
     const auto start = Clock::now();
     pass(tokens);
-    return static_cast<double>(tokens) / seconds_since(start);
+    return static_cast<double>(tokens) / elapsed(start);
   }
 
   /// Tokens per second of single tokens from an empty context.
@@ -42,7 +42,7 @@ class Runner {
     cache_.truncate(0);
     const auto start = Clock::now();
     for (std::size_t i = 0; i < tokens; ++i) pass(1);
-    return static_cast<double>(tokens) / seconds_since(start);
+    return static_cast<double>(tokens) / elapsed(start);
   }
 
  private:
@@ -113,7 +113,7 @@ double read_bandwidth(Threads& threads) {
   for (int pass = 0; pass < kPasses; ++pass) {
     const auto start = Clock::now();
     const std::uint64_t sum = kernels::read_words(threads, {values, kCount});
-    const double seconds = seconds_since(start);
+    const double seconds = elapsed(start);
     // Uses what was read, so that no compiler leaves the reading out.
     LIEQ_CHECK(sum == kCount);
     best = std::max(best, static_cast<double>(kCount * sizeof(std::uint64_t)) / seconds);

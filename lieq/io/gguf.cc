@@ -79,7 +79,7 @@ constexpr std::size_t kMaxParts = 99'999;  // five digits in a name
 
 /// "-00002-of-00003.gguf"
 std::string part_suffix(std::size_t part, std::size_t parts) {
-  std::array<char, 32> text{};
+  std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "-%05zu-of-%05zu.gguf", part, parts);
   return text.data();
 }

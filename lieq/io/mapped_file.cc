@@ -26,7 +26,7 @@ struct MappedFile::Mapping {
 
 namespace {
 
-Unexpected refused(const std::string& name, const char* what, int error) {
+Unexpected unmapped(const std::string& name, const char* what, int error) {
   const ErrorCode code = error == ENOENT || error == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo;
   return fail(code, name + ": " + what + ": " + std::generic_category().message(error));
 }
@@ -56,15 +56,15 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   std::string name = path.string();
   // O_NONBLOCK: opening a pipe must not wait for its writer, it is refused below.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.fd < 0) return refused(name, "cannot be opened", errno);
+  if (file.fd < 0) return unmapped(name, "cannot be opened", errno);
   struct stat status {};
-  if (::fstat(file.fd, &status) != 0) return refused(name, "cannot be read", errno);
+  if (::fstat(file.fd, &status) != 0) return unmapped(name, "cannot be read", errno);
   if (S_ISDIR(status.st_mode)) return fail(ErrorCode::kIo, name + ": found a folder, expected a file");
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::kIo, name + ": found a device or pipe, expected a file");
   if (status.st_size <= 0) return fail(ErrorCode::kInvalidFormat, name + ": the file is empty");
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
-  if (address == MAP_FAILED) return refused(name, "cannot be mapped", errno);
+  if (address == MAP_FAILED) return unmapped(name, "cannot be mapped", errno);
   MappedFile mapped(std::make_shared<const Mapping>(std::move(name), address, size));
   if (is_lfs_pointer(mapped.bytes()))
     return fail(ErrorCode::kInvalidFormat,

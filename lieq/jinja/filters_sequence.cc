@@ -284,7 +284,7 @@ Result<Value> slice_filter(Interpreter& interpreter, const Value& value, const A
   return generator(std::move(columns));
 }
 
-constexpr std::array<std::pair<std::string_view, Filter>, 21> kFilters = {{
+constexpr std::array<std::pair<std::string_view, Filter>, 21> kSequenceFilters = {{
     {"batch", batch_filter},
     {"count", length_filter},
     {"dictsort", dictsort_filter},
@@ -310,7 +310,7 @@ constexpr std::array<std::pair<std::string_view, Filter>, 21> kFilters = {{
 
 }  // namespace
 
-std::span<const std::pair<std::string_view, Filter>> sequence_filters() { return kFilters; }
+std::span<const std::pair<std::string_view, Filter>> sequence_filters() { return kSequenceFilters; }
 
 namespace {
 

@@ -255,7 +255,7 @@ Result<Value> round_filter(Interpreter&, const Value& value, const Arguments& gi
   return rounded;
 }
 
-constexpr std::array<std::pair<std::string_view, Filter>, 24> kFilters = {{
+constexpr std::array<std::pair<std::string_view, Filter>, 24> kTextFilters = {{
     {"abs", abs_filter}, {"capitalize", capitalize_filter}, {"center", center_filter}, {"d", default_filter},
     {"default", default_filter}, {"e", escape_filter}, {"escape", escape_filter}, {"float", float_filter},
     {"forceescape", escape_filter}, {"format", format_filter}, {"indent", indent_filter}, {"int", int_filter},
@@ -272,7 +272,7 @@ constexpr std::array<std::pair<std::string_view, Filter>, 24> kFilters = {{
 
 }  // namespace
 
-std::span<const std::pair<std::string_view, Filter>> text_filters() { return kFilters; }
+std::span<const std::pair<std::string_view, Filter>> text_filters() { return kTextFilters; }
 
 Result<std::int64_t> integer_of(const Arguments& given, std::size_t at, std::string_view name, std::int64_t fallback) {
   const Value* value = given.find(at, name);

@@ -96,9 +96,9 @@ std::optional<Value> global_function(Interpreter& interpreter, std::string_view 
                                                                                 {"namespace", namespace_function},
                                                                                 {"raise_exception", raise_exception},
                                                                                 {"strftime_now", strftime_now}}};
-  for (const auto& [known, function] : kFunctions) {
+  for (const auto& [known, run] : kFunctions) {
     if (known != name) continue;
-    const auto call = [function, &interpreter](const Arguments& given) { return function(interpreter, given); };
+    const auto call = [function = run, &interpreter](const Arguments& given) { return function(interpreter, given); };
     return Value(std::make_shared<const Callable>(Callable{.name = std::string(name), .call = call}));
   }
   return std::nullopt;

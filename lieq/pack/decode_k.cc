@@ -15,7 +15,7 @@ namespace {
 
 int u8(std::byte b) { return std::to_integer<int>(b); }
 
-float f16_at(const std::byte* p) {
+float half_at(const std::byte* p) {
   std::uint16_t bits = 0;
   std::memcpy(&bits, p, sizeof bits);
   return f16_to_float(bits);
@@ -54,7 +54,7 @@ int q3_k_scale(const std::byte* s, int i) {
 void decode_q2_k(const std::byte* block, float* w) {
   const std::byte* scales = block;
   const std::byte* qs = block + 16;
-  const float d = f16_at(block + 80), dmin = f16_at(block + 82);
+  const float d = half_at(block + 80), dmin = half_at(block + 82);
   for (int sub = 0; sub < 16; ++sub, w += 16) {
     const int n = sub / 8, j = sub / 2 % 4, h = sub % 2;
     const float scale = d * static_cast<float>(u8(scales[sub]) & 15);
@@ -70,7 +70,7 @@ void decode_q3_k(const std::byte* block, float* w) {
   const std::byte* hmask = block;
   const std::byte* qs = block + 32;
   const std::byte* scales = block + 96;
-  const float d = f16_at(block + 108);
+  const float d = half_at(block + 108);
   for (int sub = 0; sub < 16; ++sub, w += 16) {
     const int n = sub / 8, j = sub / 2 % 4, h = sub % 2;
     const float scale = d * static_cast<float>(q3_k_scale(scales, sub));
@@ -87,7 +87,7 @@ void decode_q3_k(const std::byte* block, float* w) {
 ///   f16 d | f16 dmin | u8 scales[12] | u8 qs[128]: weight l of sub-block j in byte 32 (j / 2) + l,
 ///   low nibble for even j, high nibble for odd
 void decode_q4_k(const std::byte* block, float* w) {
-  const float d = f16_at(block), dmin = f16_at(block + 2);
+  const float d = half_at(block), dmin = half_at(block + 2);
   const ScalesAndMinima sub(block + 4);
   const std::byte* qs = block + 16;
   for (int j = 0; j < 8; ++j, w += 32) {
@@ -103,7 +103,7 @@ void decode_q4_k(const std::byte* block, float* w) {
 ///   f16 d | f16 dmin | u8 scales[12] | u8 qh[32]: bit j of byte l = bit 4 of code l of sub-block j
 ///   | u8 qs[128]: bits 0-3 as in Q4_K
 void decode_q5_k(const std::byte* block, float* w) {
-  const float d = f16_at(block), dmin = f16_at(block + 2);
+  const float d = half_at(block), dmin = half_at(block + 2);
   const ScalesAndMinima sub(block + 4);
   const std::byte* qh = block + 16;
   const std::byte* qs = block + 48;
@@ -125,7 +125,7 @@ void decode_q5_k(const std::byte* block, float* w) {
 ///   high nibble for k >= 2; bits 4-5 in bits 2k and up of qh[32n + l]; its scale is scales[8n + 2k + l / 16]
 void decode_q6_k(const std::byte* block, float* w) {
   const std::byte* scales = block + 192;
-  const float d = f16_at(block + 208);
+  const float d = half_at(block + 208);
   for (int sub = 0; sub < 16; ++sub, w += 16) {
     const int n = sub / 8, k = sub / 2 % 4, h = sub % 2;
     const float scale = d * static_cast<float>(static_cast<std::int8_t>(scales[sub]));

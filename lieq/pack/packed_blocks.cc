@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kRows = PackedMatrix::kBlockRows, kInputs = PackedMatrix::kUnitInputs;
 
-std::uint16_t u16_at(const std::byte* p) {
+std::uint16_t half_bits_at(const std::byte* p) {
   std::uint16_t value = 0;
   std::memcpy(&value, p, sizeof value);
   return value;
@@ -78,8 +78,8 @@ void fill_block(const StoredMatrix& matrix, const Form& form, std::size_t b, Pac
     }
     for (std::size_t r = 0; r < count; ++r) {
       const std::byte* block = rows[r] + at;
-      packed.set_group(first + r, g, u16_at(block),
-                       form.origin == Origin::kMinimum ? u16_at(block + 2) : form.double_zero);
+      packed.set_group(first + r, g, half_bits_at(block),
+                       form.origin == Origin::kMinimum ? half_bits_at(block + 2) : form.double_zero);
     }
   }
 }

@@ -13,7 +13,7 @@
 namespace lieq::quantize {
 namespace {
 
-constexpr std::size_t kTile = 48;
+constexpr std::size_t kRowTile = 48;
 constexpr std::size_t kBlock = 192;  // columns of a product
 
 /// Σ over rows of e H eᵀ; fill(row, e) writes one row of E. H is symmetric, so blocks above its diagonal count twice.
@@ -21,9 +21,9 @@ template <class Fill>
 double quadratic_form(Threads& threads, std::size_t rows, MatrixView<const float> hessian, const Fill& fill) {
   const std::size_t cols = hessian.cols();
   std::vector<double> losses(rows);
-  threads.for_each((rows + kTile - 1) / kTile, [&](std::size_t tile, std::size_t) {
+  threads.for_each((rows + kRowTile - 1) / kRowTile, [&](std::size_t tile, std::size_t) {
     static thread_local kernels::Buffer<float> errors, products;
-    const std::size_t first = tile * kTile, count = std::min(kTile, rows - first);
+    const std::size_t first = tile * kRowTile, count = std::min(kRowTile, rows - first);
     const MatrixView<float> e = errors.matrix(count, cols);
     for (std::size_t i = 0; i < count; ++i) fill(first + i, e.row(i));
     for (std::size_t begin = 0; begin < cols; begin += kBlock) {

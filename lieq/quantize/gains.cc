@@ -10,7 +10,7 @@
 namespace lieq::quantize {
 namespace {
 
-constexpr std::size_t kTile = 48;
+constexpr std::size_t kGainTile = 48;
 constexpr float kLargestGain = 2;
 
 /// L Lᵀ x = b, in place of b.
@@ -29,11 +29,11 @@ void solve(MatrixView<const double> l, std::vector<double>& b) {
 /// Adds Σ_i Q[i][j] ((T - Q) H)[i][j] to slope[j].
 void add_slope(const FittedLinear& linear, MatrixView<const float> q, MatrixView<const float> hessian, Threads& threads,
                std::vector<double>& slope) {
-  const std::size_t rows = q.rows(), cols = q.cols(), tiles = (rows + kTile - 1) / kTile;
+  const std::size_t rows = q.rows(), cols = q.cols(), tiles = (rows + kGainTile - 1) / kGainTile;
   std::vector<double> parts(tiles * cols);
   threads.for_each(tiles, [&](std::size_t tile, std::size_t) {
     static thread_local kernels::Buffer<float> errors, products;
-    const std::size_t first = tile * kTile, count = std::min(kTile, rows - first);
+    const std::size_t first = tile * kGainTile, count = std::min(kGainTile, rows - first);
     const MatrixView<float> e = errors.matrix(count, cols), eh = products.matrix(count, cols);
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t j = 0; j < cols; ++j) e(i, j) = linear.target(first + i, j) - q(first + i, j);

@@ -20,7 +20,7 @@ namespace lieq::quantize {
 namespace {
 
 using model::LinearKind;
-constexpr std::size_t kChunkTokens = 2048;  // tokens of the fit that run at once
+constexpr std::size_t kProbeTokens = 2048;  // tokens of the fit that run at once
 using QuantizedLinears = std::array<QuantizedLinear, model::kLinearsPerLayer>;
 
 /// Fits the linears of each layer in turn to what they read in the original model.
@@ -46,7 +46,7 @@ class Fitter : public model::Observer {
     static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
     static constexpr LinearKind kO[] = {LinearKind::kO}, kDown[] = {LinearKind::kDown};
     const MatrixView<float> x = stream_.matrix(tokens_, model_.config.hidden_size);
-    const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window_) * window_;
+    const std::size_t chunk = std::max<std::size_t>(1, kProbeTokens / window_) * window_;
     for (std::size_t first = 0; first < tokens_; first += chunk) {
       const std::size_t count = std::min(chunk, tokens_ - first);
       const std::vector<model::SequenceSpan> sequences(count / window_, {window_, nullptr});

@@ -13,7 +13,7 @@
 namespace lieq::quantize {
 namespace {
 
-constexpr std::size_t kTile = 96;
+constexpr std::size_t kFitTile = 96;
 
 using Weights = std::span<const MatrixView<const float>>;
 
@@ -122,10 +122,10 @@ std::vector<float> corrected_target(Threads& threads, MatrixView<const float> we
   if (statistics.cross_is_output) {
     std::ranges::copy(statistics.cross, target.begin());
   } else {
-    threads.for_each((rows + kTile - 1) / kTile, [&](std::size_t tile, std::size_t) {
-      const std::size_t count = std::min(kTile, rows - tile * kTile);
-      kernels::gemm_nn_add(weight.rows(tile * kTile, count), {statistics.cross.data(), in, in},
-                           t.rows(tile * kTile, count));
+    threads.for_each((rows + kFitTile - 1) / kFitTile, [&](std::size_t tile, std::size_t) {
+      const std::size_t count = std::min(kFitTile, rows - tile * kFitTile);
+      kernels::gemm_nn_add(weight.rows(tile * kFitTile, count), {statistics.cross.data(), in, in},
+                           t.rows(tile * kFitTile, count));
     });
   }
   quadratic.solve(threads, t);

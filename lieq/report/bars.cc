@@ -7,7 +7,7 @@
 namespace lieq::report {
 namespace {
 
-constexpr double kFirst = 44, kRow = 46, kBar = 18;
+constexpr double kFirstBar = 44, kBarRow = 46, kBar = 18;
 
 double size_of(const BarPart& part) { return drawable(part.value) ? std::max(0.0, part.value) : 0; }
 
@@ -28,7 +28,7 @@ Panel draw(const BarChart& chart) {
   const double scale = longest > 0 ? (chart.width - room) / longest : 0;
   std::string body =
       svg_text({0, 14}, "metric", "start", chart.title) + svg_text({0, 32}, "tick", "start", chart.label);
-  double y = kFirst;
+  double y = kFirstBar;
   for (const Bar& bar : chart.bars) {
     body += svg_text({0, y + 12}, "name", "start", shortened(bar.name, static_cast<std::size_t>(chart.width / 6.6)));
     double x = 0;
@@ -45,7 +45,7 @@ Panel draw(const BarChart& chart) {
       end += reach;
     }
     body += svg_text({end + 6, y + 18 + kBar / 2 + 4}, "tick", "start", bar.total);
-    y += kRow;
+    y += kBarRow;
   }
   return {chart.width, y + 4, std::move(body), chart.title + ", " + chart.label};
 }

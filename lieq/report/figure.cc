@@ -9,7 +9,7 @@
 namespace lieq::report {
 namespace {
 
-constexpr double kMargin = 24, kGap = 28, kRow = 20, kSwatch = 26;
+constexpr double kMargin = 24, kGap = 28, kLegendRow = 20, kSwatch = 26;
 
 std::string swatch(const LegendEntry& entry, Point at) {
   switch (entry.kind) {
@@ -47,7 +47,7 @@ std::string legend_svg(const std::vector<LegendEntry>& legend, double width, dou
   Point at{0, 14};
   for (const LegendEntry& entry : legend) {
     const double wide = kSwatch + 6.6 * static_cast<double>(characters(entry.text)) + 14;
-    if (at.x > 0 && at.x + wide > width) at = {0, at.y + kRow};
+    if (at.x > 0 && at.x + wide > width) at = {0, at.y + kLegendRow};
     svg += swatch(entry, at) + svg_text({at.x + kSwatch, at.y}, "tick", "start", entry.text);
     at.x += wide;
   }

@@ -11,7 +11,7 @@
 namespace lieq::report {
 namespace {
 
-constexpr double kWide = 1040, kNarrow = 360;
+constexpr double kWidePlan = 1040, kNarrowPlan = 360;
 constexpr const char* kPlanName = "plan";
 
 std::string name_of(const std::pair<std::string, const BitPlan*>& plan) {
@@ -121,8 +121,8 @@ Figure byte_figure(const Subject& subject) {
                     "Computed from the plan: codes, a float16 scale and a zero point for each group, the other weights "
                     "at their width.",
                 .legend = {},
-                .panels = {byte_bars(models, kWide)},
-                .narrow = {byte_bars(models, kNarrow)},
+                .panels = {byte_bars(models, kWidePlan)},
+                .narrow = {byte_bars(models, kNarrowPlan)},
                 .tables = {},
                 .columns = 1};
   Table table{.title = "Bytes", .head = {"model"}, .rows = {}};
@@ -158,8 +158,8 @@ std::vector<Figure> plan_figures(const Subject& subject) {
                 .columns = 1};
   std::set<int> widths;
   for (const auto& plan : subject.plans) {
-    figure.panels.push_back(strip(plan, kWide));
-    figure.narrow.push_back(strip(plan, kNarrow));
+    figure.panels.push_back(strip(plan, kWidePlan));
+    figure.narrow.push_back(strip(plan, kNarrowPlan));
     figure.tables.push_back(plan_table(plan));
     for (const LayerPlan& layer : plan.second->layers) widths.insert(layer.bits);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 
 #include <fmt/format.h>
 
@@ -144,7 +145,7 @@ class Drawing {
         std::vector<Point> places = {
             {p.x + r, p.y + 4}, {p.x - r - wide, p.y + 4}, {p.x - wide / 2, p.y - r - 1}, {p.x - wide / 2, p.y + r + 9},
             {p.x + r, p.y - 8}, {p.x - r - wide, p.y - 8}, {p.x + r, p.y + 16},           {p.x - r - wide, p.y + 16}};
-        if (series.line != "none") std::ranges::rotate(places, places.begin() + 2);  // the line goes on at the sides
+        if (series.line != "none") std::rotate(places.begin(), places.begin() + 2, places.end());  // the line goes on at the sides
         svg += put(point.label, places, "name halo x " + (point.chosen ? std::string("hi") : series.kinds));
       }
     }
@@ -188,7 +189,7 @@ Panel draw(const XyChart& chart) { return Drawing(chart).panel(); }
 Axis layer_axis(std::size_t count) {
   Axis axis{.low = 0, .high = std::max(1.0, static_cast<double>(count) - 1), .logarithmic = false, .ticks = {}};
   std::size_t step = 1;
-  for (const std::size_t factor : {2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000})
+  for (const std::size_t factor : std::initializer_list<std::size_t>{2, 5, 10, 20, 50, 100, 200, 500, 1000, 10000})
     if ((std::max<std::size_t>(count, 1) - 1) / step >= 8) step = factor;
   for (std::size_t l = 0; l < count; l += step) axis.ticks.push_back(static_cast<double>(l));
   return axis;

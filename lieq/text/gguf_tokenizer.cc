@@ -215,10 +215,10 @@ class Reader {
       add_pairs(static_cast<TokenId>(i), static_cast<std::uint32_t>(rank), source);
     }
     LIEQ_ASSIGN(const auto prefix, gguf_.boolean("tokenizer.ggml.add_space_prefix"));
-    constexpr const char* kBlank = "\u2581";
-    if (prefix.value_or(true)) impl_->normalizer.steps.push_back({NormalizerStep::Kind::kPrepend, "", kBlank});
-    impl_->normalizer.steps.push_back({NormalizerStep::Kind::kReplace, " ", kBlank});
-    impl_->decoder.steps.push_back({DecoderStep::Kind::kReplace, kBlank, " "});
+    constexpr const char* kMark = "\u2581";
+    if (prefix.value_or(true)) impl_->normalizer.steps.push_back({NormalizerStep::Kind::kPrepend, "", kMark});
+    impl_->normalizer.steps.push_back({NormalizerStep::Kind::kReplace, " ", kMark});
+    impl_->decoder.steps.push_back({DecoderStep::Kind::kReplace, kMark, " "});
     impl_->decoder.steps.push_back({DecoderStep::Kind::kByteFallback, "", ""});
     impl_->decoder.steps.push_back({DecoderStep::Kind::kFuse, "", ""});
     if (prefix.value_or(true)) impl_->decoder.steps.push_back({DecoderStep::Kind::kStrip, "", "", U' ', 1, 0});

@@ -10,9 +10,9 @@ namespace {
 constexpr std::size_t kMaxDepth = 100;
 
 /// Events of nlohmann's parser. Values go into a tree, but for the entries of model.vocab and model.merges.
-class Reader {
+class TreeReader {
  public:
-  explicit Reader(TokenizerJson& out) : out_(out) {}
+  explicit TreeReader(TokenizerJson& out) : out_(out) {}
 
   std::string error;
 
@@ -168,7 +168,7 @@ class Reader {
 
 Result<TokenizerJson> read_tokenizer_json(std::string_view text, const std::string& place) {
   TokenizerJson json;
-  Reader reader(json);
+  TreeReader reader(json);
   if (!Json::sax_parse(text.begin(), text.end(), &reader))
     return fail(ErrorCode::kInvalidFormat, place + ": " + reader.error);
   return json;

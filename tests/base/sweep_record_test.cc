@@ -45,7 +45,7 @@ TaskResults task_results() {
   return results;
 }
 
-SweepResults example() {
+SweepResults example_sweep() {
   SweepResults results;
   results.version = "0.1.0";
   results.model = "demo";
@@ -62,7 +62,7 @@ SweepResults example() {
 }
 
 TEST(SweepRecord, ReadsWhatItWrites) {
-  const Json json = to_json(example());
+  const Json json = to_json(example_sweep());
   const auto read = sweep_results_from_json(json, "results.json");
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(to_json(*read), json);
@@ -73,7 +73,7 @@ TEST(SweepRecord, ReadsWhatItWrites) {
 
 TEST(SweepRecord, WrongFieldsAreNamed) {
   const auto message = [](const std::function<void(Json&)>& change) {
-    Json json = to_json(example());
+    Json json = to_json(example_sweep());
     change(json);
     const auto read = sweep_results_from_json(json, "r.json");
     return read ? "accepted" : read.error().message;

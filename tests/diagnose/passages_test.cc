@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::diagnose {
 namespace {
@@ -12,7 +13,7 @@ using test::must;
 /// A byte-level tokenizer with few merges: lengths in tokens follow lengths in letters.
 const text::Tokenizer& tokenizer() {
   static const text::Tokenizer loaded =
-      must(text::Tokenizer::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama"));
+      must(text::Tokenizer::load(test::data_dir() / "tiny-llama"));
   return loaded;
 }
 

@@ -9,6 +9,7 @@
 #include "lieq/diagnose/perplexity_drop.h"
 #include "lieq/diagnose/score.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::diagnose {
 namespace {
@@ -20,7 +21,7 @@ struct TinyModel : testing::Test {
   Threads threads{3};
   Sink sink;
   model::Model model =
-      must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+      must(model::Model::load(test::data_dir() / "tiny-llama", threads, sink));
 
   static std::vector<TokenId> passage(std::size_t tokens, TokenId first) {
     std::vector<TokenId> ids;

@@ -5,6 +5,7 @@
 #include "lieq/io/atomic_file.h"
 #include "lieq/kernels/softmax.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::eval {
 namespace {
@@ -14,7 +15,7 @@ using test::must;
 
 class Choices : public testing::Test {
  protected:
-  Choices() : bundle_(must(Bundle::load(LIEQ_DEMO_DIR, threads_, sink_))) {}
+  Choices() : bundle_(must(Bundle::load(test::demo_dir(), threads_, sink_))) {}
 
   static Item item(const std::string& context, std::vector<std::string> continuations) {
     Item item;

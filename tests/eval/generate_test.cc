@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "lieq/eval/bundle.h"
+#include "tests/support/paths.h"
 
 namespace lieq::eval {
 namespace {
@@ -14,7 +15,7 @@ using model::TokenId;
 class Demo : public testing::Test {
  protected:
   Demo()
-      : bundle_(Bundle::load(LIEQ_DEMO_DIR, threads_, sink_).value()),
+      : bundle_(Bundle::load(test::demo_dir(), threads_, sink_).value()),
         state_(bundle_.model, threads_, kernels::Compute::kF32) {}
 
   [[nodiscard]] std::vector<TokenId> ids(std::string_view text) const {

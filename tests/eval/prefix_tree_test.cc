@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::eval {
 namespace {
@@ -54,7 +55,7 @@ TEST(PrefixTree, RandomTextsAreSpelledByTheirRows) {
 TEST(PrefixTree, ForwardGivesWhatEachTextAloneGives) {
   Threads threads(2);
   Sink sink;
-  const model::Model model = test::must(model::Model::load(LIEQ_DEMO_DIR, threads, sink));
+  const model::Model model = test::must(model::Model::load(test::demo_dir(), threads, sink));
   std::mt19937 random(3);
   Texts texts;
   const auto draw = [&](std::vector<TokenId> text, std::size_t count) {

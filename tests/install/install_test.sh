@@ -16,3 +16,13 @@ demo=$prefix/share/lieq/demo
   --calib-window 64 --sweeps 1 >/dev/null
 hash_of() { sha256sum <"$1/model.safetensors"; }
 [ "$(hash_of "$prefix/library")" = "$(hash_of "$prefix/program")" ] || { echo "library and program differ" >&2; exit 1; }
+
+# What is missing is named with its package, in a program that uses the library and in our own build.
+for folder in "$source/tests/install/consumer" "$source"; do
+  if said=$(cmake -S "$folder" -B "$prefix/missing" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON 2>&1); then
+    echo "$folder was configured without fmt" >&2
+    exit 1
+  fi
+  grep -q "fmt not found: install libfmt-dev" <<<"$said" || { echo "$said" >&2; exit 1; }
+  rm -rf "$prefix/missing"
+done

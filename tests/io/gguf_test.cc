@@ -21,7 +21,7 @@ std::string array(std::uint32_t type, std::uint64_t count, const std::string& el
   return raw(type) + raw(count) + elements;
 }
 
-std::string error_of(const std::string& bytes) {
+std::string gguf_error(const std::string& bytes) {
   const auto gguf = parse_gguf(as_bytes(bytes), "m.gguf");
   return gguf ? "no error" : gguf.error().message;
 }
@@ -120,18 +120,18 @@ TEST(Gguf, FollowsTheAlignmentKey) {
   for (const std::uint32_t wrong : {0U, 1U, 4U, 12U, 33U, 0x80000001U}) {
     GgufBytes c;
     c.key("general.alignment", kU32, raw(wrong)).tensor("v", {2}, kTensorF32, 0);
-    EXPECT_NE(error_of(c.bytes(64)).find("expected a power of two of at least 8"), std::string::npos) << wrong;
+    EXPECT_NE(gguf_error(c.bytes(64)).find("expected a power of two of at least 8"), std::string::npos) << wrong;
   }
   for (const std::uint64_t huge : {std::uint64_t{1} << 40, std::uint64_t{1} << 63}) {
     GgufBytes c;
     c.key("general.alignment", kU64, raw(huge)).tensor("v", {2}, kTensorF32, 0);
-    EXPECT_NE(error_of(c.bytes(64)), "no error") << huge;
+    EXPECT_NE(gguf_error(c.bytes(64)), "no error") << huge;
   }
 }
 
 TEST(Gguf, RefusesOverlapsButNotGaps) {
   const auto two = [](std::uint64_t first, std::uint64_t second) {
-    return error_of(GgufBytes().tensor("a", {16}, kTensorF32, first).tensor("b", {16}, kTensorF32, second).bytes(256));
+    return gguf_error(GgufBytes().tensor("a", {16}, kTensorF32, first).tensor("b", {16}, kTensorF32, second).bytes(256));
   };
   EXPECT_EQ(two(0, 64), "no error");
   EXPECT_EQ(two(128, 0), "no error");
@@ -141,11 +141,11 @@ TEST(Gguf, RefusesOverlapsButNotGaps) {
 }
 
 TEST(Gguf, NamesUnsupportedTypes) {
-  const std::string error = error_of(GgufBytes().tensor("w", {256}, kTensorIQ4_XS, 0).bytes(256));
+  const std::string error = gguf_error(GgufBytes().tensor("w", {256}, kTensorIQ4_XS, 0).bytes(256));
   EXPECT_EQ(error.rfind("m.gguf: tensor 'w': type: found IQ4_XS, expected one of F32, F16, Q4_0", 0), 0U) << error;
   EXPECT_NE(error.find("Q2_0"), std::string::npos) << error;
-  EXPECT_NE(error_of(GgufBytes().tensor("w", {256}, 4, 0).bytes(256)).find("found number 4"), std::string::npos);
-  EXPECT_NE(error_of(GgufBytes().tensor("w", {256}, 4000000000U, 0).bytes(256)).find("found number 4000000000"),
+  EXPECT_NE(gguf_error(GgufBytes().tensor("w", {256}, 4, 0).bytes(256)).find("found number 4"), std::string::npos);
+  EXPECT_NE(gguf_error(GgufBytes().tensor("w", {256}, 4000000000U, 0).bytes(256)).find("found number 4000000000"),
             std::string::npos);
 }
 
@@ -154,9 +154,9 @@ TEST(Gguf, EveryTruncationIsRefused) {
   b.key("general.name", kString, b.string("tiny")).key("t", kArray, array(kString, 2, b.string("a") + b.string("b")));
   b.key("n", kU32, raw(std::uint32_t{7})).tensor("w", {32, 2}, kTensorQ4_0, 0);
   const std::string bytes = b.bytes(36);
-  EXPECT_EQ(error_of(bytes), "no error");
+  EXPECT_EQ(gguf_error(bytes), "no error");
   for (std::size_t size = 0; size < bytes.size(); ++size)
-    EXPECT_NE(error_of(bytes.substr(0, size)), "no error") << size;
+    EXPECT_NE(gguf_error(bytes.substr(0, size)), "no error") << size;
 }
 
 TEST(Gguf, ReadsALargeVocabularyInMilliseconds) {

@@ -10,11 +10,12 @@
 #include "lieq/base/json.h"
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
+#include "tests/support/paths.h"
 
 namespace lieq::io {
 namespace {
 
-const std::filesystem::path kGolden = std::filesystem::path(LIEQ_SHARED_DIR) / "golden";
+const std::filesystem::path kGolden = test::shared_dir() / "golden";
 
 #define SKIP_WITHOUT_GOLDEN()          \
   if (!std::filesystem::exists(kGolden)) \

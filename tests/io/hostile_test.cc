@@ -12,11 +12,12 @@
 #include "lieq/base/json.h"
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
+#include "tests/support/paths.h"
 
 namespace lieq::io {
 namespace {
 
-const std::filesystem::path kData = LIEQ_TEST_DATA_DIR;
+const std::filesystem::path kData = test::data_dir();
 const std::filesystem::path kHostile = kData / "hostile";
 
 struct Lie {

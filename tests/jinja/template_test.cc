@@ -8,11 +8,12 @@
 
 #include "lieq/base/json.h"
 #include "tests/support/json_lines.h"
+#include "tests/support/paths.h"
 
 namespace lieq::jinja {
 namespace {
 
-const std::filesystem::path kCases = std::filesystem::path(LIEQ_TEST_DATA_DIR) / "jinja";
+const std::filesystem::path kCases = test::data_dir() / "jinja";
 
 Result<std::string> render(const std::string& source, const OrderedJson& variables = OrderedJson::object()) {
   LIEQ_ASSIGN(const Template parsed, Template::parse(source, "t"));

@@ -18,6 +18,7 @@
 #include "lieq/kernels/linear.h"
 #include "lieq/model/model.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::model {
 
@@ -92,7 +93,7 @@ class ForeignFolder {
     path_ = std::filesystem::path(testing::TempDir()) /
             ("lieq_foreign_" + std::to_string(::getpid()) + "_" + std::to_string(counter++));
     std::filesystem::create_directories(path_);
-    const std::filesystem::path tiny = std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama";
+    const std::filesystem::path tiny = test::data_dir() / "tiny-llama";
     config = test::must(read_json(tiny / "config.json"));
     const io::TensorSet tensors = test::must(io::open_safetensors(tiny / "model.safetensors"));
     for (const auto& [name, tensor] : tensors.all())

@@ -8,12 +8,13 @@
 #include "lieq/model/model.h"
 #include "lieq/pack/packed_blocks.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::model {
 namespace {
 
 /// Q4_0 linears, their q and k rows in rotary pairs, and a tied Q8_0 embedding.
-const std::filesystem::path kTiny = std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama.gguf";
+const std::filesystem::path kTinyGguf = test::data_dir() / "tiny-llama.gguf";
 
 class PackedGguf : public ::testing::Test {
  protected:
@@ -52,8 +53,8 @@ class PackedGguf : public ::testing::Test {
 };
 
 TEST_F(PackedGguf, HoldsTheStoredWeightsBitForBit) {
-  expect_same_weights(kTiny);
-  EXPECT_NE(load(kTiny).layers[0].linear(LinearKind::kQ).weight.packed, nullptr);
+  expect_same_weights(kTinyGguf);
+  EXPECT_NE(load(kTinyGguf).layers[0].linear(LinearKind::kQ).weight.packed, nullptr);
 }
 
 TEST_F(PackedGguf, OfEveryGoldenFileToo) {
@@ -63,15 +64,15 @@ TEST_F(PackedGguf, OfEveryGoldenFileToo) {
 }
 
 TEST_F(PackedGguf, CountsWhatIsNotPacked) {
-  EXPECT_EQ(count_unpacked_linears(load(kTiny)), 0U);
-  EXPECT_EQ(count_unpacked_linears(load(kTiny, LoadOptions::as_stored())), kLinearsPerLayer);
+  EXPECT_EQ(count_unpacked_linears(load(kTinyGguf)), 0U);
+  EXPECT_EQ(count_unpacked_linears(load(kTinyGguf, LoadOptions::as_stored())), kLinearsPerLayer);
 }
 
 TEST_F(PackedGguf, SharesOneTiedEmbeddingAndRoundsItOnlyToFewerBits) {
-  const Model model = load(kTiny);
+  const Model model = load(kTinyGguf);
   EXPECT_EQ(model.lm_head.packed, model.embed_tokens.packed);
-  EXPECT_EQ(load(kTiny, {8}).embed_tokens.format(), "Q8_0");
-  const Model rounded = load(kTiny, {4});
+  EXPECT_EQ(load(kTinyGguf, {8}).embed_tokens.format(), "Q8_0");
+  const Model rounded = load(kTinyGguf, {4});
   EXPECT_EQ(rounded.embed_tokens.format(), "4-bit g32");
   EXPECT_EQ(rounded.lm_head.packed, rounded.embed_tokens.packed);
 }

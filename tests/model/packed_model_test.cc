@@ -11,6 +11,7 @@
 #include "lieq/kernels/softmax.h"
 #include "lieq/model/forward.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::model {
 namespace {
@@ -19,7 +20,7 @@ constexpr std::size_t kTokens = 96, kGroup = 32;
 
 Model load_demo(Threads& threads) {
   Sink sink;
-  return test::must(Model::load(LIEQ_DEMO_DIR, threads, sink));
+  return test::must(Model::load(test::demo_dir(), threads, sink));
 }
 
 /// Every group of every row between its least and its largest weight.

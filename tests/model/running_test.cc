@@ -9,11 +9,12 @@
 #include "lieq/kernels/softmax.h"
 #include "lieq/model/forward.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::model {
 namespace {
 
-const std::filesystem::path kTiny = std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama";
+const std::filesystem::path kTiny = test::data_dir() / "tiny-llama";
 
 Model load_tiny(Threads& threads, const LoadOptions& options = {}) {
   Sink sink;

@@ -13,6 +13,7 @@
 #include "lieq/base/threads.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/pipeline/quantize.h"
+#include "tests/support/paths.h"
 
 namespace lieq::pipeline {
 
@@ -43,7 +44,7 @@ class Job : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
-  [[nodiscard]] static std::string demo() { return LIEQ_DEMO_DIR; }
+  [[nodiscard]] static std::string demo() { return test::demo_dir().string(); }
   [[nodiscard]] static std::string text() { return demo() + "/heldout.txt"; }
 
   [[nodiscard]] CalibrationOptions short_text() const {

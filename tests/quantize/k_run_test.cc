@@ -11,6 +11,7 @@
 #include "lieq/quantize/run.h"
 #include "lieq/quantize/sensitivity.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::quantize {
 namespace {
@@ -22,7 +23,7 @@ class KWalk : public ::testing::Test {
  protected:
   void SetUp() override {
     model_ = test::must(
-        model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads_, sink_));
+        model::Model::load(test::data_dir() / "tiny-llama", threads_, sink_));
     model::ModelConfig& config = model_.config;
     config.hidden_size = config.intermediate_size = 256;
     config.head_dim = 128;

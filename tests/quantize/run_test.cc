@@ -8,6 +8,7 @@
 
 #include "lieq/kernels/linear.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::quantize {
 namespace {
@@ -19,7 +20,7 @@ class Walk : public ::testing::TestWithParam<Options> {
   static model::Model load(Threads& threads) {
     Sink sink;
     auto model =
-        test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+        test::must(model::Model::load(test::data_dir() / "tiny-llama", threads, sink));
     model.layers.push_back(model.layers[0]);  // it has one layer only
     model.layers.push_back(model.layers[0]);
     return model;
@@ -92,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, Walk,
 TEST(WalkErrors, AreNamedBeforeAnythingRuns) {
   Threads threads(1);
   Sink sink;
-  const model::Model model = test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama",
+  const model::Model model = test::must(model::Model::load(test::data_dir() / "tiny-llama",
                                                            threads, sink));
   const std::vector<model::TokenId> tokens(64, 1), bad(64, static_cast<model::TokenId>(model.config.vocab_size));
   Options options;

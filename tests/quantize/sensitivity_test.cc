@@ -11,17 +11,18 @@
 #include "lieq/kernels/softmax.h"
 #include "lieq/quantize/run.h"
 #include "tests/support/golden.h"
+#include "tests/support/paths.h"
 
 namespace lieq::quantize {
 namespace {
 
-constexpr std::size_t kWindow = 32, kWindows = 8;
+constexpr std::size_t kScored = 32, kWindows = 8;
 constexpr int kWidths[] = {2, 8};
 
 /// Three equal layers; the file has one.
 model::Model load(Threads& threads) {
   Sink sink;
-  auto model = test::must(model::Model::load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama", threads, sink));
+  auto model = test::must(model::Model::load(test::data_dir() / "tiny-llama", threads, sink));
   model.layers.push_back(model.layers[0]);
   model.layers.push_back(model.layers[0]);
   return model;
@@ -29,7 +30,7 @@ model::Model load(Threads& threads) {
 
 std::vector<model::TokenId> ids_for(const model::Model& model) {
   std::vector<model::TokenId> ids;
-  for (std::size_t t = 0; t < kWindows * kWindow + 5; ++t)  // 5 that fill no window
+  for (std::size_t t = 0; t < kWindows * kScored + 5; ++t)  // 5 that fill no window
     ids.push_back(static_cast<model::TokenId>((t * t * 7 + t / 3) % model.config.vocab_size));
   return ids;
 }
@@ -46,7 +47,7 @@ Options with(Method method) {
 MatrixView<float> logits_of(const model::Model& model, std::span<const model::TokenId> ids, Threads& threads,
                             kernels::Buffer<float>& buffer) {
   model::RunState run(model, threads, kernels::Compute::kF32);
-  const std::vector<model::SequenceSpan> sequences(kWindows, {kWindow, nullptr});
+  const std::vector<model::SequenceSpan> sequences(kWindows, {kScored, nullptr});
   kernels::Buffer<float> hidden;
   const MatrixView<float> x = hidden.matrix(ids.size(), model.config.hidden_size);
   const MatrixView<float> y = buffer.matrix(ids.size(), model.config.vocab_size);
@@ -62,8 +63,8 @@ TEST_P(Sensitivity, IsLargerAtTwoBitsThanAtEightAndTheSameForAnyThreadCount) {
   Sink sink;
   const model::Model model = load(one);
   const std::vector<model::TokenId> ids = ids_for(model), fit(ids.rbegin(), ids.rend());
-  const auto found = test::must(measure_sensitivity(model, fit, ids, kWindow, kWidths, with(GetParam()), one, sink));
-  EXPECT_EQ(found, test::must(measure_sensitivity(model, fit, ids, kWindow, kWidths, with(GetParam()), two, sink)));
+  const auto found = test::must(measure_sensitivity(model, fit, ids, kScored, kWidths, with(GetParam()), one, sink));
+  EXPECT_EQ(found, test::must(measure_sensitivity(model, fit, ids, kScored, kWidths, with(GetParam()), two, sink)));
   ASSERT_EQ(found.size(), model.layers.size());
   double at_two = 0, at_eight = 0;
   for (const auto& layer : found) {
@@ -83,13 +84,13 @@ TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
   Sink sink;
   const model::Model model = load(threads);
   const std::vector<model::TokenId> all = ids_for(model);
-  const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kWindow);
+  const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kScored);
   const auto found =
-      test::must(measure_sensitivity(model, {}, all, kWindow, kWidths, with(Method::kRtn), threads, sink));
+      test::must(measure_sensitivity(model, {}, all, kScored, kWidths, with(Method::kRtn), threads, sink));
   kernels::Buffer<float> p_buffer, q_buffer;
   const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
   for (const int bits : kWidths) {
-    LayerWalk walk = test::must(LayerWalk::create(model, all, kWindow, with(Method::kRtn), threads, sink));
+    LayerWalk walk = test::must(LayerWalk::create(model, all, kScored, with(Method::kRtn), threads, sink));
     for (std::size_t l = 0; l < model.layers.size(); ++l) {
       const QuantizedLayer quantized = test::must(walk.quantize(l, static_cast<unsigned>(bits)));
       const PackedLayer packed(threads, model.layers[l], quantized);
@@ -110,21 +111,21 @@ TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
   Sink sink;
   const model::Model model = load(threads);
   const std::vector<model::TokenId> ids = ids_for(model);
-  const std::vector<model::TokenId> outside(kWindow, static_cast<model::TokenId>(model.config.vocab_size));
+  const std::vector<model::TokenId> outside(kScored, static_cast<model::TokenId>(model.config.vocab_size));
   const auto refused = [&](std::span<const model::TokenId> text, std::size_t window, std::vector<int> widths,
                            Method method) {
     const auto result = measure_sensitivity(model, ids, text, window, widths, with(method), threads, sink);
     return !result && result.error().code == ErrorCode::kInvalidArgument;
   };
-  EXPECT_TRUE(refused(ids, kWindow, {}, Method::kRtn));
-  EXPECT_TRUE(refused(ids, kWindow, {5}, Method::kRtn));
-  EXPECT_TRUE(refused(ids, kWindow, {-2}, Method::kRtn));
-  EXPECT_TRUE(refused(ids, kWindow, {2}, Method::kAwq));
+  EXPECT_TRUE(refused(ids, kScored, {}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, kScored, {5}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, kScored, {-2}, Method::kRtn));
+  EXPECT_TRUE(refused(ids, kScored, {2}, Method::kAwq));
   EXPECT_TRUE(refused(ids, 0, {2}, Method::kRtn));
   EXPECT_TRUE(refused(ids, model.config.max_position_embeddings + 1, {2}, Method::kRtn));
-  EXPECT_TRUE(refused(std::span(ids).first(kWindow - 1), kWindow, {2}, Method::kRtn));
-  EXPECT_TRUE(refused(outside, kWindow, {2}, Method::kRtn));
-  EXPECT_FALSE(measure_sensitivity(model, {}, ids, kWindow, kWidths, with(Method::kGptq), threads, sink));
+  EXPECT_TRUE(refused(std::span(ids).first(kScored - 1), kScored, {2}, Method::kRtn));
+  EXPECT_TRUE(refused(outside, kScored, {2}, Method::kRtn));
+  EXPECT_FALSE(measure_sensitivity(model, {}, ids, kScored, kWidths, with(Method::kGptq), threads, sink));
 }
 
 }  // namespace

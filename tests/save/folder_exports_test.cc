@@ -7,6 +7,7 @@
 #include "lieq/save/hf_folder.h"
 #include "lieq/save/widths.h"
 #include "tests/model/foreign_folder.h"
+#include "tests/support/paths.h"
 
 namespace lieq::save {
 namespace {
@@ -145,11 +146,11 @@ TEST_F(FolderExports, HalfPrecisionWeightsOfAnyModel) {
   const Json config = test::must(read_json(record->output / "config.json"));
   EXPECT_FALSE(config.contains("quantization_config"));
   EXPECT_EQ(config["torch_dtype"], "float16");
-  EXPECT_TRUE(run("hf-fp16", load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama.gguf")));
+  EXPECT_TRUE(run("hf-fp16", load(test::data_dir() / "tiny-llama.gguf")));
 }
 
 TEST_F(FolderExports, DenseModelsAreRefusedWhereCodesAreNeeded) {
-  const model::Model dense = load(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama");
+  const model::Model dense = load(test::data_dir() / "tiny-llama");
   for (const char* target : {"gptq", "gptq_v2", "awq", "compressed-tensors", "mlx"}) {
     const auto record = run(target, dense);
     ASSERT_FALSE(record);
@@ -224,7 +225,7 @@ TEST_F(FolderExports, LargeModelsAreCutIntoShards) {
   ASSERT_TRUE(write_hf_folder(model, {}, parts, path, threads));
   EXPECT_TRUE(std::filesystem::exists(path / "model.safetensors.index.json"));
   EXPECT_FALSE(std::filesystem::exists(path / "model.safetensors"));
-  std::filesystem::copy_file(std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama/tokenizer.json",
+  std::filesystem::copy_file(test::data_dir() / "tiny-llama/tokenizer.json",
                              path / "tokenizer.json");
   const model::Model written = load(path);
   EXPECT_EQ(written.embed_tokens.rows, 272U);

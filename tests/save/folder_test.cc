@@ -13,6 +13,7 @@
 #include "lieq/quantize/run.h"
 #include "lieq/save/run_folder.h"
 #include "lieq/text/tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace lieq::save {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 using quantize::Grid;
 using quantize::QuantizedLayer;
 
-const std::filesystem::path kTiny = std::filesystem::path(LIEQ_TEST_DATA_DIR) / "tiny-llama";
+const std::filesystem::path kTiny = test::data_dir() / "tiny-llama";
 
 class Folder : public testing::Test {
  protected:

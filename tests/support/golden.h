@@ -12,10 +12,11 @@
 #include "lieq/base/json.h"
 #include "lieq/base/view.h"
 #include "lieq/io/safetensors.h"
+#include "tests/support/paths.h"
 
 namespace lieq::test {
 
-inline std::filesystem::path shared() { return LIEQ_SHARED_DIR; }
+inline std::filesystem::path shared() { return shared_dir(); }
 
 /// Skips the running test when the shared folder is not beside the repository.
 #define LIEQ_NEEDS_SHARED(path)                            \

@@ -11,7 +11,7 @@ namespace {
 using Ids = std::vector<TokenId>;
 using Strings = std::vector<std::string_view>;
 
-Ids encode(const Tokenizer& tokenizer, std::string_view text) { return tokenizer.encode(text, SpecialTokens::kNone); }
+Ids ids_of(const Tokenizer& tokenizer, std::string_view text) { return tokenizer.encode(text, SpecialTokens::kNone); }
 
 io::Gguf gpt2(std::string_view pre) {
   io::Gguf gguf;
@@ -39,21 +39,21 @@ io::Gguf llama() {
 
 TEST(GgufTokenizer, PreNamesTheRule) {
   const auto loaded = [](std::string_view pre) { return Tokenizer::from_gguf(gpt2(pre)).value(); };
-  EXPECT_EQ(encode(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
-  EXPECT_EQ(encode(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
-  EXPECT_EQ(encode(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
-  EXPECT_EQ(encode(loaded("gpt-2"), "a1"), (Ids{0, 1}));
+  EXPECT_EQ(ids_of(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
+  EXPECT_EQ(ids_of(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
+  EXPECT_EQ(ids_of(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
+  EXPECT_EQ(ids_of(loaded("gpt-2"), "a1"), (Ids{0, 1}));
   io::Gguf without = gpt2("");
   without.metadata.erase("tokenizer.ggml.pre");
   EXPECT_EQ(Tokenizer::from_gguf(without).value().kind(), "byte-level BPE (GPT-2 pattern)");
-  EXPECT_EQ(encode(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
-  EXPECT_EQ(encode(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
+  EXPECT_EQ(ids_of(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
+  EXPECT_EQ(ids_of(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
 }
 
 TEST(GgufTokenizer, TypesDecide) {
   const auto tokenizer = Tokenizer::from_gguf(gpt2("gpt-2"));
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  EXPECT_EQ(encode(*tokenizer, "<|s|>a<tool>[PAD7]"), (Ids{5, 0, 6}));
+  EXPECT_EQ(ids_of(*tokenizer, "<|s|>a<tool>[PAD7]"), (Ids{5, 0, 6}));
   EXPECT_EQ(tokenizer->decode(Ids{5, 0, 6, 7}, SpecialText::kKeep), "<|s|>a<tool>");
   EXPECT_EQ(tokenizer->decode(Ids{5, 0, 6, 7}, SpecialText::kSkip), "a<tool>");
   EXPECT_EQ(tokenizer->vocab_size(), 10U);
@@ -77,13 +77,13 @@ TEST(GgufTokenizer, BosIsAddedWhenAskedFor) {
 TEST(GgufTokenizer, ScoresDecide) {
   const auto tokenizer = Tokenizer::from_gguf(llama());
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  EXPECT_EQ(encode(*tokenizer, "ab"), (Ids{3, 7}));    // "ab" scores higher than "▁a"
-  EXPECT_EQ(encode(*tokenizer, "aa"), (Ids{6, 4}));    // "aa" is unused
-  EXPECT_EQ(encode(*tokenizer, "A?"), (Ids{3, 2, 0}));
+  EXPECT_EQ(ids_of(*tokenizer, "ab"), (Ids{3, 7}));    // "ab" scores higher than "▁a"
+  EXPECT_EQ(ids_of(*tokenizer, "aa"), (Ids{6, 4}));    // "aa" is unused
+  EXPECT_EQ(ids_of(*tokenizer, "A?"), (Ids{3, 2, 0}));
   EXPECT_EQ(tokenizer->decode(Ids{6, 2, 3}, SpecialText::kKeep), "aA ");
   io::Gguf gguf = llama();
   gguf.metadata["tokenizer.ggml.add_space_prefix"] = false;
-  EXPECT_EQ(encode(Tokenizer::from_gguf(gguf).value(), "a a"), (Ids{4, 6}));
+  EXPECT_EQ(ids_of(Tokenizer::from_gguf(gguf).value(), "a a"), (Ids{4, 6}));
 }
 
 TEST(GgufTokenizer, ErrorsNameTheKey) {

@@ -13,6 +13,7 @@
 #include "lieq/base/json.h"
 #include "lieq/text/tokenizer.h"
 #include "tests/support/json_lines.h"
+#include "tests/support/paths.h"
 
 #define LIEQ_NEED(path) \
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data: " << (path)
@@ -21,7 +22,7 @@ namespace lieq::text {
 
 using test::read_lines;
 
-inline const std::filesystem::path kGolden = std::filesystem::path(LIEQ_SHARED_DIR) / "golden";
+inline const std::filesystem::path kGolden = test::shared_dir() / "golden";
 
 /// The unpacked contents of a .gz file.
 inline std::string read_gz(const std::filesystem::path& file) {

@@ -3,6 +3,7 @@
 #include "tests/text/golden.h"
 
 #include "lieq/text/corpus.h"
+#include "tests/support/paths.h"
 
 namespace lieq::text {
 namespace {
@@ -74,7 +75,7 @@ TEST(GoldenModels, GgufEncodesEveryString) {
 
 /// The text as it is, and as the GPTQ protocol reads it, have the golden ids.
 TEST(GoldenText, WikiTextHasTheGoldenIds) {
-  const auto file = std::filesystem::path(LIEQ_SHARED_DIR) / "data/text/wikitext2-test.txt";
+  const auto file = test::shared_dir() / "data/text/wikitext2-test.txt";
   LIEQ_NEED(file);
   LIEQ_NEED(kGolden / "tokenizers");
   const auto golden = Json::parse(std::ifstream(kGolden / "smollm2/fp16_safetensors.json"));

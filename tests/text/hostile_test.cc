@@ -6,11 +6,12 @@
 #include <gtest/gtest.h>
 
 #include "lieq/text/tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace lieq::text {
 namespace {
 
-const std::filesystem::path kHostile = std::filesystem::path(LIEQ_TEST_DATA_DIR) / "hostile";
+const std::filesystem::path kHostile = test::data_dir() / "hostile";
 
 struct Expected {
   const char* lie;
