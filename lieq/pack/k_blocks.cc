@@ -8,7 +8,7 @@
 namespace lieq::pack {
 namespace {
 
-constexpr KForm kForms[] = {
+constexpr KForm kBlockForms[] = {
     {DType::kQ2_K, 2, 16, 0, 15, 15, 0},
     {DType::kQ3_K, 3, 16, -32, 31, 0, 4},
     {DType::kQ4_K, 4, 32, 0, 63, 63, 0},
@@ -74,7 +74,7 @@ void scale_half(std::byte* p, float factor) {
 
 const KForm& k_form(unsigned bits) {
   LIEQ_CHECK(bits >= 2 && bits <= 4);
-  return kForms[bits - 2];
+  return kBlockForms[bits - 2];
 }
 
 void encode(const KForm& form, const KBlock& block, std::byte* target) {

@@ -47,17 +47,17 @@ class RunSink : public Sink {
   std::string run_;
 };
 
-/// One model to make.
-struct Run {
-  std::string key;  ///< names its files
-  LayersJob job;
-  double work = 0;                ///< multiply-adds
-  std::optional<SweepCell> cell;  ///< once it is finished: what all cells that share it hold
-};
-
 }  // namespace
 
 struct Sweep::State {
+  /// One model to make.
+  struct Run {
+    std::string key;  ///< names its files
+    LayersJob job;
+    double work = 0;                ///< multiply-adds
+    std::optional<SweepCell> cell;  ///< once it is finished: what all cells that share it hold
+  };
+
   State(const SweepOptions& options, Threads& threads, Sink& sink)
       : options_(options), threads_(threads), sink_(sink) {}
 
@@ -313,7 +313,7 @@ Result<SweepResults> Sweep::run(const std::string& command, const std::function<
   LIEQ_ASSIGN(const Original reference, state.original(finished));
   LIEQ_ASSIGN(SweepResults results, state.write_results(command, reference));
   for (std::size_t i = 0; i < state.runs_.size(); ++i) {
-    const Run& run = state.runs_[i];
+    const State::Run& run = state.runs_[i];
     if (run.cell) continue;
     LIEQ_TRY(check_cancelled(state.sink_));
     const Clock::time_point began = Clock::now();

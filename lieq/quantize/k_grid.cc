@@ -14,12 +14,12 @@ namespace {
 using pack::kBlockWeights;
 using pack::KForm;
 
-constexpr float kLargestHalf = 65504;
-constexpr float kShrinks2[] = {0.9F, 0.75F, 0.6F, 0.45F};  // at 2 bits the best range is far inside the extremes
-constexpr float kShrinks[] = {1.0F, 0.9F, 0.8F};
+constexpr float kLargestScale = 65504;
+constexpr float kBlockShrinks2[] = {0.9F, 0.75F, 0.6F, 0.45F};  // at 2 bits the best range is far inside the extremes
+constexpr float kBlockShrinks[] = {1.0F, 0.9F, 0.8F};
 constexpr int kRealRefits = 3;  // least-squares steps from the best start
 
-float half(float value) { return f16_to_float(float_to_f16(std::clamp(value, -kLargestHalf, kLargestHalf))); }
+float half(float value) { return f16_to_float(float_to_f16(std::clamp(value, -kLargestScale, kLargestScale))); }
 
 /// The multiple of `unit` nearest to `value`, within [least, largest].
 float multiple(float value, float unit, float least, float largest) {
@@ -141,7 +141,7 @@ void BlockSearch::search_real(const Factor& factor, const float* target, Best& b
       hi[l] = std::max(hi[l], target[k * kLanes + l]);
     }
   }
-  const auto shrinks = form_.bits == 2 ? std::span<const float>(kShrinks2) : std::span<const float>(kShrinks);
+  const auto shrinks = form_.bits == 2 ? std::span<const float>(kBlockShrinks2) : std::span<const float>(kBlockShrinks);
   const auto top = static_cast<float>(form_.top()), zero = static_cast<float>(form_.zero);
   LaneSteps start;
   const auto try_with_refit = [&] {

@@ -70,7 +70,7 @@ class ModelTable {
 
 void add_cells(const std::optional<SweepResults>& sweep, bool mixed, ModelTable& table) {
   if (!sweep) return;
-  for (const SweepCell& cell : sweep->cells)
+  for (const lieq::SweepCell& cell : sweep->cells)
     if ((cell.top > 0) == mixed)
       table.add_ours(mixed ? cell.top == 1 ? "LieQ" : fmt::format("LieQ, top {}", cell.top) : "uniform", cell.code_bits,
                      cell.true_bits, cell.eval);

@@ -69,7 +69,7 @@ std::string sweep_table(const SweepResults& results) {
   std::vector<std::vector<std::string>> rows = {{"original", "-", "-", "16.00", "16.00", "-"}};
   columns.add(original, rows.back());
   if (distances) rows.back().emplace_back("-");
-  for (const SweepCell& cell : results.cells) {
+  for (const lieq::SweepCell& cell : results.cells) {
     const EvalSummary own = summary(cell.eval);
     rows.push_back({cell.method, cell.scores, std::to_string(cell.top), fmt::format("{:.2f}", cell.code_bits),
                     fmt::format("{:.2f}", cell.true_bits), bytes_text(cell.bytes)});
