@@ -47,8 +47,7 @@ Result<LinearQuantization> read_scheme(const ConfigBlock& group) {
   LIEQ_TRY(expect_nothing(group.fields(), "input_activations"));
   LIEQ_TRY(expect_nothing(group.fields(), "output_activations"));
   LIEQ_ASSIGN(const auto block, group.block("weights"));
-  if (!block)
-    return fail(ErrorCode::kInvalidFormat, group.place + ": field 'weights': missing, expected an object");
+  if (!block) return fail(ErrorCode::kInvalidFormat, group.place + ": field 'weights': missing, expected an object");
   const Fields weights = block->fields();
   LinearQuantization how{.container = Container::kCompressedTensors};
   LIEQ_ASSIGN(const std::uint64_t bits, weights.required_count("num_bits"));
@@ -85,7 +84,8 @@ Result<QuantizationConfig> read_compressed_tensors_config(const ConfigBlock& blo
   LIEQ_ASSIGN(const auto sparsity, block.block("sparsity_config"));
   if (sparsity) {
     LIEQ_ASSIGN(const auto format, sparsity->fields().string("format"));
-    if (format.value_or("dense") != "dense") return unsupported(sparsity->place, "format", in_quotes(*format), "'dense'");
+    if (format.value_or("dense") != "dense")
+      return unsupported(sparsity->place, "format", in_quotes(*format), "'dense'");
   }
   LIEQ_ASSIGN(const auto groups, block.block("config_groups"));
   if (!groups)

@@ -73,8 +73,9 @@ bool ModulePattern::matches(const std::string& module, ModuleClass which) const 
     case Kind::kExact: return module == text_;
     case Kind::kClass: return which == class_;
     case Kind::kRegex:
-      return std::regex_search(module, regex_, find_ == Find::kAtStart ? std::regex_constants::match_continuous
-                                                                       : std::regex_constants::match_default);
+      return std::regex_search(
+          module, regex_,
+          find_ == Find::kAtStart ? std::regex_constants::match_continuous : std::regex_constants::match_default);
   }
   LIEQ_CHECK(false);
 }
@@ -129,8 +130,8 @@ Result<std::vector<std::string>> strings(const Fields& fields, const char* key) 
   if (!list) return all;
   const bool good = list->is_array() && std::ranges::all_of(*list, [](const Json& one) { return one.is_string(); });
   if (!good)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': found {}, expected a list of strings",
-                                                       fields.place(), key, brief(*list)));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': found {}, expected a list of strings", fields.place(), key, brief(*list)));
   for (const Json& one : *list) all.push_back(one.get<std::string>());
   return all;
 }
