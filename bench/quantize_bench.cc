@@ -2,13 +2,18 @@
 ///   quantize_bench --model DIR [--calibration FILE] [--text FILE] [--samples 32] [--window 1024] [--bits 2]
 ///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
 ///                  [--eval-windows 10]
-///                  [--base-ppl P] [--SWITCH VALUE ...], the switches being those of quantize::Options.
+///                  [--base-ppl P] [--layers N] [--keep NAME] [--from FILE] [--SWITCH VALUE ...], the switches being
+/// those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so that a
+/// run goes on where it was interrupted. --from: nothing is quantised; the layers are those of another model, such as
+/// a peer's file.
 
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
@@ -16,6 +21,7 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/perplexity.h"
 #include "lieq/quantize/run.h"
+#include "lieq/save/run_folder.h"
 #include "lieq/text/corpus.h"
 
 namespace {
@@ -42,7 +48,7 @@ T must(Result<T> result) {
     std::fprintf(stderr, "%s\n", result.error().message.c_str());
     std::exit(1);
   }
-  return std::move(result).value();
+  if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
 using Arguments = std::map<std::string, std::string>;
@@ -85,6 +91,42 @@ double perplexity(const model::Model& m, std::span<const model::TokenId> ids, Th
   return record.perplexity;
 }
 
+/// Layers [0, count) quantised, or taken from where --keep has them.
+std::vector<model::Layer> quantized_layers(const Arguments& a, const model::Model& m,
+                                           std::span<const model::TokenId> calibration, std::size_t layer_count,
+                                           Threads& threads, Sink& sink) {
+  std::set<std::size_t> top;
+  std::istringstream list(get(a, "top", ""));
+  for (std::string layer; std::getline(list, layer, ',');) top.insert(std::stoul(layer));
+  const quantize::Options options = options_of(a);
+  const double start = seconds();
+  std::optional<save::RunFolder> kept;
+  if (a.contains("keep"))
+    kept = must(save::RunFolder::open(
+        a.at("keep"), {{"options", to_json(options)}, {"model", m.path.string()}, {"tokens", calibration.size()},
+                       {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")}, {"top", get(a, "top", "")}}));
+  auto walk = must(
+      quantize::LayerWalk::create(m, calibration, count(a, "window", "1024"), options, threads, sink));
+  std::vector<model::Layer> layers;
+  for (std::size_t l = 0; l < layer_count; ++l) {
+    const auto bits =
+        static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));
+    quantize::QuantizedLayer done;
+    if (kept && l < kept->finished()) {
+      done = must(kept->read(l));
+      if (l + 1 < layer_count) must(walk.resume_with(l, done));
+    } else {
+      done = must(walk.quantize(l, bits));
+      if (kept) must(kept->write(l, done));
+    }
+    layers.push_back(quantize::PackedLayer(threads, m.layers[l], done).layer());
+    std::fprintf(stderr, "layer %zu: %.1f s", l, seconds() - start);
+    for (const auto& report : done.reports) std::fprintf(stderr, " %.4f", report.relative_loss);
+    std::fprintf(stderr, "\n");
+  }
+  return layers;
+}
+
 int run(const Arguments& a) {
   const std::string shared = LIEQ_SHARED_DIR;
   Threads threads(count(a, "threads", "2"));
@@ -102,28 +144,25 @@ int run(const Arguments& a) {
   const double base =
       a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, threads, sink);
 
-  std::set<std::size_t> top;
-  std::istringstream list(get(a, "top", ""));
-  for (std::string layer; std::getline(list, layer, ',');) top.insert(std::stoul(layer));
-
   const double start = seconds(), user = user_seconds();
-  auto walk = must(quantize::LayerWalk::create(bundle.model, calibration, window, options_of(a), threads, sink));
-  std::vector<quantize::PackedLayer> layers;
   const std::size_t layer_count = std::min(bundle.model.layers.size(), count(a, "layers", "1000"));
-  for (std::size_t l = 0; l < layer_count; ++l) {
-    const auto bits =
-        static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));
-    const quantize::QuantizedLayer done = must(walk.quantize(l, bits));
-    layers.emplace_back(threads, bundle.model.layers[l], done);
-    std::fprintf(stderr, "layer %zu: %.1f s", l, seconds() - start);
-    for (const auto& report : done.reports) std::fprintf(stderr, " %.4f", report.relative_loss);
-    std::fprintf(stderr, "\n");
+  std::optional<eval::Bundle> peer;
+  std::vector<model::Layer> layers;
+  if (a.contains("from")) {
+    peer = must(eval::Bundle::load(a.at("from"), threads, sink));
+    layers = peer->model.layers;
+  } else {
+    layers = quantized_layers(a, bundle.model, calibration, layer_count, threads, sink);
   }
   const double took = seconds() - start, took_user = user_seconds() - user, peak = peak_gib();
-  for (std::size_t l = 0; l < layers.size(); ++l) bundle.model.layers[l] = layers[l].layer();
+  model::Footprint size;
+  for (std::size_t l = 0; l < layer_count; ++l) {
+    size.add(model::footprint(layers[l]));
+    bundle.model.layers[l] = layers[l];
+  }
   const double found = perplexity(bundle.model, text, threads, sink);
-  std::printf("base %.4f quantised %.4f ratio %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n", base, found, found / base,
-              took, took_user, peak);
+  std::printf("base %.4f quantised %.4f ratio %.4f  excess %.4f  true bits %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n",
+              base, found, found / base, std::log(found / base), size.mean_true_bits(), took, took_user, peak);
   return 0;
 }
 

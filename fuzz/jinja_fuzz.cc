@@ -6,12 +6,12 @@
 #include <string_view>
 
 #include "lieq/base/check.h"
-#include "lieq/text/jinja/template.h"
+#include "lieq/jinja/template.h"
 
 namespace {
 
 using lieq::OrderedJson;
-using lieq::text::jinja::Template;
+using lieq::jinja::Template;
 
 void check_error(const lieq::Error& error) {
   LIEQ_CHECK(error.message.starts_with("fuzz: ") && error.message.size() < 600);

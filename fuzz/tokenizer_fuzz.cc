@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "lieq/base/check.h"
+#include "lieq/base/utf8.h"
 #include "lieq/text/tokenizer.h"
-#include "lieq/text/utf8.h"
 
 namespace {
 
@@ -19,10 +19,10 @@ void check_text(const Tokenizer& tokenizer, std::string_view text) {
   const auto ids = tokenizer.encode(text, SpecialTokens::kNone);
   for (const auto id : ids) LIEQ_CHECK(id >= 0 && static_cast<std::size_t>(id) < tokenizer.vocab_size());
   LIEQ_CHECK(ids == tokenizer.encode(text, SpecialTokens::kNone));
-  LIEQ_CHECK(ids == tokenizer.encode(lieq::text::repair_utf8(text).text, SpecialTokens::kNone));
+  LIEQ_CHECK(ids == tokenizer.encode(lieq::repair_utf8(text).text, SpecialTokens::kNone));
   LIEQ_CHECK(tokenizer.encode(text, SpecialTokens::kAdd).size() >= ids.size());
-  LIEQ_CHECK(lieq::text::is_utf8(tokenizer.decode(ids, SpecialText::kKeep)));
-  LIEQ_CHECK(lieq::text::is_utf8(tokenizer.decode(ids, SpecialText::kSkip)));
+  LIEQ_CHECK(lieq::is_utf8(tokenizer.decode(ids, SpecialText::kKeep)));
+  LIEQ_CHECK(lieq::is_utf8(tokenizer.decode(ids, SpecialText::kSkip)));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ enum class ErrorCode {
   kIo,               ///< the operating system refused
   kNumerical,        ///< NaN, infinity or a singular matrix
   kCollapsed,        ///< the result was made, but its quality gate says it is broken (exit status 3)
+  kCancelled,        ///< the caller's Sink asked for the end; what was finished is kept
 };
 
 /// message: one line naming the place, what was found, what was expected.

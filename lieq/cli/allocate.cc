@@ -6,8 +6,9 @@
 #include "lieq/allocate/allocate.h"
 #include "lieq/cli/budget.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/table.h"
+#include "lieq/cli/output.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/plan.h"
 
 namespace lieq::cli {
 namespace {
@@ -35,7 +36,10 @@ void print(const BitPlan& plan) {
 }
 
 Result<void> run(Options options) {
-  LIEQ_ASSIGN(options.allocate.budget, budget_of(options.budget));
+  LIEQ_ASSIGN(const std::optional<Budget> budget, budget_of(options.budget));
+  options.allocate.budget = budget.value_or(pipeline::kPaperBudget);
+  if (!options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
+  if (!budget) show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(const Json json, read_json(options.scores));
   LIEQ_ASSIGN(const LayerScores scores, layer_scores_from_json(json, options.scores));
   for (const allocate::Ranking ranking : allocate::kRankings)
@@ -50,21 +54,20 @@ Result<void> run(Options options) {
 
 }  // namespace
 
-Run add_allocate(CLI::App& app, const Common& /*common*/) {
+Run add_allocate(OptionSet& app, const Common& /*common*/) {
   const auto options = std::make_shared<Options>();
   std::vector<std::string> rankings;
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
-  app.add_option("SCORES", options->scores, "scores.json of lieq diagnose")->required();
-  app.add_option("--output,-o", options->output,
-                 "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
+  app.add("SCORES", options->scores, "scores.json of lieq diagnose").required();
+  app.add("--output,-o", options->output, "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
   add_budget_options(app, options->budget);
-  app.add_option("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
-      ->check(CLI::IsMember(rankings))->capture_default_str();
-  app.add_option("--group-size", options->allocate.group_size, "Weights that share a scale: part of true bits and size")
-      ->capture_default_str();
-  app.add_option("--rest-bits", options->allocate.rest_bits, "Width of embeddings, norms and head: part of size")
-      ->capture_default_str();
-  app.add_option("--seed", options->allocate.seed, "Of --rank random")->capture_default_str();
+  app.add("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
+      .one_of(rankings).show_default();
+  app.add("--group-size", options->allocate.group_size, "Weights that share a scale: part of true bits and size")
+      .show_default();
+  app.add("--rest-bits", options->allocate.rest_bits, "Width of embeddings, norms and head: part of size")
+      .show_default();
+  app.add("--seed", options->allocate.seed, "Of --rank random").show_default();
   return [options] { return run(*options); };
 }
 

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "lieq/base/json.h"
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/run_options.h"
 #include "lieq/cli/table.h"

@@ -4,27 +4,26 @@
 
 namespace lieq::cli {
 
-void add_budget_options(CLI::App& app, BudgetOptions& options) {
-  app.add_option("--bits", options.bits, "Mean code bits per weight of the layers: the paper's number, without scales");
-  app.add_option("--top", options.top, "Give this many layers the highest width");
-  app.add_option("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
-  app.add_option("--size", options.size, "Bytes of the whole model, e.g. 60MiB")->transform(CLI::AsSizeValue(true));
-  app.add_option("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
-      ->delimiter(',')
-      ->capture_default_str();
+void add_budget_options(OptionSet& app, BudgetOptions& options) {
+  app.add("--bits", options.bits, "Mean code bits per weight of the layers: the paper's number, without scales");
+  app.add("--top", options.top, "Give this many layers the highest width");
+  app.add("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
+  app.add("--size", options.size, "Bytes of the whole model, e.g. 60MiB").bytes();
+  app.add("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
+      .comma_separated().show_default();
 }
 
-Result<Budget> budget_of(const BudgetOptions& options) {
+Result<std::optional<Budget>> budget_of(const BudgetOptions& options) {
   using Kind = Budget::Kind;
   std::vector<Budget> given;
   if (options.top) given.push_back({Kind::kTop, static_cast<double>(*options.top)});
   if (options.bits) given.push_back({Kind::kCodeBits, *options.bits});
   if (options.true_bits) given.push_back({Kind::kTrueBits, *options.true_bits});
   if (options.size) given.push_back({Kind::kBytes, static_cast<double>(*options.size)});
-  if (given.size() != 1)
+  if (given.size() > 1)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("budget: found {}, expected one of --bits, --top, --true-bits and --size", given.size()));
-  return given.front();
+  return given.empty() ? std::nullopt : std::optional(given.front());
 }
 
 }  // namespace lieq::cli

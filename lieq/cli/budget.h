@@ -5,10 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/bit_plan.h"
 #include "lieq/base/result.h"
+#include "lieq/cli/options.h"
 
 namespace lieq::cli {
 
@@ -19,9 +18,9 @@ struct BudgetOptions {
 };
 
 /// Registers --top, --bits, --true-bits, --size and --choices.
-void add_budget_options(CLI::App& app, BudgetOptions& options);
+void add_budget_options(OptionSet& app, BudgetOptions& options);
 
-/// Errors: kInvalidArgument unless exactly one budget was given.
-[[nodiscard]] Result<Budget> budget_of(const BudgetOptions& options);
+/// nullopt when none was given. Errors: kInvalidArgument when several were.
+[[nodiscard]] Result<std::optional<Budget>> budget_of(const BudgetOptions& options);
 
 }  // namespace lieq::cli

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 
 #include <fmt/format.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/interrupts.h"
@@ -19,7 +19,7 @@
 #include "lieq/hub/pull.h"
 #include "lieq/text/chat_template.h"
 #include "lieq/text/stream_decoder.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 namespace {
@@ -53,7 +53,7 @@ Result<OrderedJson> template_arguments(const Options& options) {
       return fail(ErrorCode::kInvalidArgument, fmt::format("--template-arg: found '{}', expected KEY=VALUE", one));
     const std::string value = one.substr(equals + 1);
     OrderedJson parsed = OrderedJson::parse(value, nullptr, false);
-    all[one.substr(0, equals)] = parsed.is_discarded() ? OrderedJson(text::repair_utf8(value).text) : std::move(parsed);
+    all[one.substr(0, equals)] = parsed.is_discarded() ? OrderedJson(repair_utf8(value).text) : std::move(parsed);
   }
   return all;
 }
@@ -174,7 +174,7 @@ class Dialogue {
       } else if (line.text == "/clear") {
         conversation_.clear();
       } else {
-        LIEQ_TRY(say(text::repair_utf8(line.text).text));
+        LIEQ_TRY(say(repair_utf8(line.text).text));
       }
     }
     if (terminal_) std::fputs("\n", stdout);
@@ -213,7 +213,7 @@ Result<void> chat(const Options& options, const Common& common) {
     generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
   Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
                             activations_of(options.activations));
-  conversation.start(text::repair_utf8(options.system).text, std::move(arguments));
+  conversation.start(repair_utf8(options.system).text, std::move(arguments));
   interrupts.listen();
   const bool terminal = isatty(STDIN_FILENO) == 1;
   Dialogue dialogue(conversation, terminal, console);
@@ -225,32 +225,28 @@ Result<void> chat(const Options& options, const Common& common) {
 
 }  // namespace
 
-Run add_chat(CLI::App& app, const Common& common) {
+Run add_chat(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
+  app.add("MODEL", options->model, kModelHelp).required();
   options->prompt.add_to(app, "The first message; without a terminal also the last");
-  app.add_option("--system,--system-prompt", options->system,
-                 "What the model is told before the conversation (also -sys)");
-  app.add_option("-n,--n-predict", options->max_new_tokens,
-                 "Tokens of an answer at most; -1: until the context is full")
-      ->capture_default_str()
-      ->check(CLI::Range(-1, 1 << 20));
-  app.add_option(
-      "-c,--ctx-size", options->context,
-      fmt::format("Tokens of the whole conversation at most (default: the model's limit or {}, whichever is less)",
+  app.add("--system,--system-prompt", options->system, "What the model is told before the conversation (also -sys)");
+  app.add("-n,--n-predict", options->max_new_tokens, "Tokens of an answer at most; -1: until the context is full")
+      .show_default().range(-1, 1 << 20);
+  app.add("-c,--ctx-size", options->context,
+          fmt::format("Tokens of the whole conversation at most (default: the model's limit or {}, whichever is less)",
                   kDefaultContext));
   options->sampling.add_to(
       app, "as the model's generation_config.json says, else 0.8 with top-k 40, top-p 0.95, min-p 0.05");
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
-  app.add_option("--chat-template", options->chat_template,
-                 "Instead of the model's own: chatml, llama2, llama3 or a Jinja file");
-  app.add_option("--template-arg", options->template_arguments,
-                 "KEY=VALUE, a variable for the template; the value is JSON or a text")
-      ->allow_extra_args(false);
-  auto* think = app.add_flag("--think", options->think, "Set enable_thinking to true for the template");
-  app.add_flag("--no-think", options->no_think, "Set enable_thinking to false")->excludes(think);
-  app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-turn token");
+  app.add("--chat-template", options->chat_template,
+          "Instead of the model's own: chatml, llama2, llama3 or a Jinja file");
+  app.add("--template-arg", options->template_arguments,
+          "KEY=VALUE, a variable for the template; the value is JSON or a text")
+      .one_at_a_time();
+  const Option& think = app.flag("--think", options->think, "Set enable_thinking to true for the template");
+  app.flag("--no-think", options->no_think, "Set enable_thinking to false").excludes(think);
+  app.flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-turn token");
   return [options, &common] { return chat(*options, common); };
 }
 

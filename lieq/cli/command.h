@@ -4,12 +4,14 @@
 #include <functional>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/result.h"
 #include "lieq/base/threads.h"
+#include "lieq/cli/options.h"
 
 namespace lieq::cli {
+
+/// What the help says a MODEL may be.
+inline constexpr const char* kModelHelp = "A Hugging Face model folder, a .gguf file, or ORG/NAME[:QUANT] on the hub";
 
 /// Options all verbs share.
 struct Common {
@@ -19,18 +21,19 @@ struct Common {
 
 /// A verb registers its options on `app` and returns what runs when it is chosen.
 using Run = std::function<Result<void>()>;
-[[nodiscard]] Run add_pull(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_inspect(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_tokenize(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_diagnose(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_allocate(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_quantize(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_eval(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_sweep(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_reproduce(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_bench(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_chat(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_report(CLI::App& app, const Common& common);
-[[nodiscard]] Run add_run(CLI::App& app, const Common& common);
+[[nodiscard]] Run add_pull(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_inspect(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_tokenize(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_diagnose(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_allocate(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_quantize(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_export(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_eval(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_sweep(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_reproduce(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_bench(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_chat(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_report(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_run(OptionSet& app, const Common& common);
 
 }  // namespace lieq::cli

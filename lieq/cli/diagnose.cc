@@ -4,54 +4,29 @@
 #include <fmt/format.h>
 
 #include "lieq/base/layer_scores.h"
-#include "lieq/cli/arguments.h"
-#include "lieq/cli/calibrated_scores.h"
-#include "lieq/cli/calibration.h"
+#include "lieq/cli/calibration_options.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
+#include "lieq/cli/output.h"
 #include "lieq/cli/table.h"
-#include "lieq/diagnose/diagnose.h"
-#include "lieq/diagnose/score.h"
-#include "lieq/eval/bundle.h"
-#include "lieq/hub/data_sets.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/diagnose.h"
 #include "lieq/report/figures.h"
 
 namespace lieq::cli {
 namespace {
 
 struct Options {
-  std::string model, output, svg;
-  std::vector<std::string> texts, fields = {"text"};
-  std::optional<double> alpha, beta, gamma;
-  diagnose::DiagnoseOptions diagnose;
-  std::vector<int> widths;  ///< to measure the sensitivity at
+  pipeline::DiagnoseOptions job;
+  std::string output, svg;
   std::int64_t group_size = 64;
-  CalibrationOptions calibration;
 };
-
-/// Every corpus to be diagnosed on: one for each file, none without --text.
-Result<std::vector<diagnose::Corpus>> read_corpora(const Options& options, Sink& sink) {
-  if (options.texts.empty()) return {};
-  if (options.fields.size() != 1 && options.fields.size() != options.texts.size())
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("--field: found {} names, expected one, or one for each of the {} texts",
-                                                         options.fields.size(), options.texts.size()));
-  std::vector<diagnose::Corpus> corpora;
-  for (std::size_t i = 0; i < options.texts.size(); ++i) {
-    const std::string& field = options.fields[options.fields.size() == 1 ? 0 : i];
-    LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.texts[i], sink));
-    LIEQ_ASSIGN(diagnose::Corpus corpus, diagnose::read_corpus(file, sink, field));
-    corpora.push_back(std::move(corpus));
-  }
-  return corpora;
-}
 
 std::string optional_text(const std::optional<double>& value, const char* format) {
   return value ? fmt::format(fmt::runtime(format), *value) : "-";
 }
 
-void print(const LayerScores& scores) {
+std::string scores_text(const LayerScores& scores) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];
@@ -62,46 +37,32 @@ void print(const LayerScores& scores) {
   }
   std::vector<std::string> head = {"layer", "ppl drop", "compactness", "energy gain", "score", "rank"};
   for (const auto& [bits, kl] : scores.layers.front().sensitivity) head.push_back(fmt::format("KL at {} bits", bits));
-  fmt::print("{}\n", table(head, rows));
+  std::string text = table(head, rows) + "\n";
 
   rows.clear();
   for (const CellScores& cell : scores.cells)
     rows.push_back({cell.corpus, cell.bucket, std::to_string(cell.passages), std::to_string(cell.tokens),
                     optional_text(cell.perplexity, "{:.3f}"), optional_text(cell.rho_compactness, "{:.2f}"),
                     optional_text(cell.rho_energy_gain, "{:.2f}")});
-  fmt::print("{}\n", table({"corpus", "tokens each", "passages", "tokens", "perplexity", "rho(drop, compactness)",
+  text += table({"corpus", "tokens each", "passages", "tokens", "perplexity", "rho(drop, compactness)",
                             "rho(drop, energy)"},
-                           rows));
+                           rows) +
+          "\n";
   const ScoreOptions& o = scores.options;
-  fmt::print(
+  return text + fmt::format(
       "score {} = {:.3g} ppl drop + {:.3g} compactness + {:.3g} energy gain, {} normalisation, top-k {}, {} draws "
       "(seed {})\n",
              o.score, o.alpha, o.beta, o.gamma, o.normalize, o.top_k, o.draws, o.seed);
 }
 
 Result<void> run(Options options, const Common& common) {
+  for (const std::string& file : {options.output, options.svg})
+    if (!file.empty()) LIEQ_TRY(io::prepare_output(file));
+  options.job.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
   Threads threads(common.threads);
   Console console;
-  LIEQ_TRY(diagnose::set_weights(options.diagnose.score, options.alpha, options.beta, options.gamma));
-  LIEQ_ASSIGN(auto corpora, read_corpora(options, console));
-  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console));
-  Calibration calibration;
-  if (corpora.empty() || !options.widths.empty()) {
-    LIEQ_ASSIGN(calibration, make_calibration(bundle, options.calibration, threads, console));
-  }
-  if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
-  diagnose::CutOptions cut;
-  cut.per_bucket = options.diagnose.score.per_bucket;
-  cut.longest = std::min(cut.longest, bundle.model.config.max_position_embeddings);
-  LIEQ_ASSIGN(const auto cells, diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, console));
-  LIEQ_ASSIGN(LayerScores scores,
-              diagnose::diagnose(bundle.model, options.model, cells, options.diagnose, threads, console));
-  if (!options.widths.empty()) {
-    const SensitivityRequest request{options.widths,
-                                     static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0))};
-    LIEQ_TRY(add_sensitivities(request, bundle, options.calibration, calibration, threads, console, scores));
-  }
-  print(scores);
+  LIEQ_ASSIGN(const LayerScores scores, pipeline::diagnose(options.job, threads, console));
+  show(scores_text(scores));
   for (const std::string& warning : scores.warnings) console.warn(warning);
   if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::figure_svg(report::depth_figure(scores))));
   if (options.output.empty()) return {};
@@ -110,56 +71,49 @@ Result<void> run(Options options, const Common& common) {
 
 }  // namespace
 
-Run add_diagnose(CLI::App& app, const Common& common) {
+Run add_diagnose(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  ScoreOptions& score = options->diagnose.score;
-  const auto count = CLI::Range(1, 1 << 20);
-  app.add_option("MODEL", options->model, kModelHelp)->required();
-  app.add_option("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
-  app.add_option("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
-  app.add_option(
-      "--text", options->texts,
-      "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration text)");
-  app.add_option("--field", options->fields,
-                 "The field of a .jsonl record that holds the text: one name, or one for each text")
-      ->capture_default_str();
-  app.add_option("--per-bucket", score.per_bucket, "Passages for each text and length (33-128 and 129-512 tokens)")
-      ->check(count)->capture_default_str();
-  app.add_option("--score", score.score,
-                 "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer "
-                 "--per-bucket shorten it)")
-      ->check(CLI::IsMember({"geometry", "lieq"}))
-      ->capture_default_str();
-  app.add_flag("--perplexity-drop", options->diagnose.perplexity_drop,
-               "Measure the perplexity drop even if the score does not use it");
-  app.add_option("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
-      ->check(CLI::IsMember({"minmax", "sum", "zscore", "rank", "log"}))->capture_default_str();
-  app.add_option("--alpha", options->alpha,
-                 "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
-  app.add_option("--beta", options->beta, "Weight of the compactness (default: 1/3, or 1/2)");
-  app.add_option("--gamma", options->gamma, "Weight of the energy gain (default: 1/3, or 1/2)");
-  app.add_option("--top-k", score.top_k, "Singular values the energy gain counts")->check(count)->capture_default_str();
-  app.add_option("--draws", score.draws, "Random matrices each projection is compared with")
-      ->check(count)
-      ->capture_default_str();
-  app.add_option("--seed", score.seed, "Of the random matrices")->capture_default_str();
-  app.add_option("--passages", score.passages, "Passages for each text and length that the geometry averages over")
-      ->check(count)->capture_default_str();
-  app.add_option("--geometry-input", score.geometry_input,
-                 "normed: what the projections read; residual: before the norm")
-      ->check(CLI::IsMember({"normed", "residual"}))
-      ->capture_default_str();
-  app.add_option("--memory", options->diagnose.memory,
-                 "Bytes for the perplexity drop's activations, e.g. 2GiB (default: 1GiB)")
-      ->transform(CLI::AsSizeValue(true));
-  app.add_option("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
-      ->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
-  app.add_option("--sensitivity", options->widths,
-                 "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes")
-      ->delimiter(',')->allow_extra_args(false)->check(CLI::IsMember({2, 3, 4, 8}));
-  app.add_option("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
-      ->check(CLI::Range(-1, 1 << 20))->capture_default_str();
-  add_calibration_options(app, options->calibration);
+  ScoreOptions& score = options->job.diagnosis.score;
+  app.add("MODEL", options->job.model, kModelHelp).required();
+  app.add("--output,-o", options->output, "Write the scores as JSON, for lieq allocate");
+  app.add("--svg", options->svg, "Draw the metrics against depth, with the best four layers marked, as an SVG");
+  app.add("--text", options->job.texts,
+          "Texts, one corpus each: .txt, a passage a line, or .jsonl, a document a line (default: the calibration "
+          "text)");
+  app.add("--field", options->job.fields,
+          "The field of a .jsonl record that holds the text: one name, or one for each text")
+      .show_default();
+  app.add("--per-bucket", score.per_bucket, "Passages for each text and length (33-128 and 129-512 tokens)")
+      .range(1, 1 << 20).show_default();
+  app.add("--score", score.score,
+          "geometry: from the projections alone; lieq: with the perplexity drop, which takes long (fewer "
+          "--per-bucket shorten it)")
+      .one_of({"geometry", "lieq"}).show_default();
+  app.flag("--perplexity-drop", options->job.diagnosis.perplexity_drop,
+           "Measure the perplexity drop even if the score does not use it");
+  app.add("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
+      .one_of({"minmax", "sum", "zscore", "rank", "log"}).show_default();
+  app.add("--alpha", options->job.alpha, "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
+  app.add("--beta", options->job.beta, "Weight of the compactness (default: 1/3, or 1/2)");
+  app.add("--gamma", options->job.gamma, "Weight of the energy gain (default: 1/3, or 1/2)");
+  app.add("--top-k", score.top_k, "Singular values the energy gain counts").range(1, 1 << 20).show_default();
+  app.add("--draws", score.draws, "Random matrices each projection is compared with").range(1, 1 << 20).show_default();
+  app.add("--seed", score.seed, "Of the random matrices").show_default();
+  app.add("--passages", score.passages, "Passages for each text and length that the geometry averages over")
+      .range(1, 1 << 20).show_default();
+  app.add("--geometry-input", score.geometry_input, "normed: what the projections read; residual: before the norm")
+      .one_of({"normed", "residual"}).show_default();
+  app.add("--memory", options->job.diagnosis.memory,
+          "Bytes for the perplexity drop's activations, e.g. 2GiB (default: 1GiB)")
+      .bytes();
+  app.add("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
+      .one_of({"fp32", "bf16"}).show_default();
+  app.add("--sensitivity", options->job.widths,
+          "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes")
+      .comma_separated().one_at_a_time().one_of({2, 3, 4, 8});
+  app.add("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
+      .range(-1, 1 << 20).show_default();
+  add_calibration_options(app, options->job.calibration);
   return [options, &common] { return run(*options, common); };
 }
 

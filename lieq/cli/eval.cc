@@ -1,103 +1,96 @@
-#include <fmt/format.h>
-
-#include <algorithm>
+#include <filesystem>
 #include <memory>
 
-#include "lieq/cli/arguments.h"
+#include <fmt/format.h>
+
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/eval_options.h"
 #include "lieq/cli/eval_table.h"
+#include "lieq/cli/harness_table.h"
+#include "lieq/cli/output.h"
 #include "lieq/cli/run_options.h"
-#include "lieq/hub/data_sets.h"
+#include "lieq/cli/stop_notice.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/evaluate.h"
 
 namespace lieq::cli {
 namespace {
 
-void print(const EvalOptions& options, const std::vector<EvalRecord>& records) {
+struct Options {
+  EvalFlags flags;
+  std::string output;
+  bool log_samples = false;
+};
+
+std::string texts_text(const Options& options, const std::vector<EvalRecord>& records) {
   const EvalRecord& first = records.front();
-  fmt::print("{}\n", eval_table(records));
+  std::string text = eval_table(records) + "\n";
   for (const EvalRecord& r : records) {
-    if (r.kl_p99 && !options.protocol.empty())
-      fmt::print("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl,
-                 *r.kl_stderr, *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
+    if (r.kl_p99 && !options.flags.protocol.empty())
+      text += fmt::format("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl,
+                          *r.kl_stderr, *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
     if (r.word_perplexity)
-      fmt::print(
+      text += fmt::format(
           "{}: word_perplexity {:.4f} ± {:.4f}, byte_perplexity {:.4f} ± {:.4f}, bits_per_byte {:.4f} ± {:.4f}\n",
           r.model, *r.word_perplexity, *r.word_perplexity_stderr, *r.byte_perplexity, *r.byte_perplexity_stderr,
           *r.bits_per_byte, *r.bits_per_byte_stderr);
   }
-  fmt::print("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text, first.num_tokens,
-             first.window, first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol),
-             first.compute, first.seconds);
+  return text + fmt::format("{}: {} tokens scored in windows of {}{}, {} arithmetic, {:.1f} s\n", first.text,
+                            first.num_tokens, first.window,
+                            first.protocol == "windows" ? "" : fmt::format(" ({} protocol)", first.protocol),
+                            first.compute, first.seconds);
 }
 
-/// Labels are short names as long as they tell the models apart.
-std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
-  std::vector<std::string> labels;
-  for (const std::string& path : paths) labels.push_back(model_label(path));
-  std::vector<std::string> sorted = labels;
-  std::ranges::sort(sorted);
-  return std::ranges::adjacent_find(sorted) == sorted.end() ? labels : paths;
-}
-
-Result<std::vector<eval::Bundle>> load_models(const EvalOptions& options, Threads& threads, Sink& sink) {
-  std::vector<eval::Bundle> bundles;
-  for (const std::string& path : options.models) {
-    LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
-    const std::size_t unpacked = count_unpacked_linears(bundle.model);
-    if (options.activations == "int8" && unpacked > 0)
-      sink.warn(fmt::format("{}: {} of its linears are not packed: --activations int8 leaves them as they are", path,
-                            unpacked));
-    bundles.push_back(std::move(bundle));
+std::string tasks_text(const Options& options, const std::vector<TaskResults>& results) {
+  const pipeline::EvaluateOptions& job = options.flags.job;
+  if (results.size() == 1)
+    return fmt::format("lieq (pretrained={}), limit: {}, num_fewshot: {}, batch_size: {}\n{}", results.front().path,
+                       job.limit > 0 ? fmt::format("{}", job.limit) : "None", job.num_fewshot,
+                       options.flags.batch_size, harness_tables(results.front()));
+  std::string tables = comparison_tables(results);
+  for (std::size_t text = 0; text < results.front().perplexities.size(); ++text) {
+    std::vector<EvalRecord> records;
+    for (const TaskResults& model : results) records.push_back(model.perplexities[text]);
+    tables += fmt::format("\n{}: {} protocol, windows of {}\n{}", records.front().text, records.front().protocol,
+                          records.front().window, eval_table(records));
   }
-  return bundles;
+  return tables;
 }
 
-Result<void> evaluate(const EvalOptions& options, const Common& common) {
-  if (options.tasks.empty() && options.text.empty())
-    return fail(ErrorCode::kInvalidArgument, "eval: found nothing to evaluate on, expected --text or --tasks");
-  LIEQ_TRY(check_eval_options(options));
+Result<void> run(const Options& options, const Common& common) {
+  LIEQ_ASSIGN(pipeline::EvaluateOptions job, evaluation_of(options.flags));
+  if (options.log_samples && options.output.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                "--log-samples: found no --output, expected the file beside which samples go");
+  if (options.log_samples) job.samples = std::filesystem::path(options.output).parent_path();
+  LIEQ_TRY(pipeline::check(job));
+  if (!options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
   Threads threads(common.threads);
   Console console;
-  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, console));  // refused before models load
-  LIEQ_ASSIGN(const auto bundles, load_models(options, threads, console));
-  EvalModels models{{}, labels_of(options.models)};
-  for (const eval::Bundle& bundle : bundles) models.bundles.push_back(&bundle);
-  if (!options.tasks.empty()) return evaluate_tasks(options, models, threads, console);
-  LIEQ_ASSIGN(const eval::TextOptions text_options, own_text_options_of(options, file));
-  LIEQ_ASSIGN(const auto records, evaluate_text(options, file.string(), text_options, models, threads, console));
-  print(options, records);
+  LIEQ_ASSIGN(const pipeline::EvaluateRecord record, pipeline::evaluate(job, threads, console));
+  show(record.tasks.empty() ? texts_text(options, record.texts) : tasks_text(options, record.tasks));
   if (options.output.empty()) return {};
-  Json json = Json::array();
-  for (const EvalRecord& record : records) json.push_back(to_json(record));
-  return io::write_json(options.output, json);
+  return io::write_json(options.output, to_json(record));
 }
 
 }  // namespace
 
-Run add_eval(CLI::App& app, const Common& common) {
-  const auto options = std::make_shared<EvalOptions>();
-  app.add_option("MODEL", options->models,
-                 "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")
-      ->required();
-  add_text_options(app, *options);
-  add_task_options(app, *options);
-  app.add_option("--text", options->text,
-                 "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
-  app.add_flag("--log-samples,-s", options->log_samples, "Write each question with its scores beside --output");
-  app.add_option("--compute", options->compute, "Arithmetic: fp32, or bf16 with float32 sums")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
-      ->capture_default_str();
-  add_embed_bits(app, options->load);
-  add_activations(app, options->activations);
-  app.add_option("--output,-o", options->output, "Write the results as JSON");
-  return [options, &common]() -> Result<void> {
-    if (options->compute == "bf16" && options->activations == "int8")
-      return fail(ErrorCode::kInvalidArgument, "--activations int8: found with --compute bf16, expected one of them");
-    return evaluate(*options, common);
-  };
+Run add_eval(OptionSet& app, const Common& common) {
+  const auto options = std::make_shared<Options>();
+  EvalFlags& flags = options->flags;
+  app.add("MODEL", flags.job.models,
+          "Hugging Face model folders, .gguf files, or ORG/NAME[:QUANT] on the hub; the first is the reference")
+      .required();
+  add_text_options(app, flags);
+  add_task_options(app, flags);
+  app.add("--text", flags.job.text,
+          "A .txt file, .jsonl with one document a line, or a data set of lieq pull such as wikitext2");
+  app.flag("--log-samples,-s", options->log_samples, "Write each question with its scores beside --output");
+  add_arithmetic_options(app, flags);
+  add_embed_bits(app, flags.job.load);
+  app.add("--output,-o", options->output, "Write the results as JSON");
+  return [options, &common] { return run(*options, common); };
 }
 
 }  // namespace lieq::cli

@@ -16,11 +16,4 @@ std::string eval_table(const std::vector<EvalRecord>& records) {
   return table({"model", "code bits", "true bits", "size", "perplexity", "KL", "top-1"}, rows);
 }
 
-void describe_model(const model::Model& model, EvalRecord& record) {
-  const model::Footprint linears = linears_footprint(model);
-  record.code_bits = linears.mean_code_bits();
-  record.true_bits = linears.mean_true_bits();
-  record.file_bytes = model.files.file_bytes();
-}
-
 }  // namespace lieq::cli

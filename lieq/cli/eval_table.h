@@ -5,14 +5,10 @@
 #include <vector>
 
 #include "lieq/base/records.h"
-#include "lieq/model/model.h"
 
 namespace lieq::cli {
 
 /// model, code bits, true bits, size, perplexity with standard error, KL and top-1 agreement.
 [[nodiscard]] std::string eval_table(const std::vector<EvalRecord>& records);
-
-/// Fills what a record says of the model itself: its bits and bytes.
-void describe_model(const model::Model& model, EvalRecord& record);
 
 }  // namespace lieq::cli

@@ -1,12 +1,13 @@
 #include <map>
+#include <memory>
 
 #include <fmt/format.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/table.h"
 #include "lieq/eval/bundle.h"
+#include "lieq/pipeline/sources.h"
 
 namespace lieq::cli {
 namespace {
@@ -103,14 +104,14 @@ void print(const eval::Bundle& bundle) {
 
 }  // namespace
 
-Run add_inspect(CLI::App& app, const Common& common) {
+Run add_inspect(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
-  app.add_flag("--json", options->json, "Print JSON instead of text");
+  app.add("MODEL", options->model, kModelHelp).required();
+  app.flag("--json", options->json, "Print JSON instead of text");
   return [options, &common]() -> Result<void> {
     Threads threads(common.threads);
     Console console;
-    LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options->model, threads, console));
+    LIEQ_ASSIGN(const eval::Bundle bundle, pipeline::load_bundle(options->model, threads, console));
     if (options->json) {
       fmt::print("{}\n", indented(to_json(bundle)));
     } else {

@@ -5,88 +5,91 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "lieq/base/version.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/sweep_options.h"
+#include "lieq/cli/options.h"
+#include "lieq/cli/shell_word.h"
 #include "lieq/kernels/isa.h"
 
+namespace lieq::cli {
 namespace {
+
+struct Verb {
+  const char* name;
+  const char* what;
+  Run (*add)(OptionSet&, const Common&);
+};
+
+constexpr Verb kVerbs[] = {
+    {"pull", "Fetch a model or a data set from the Hugging Face hub", add_pull},
+    {"inspect", "Show what a model is made of: sizes, widths, tokenizer", add_inspect},
+    {"diagnose", "Score how much each layer matters", add_diagnose},
+    {"allocate", "Give each layer its bits, within a budget", add_allocate},
+    {"quantize", "All of it: diagnose, allocate, quantise, save, compare", add_quantize},
+    {"export", "Write a model for other engines: llama.cpp, GPTQModel, vLLM, MLX, transformers", add_export},
+    {"eval", "Perplexity of one or more models on a text", add_eval},
+    {"sweep", "Quantise a model in many ways and evaluate each", add_sweep},
+    {"reproduce", "The paper's tables: its numbers beside ours", add_reproduce},
+    {"bench", "Measure how fast models run here, or single packed linears beside dense ones", add_bench},
+    {"report", "Draw results as one HTML page", add_report},
+    {"run", "Continue a prompt", add_run},
+    {"chat", "Talk with a model", add_chat},
+    {"tokenize", "Turn lines of text into token ids, or back", add_tokenize},
+};
 
 int report(const std::string& message, int status) {
   std::fprintf(stderr, "lieq: %s\n", message.c_str());
   return status;
 }
 
-int status_of(lieq::ErrorCode code) {
-  if (code == lieq::ErrorCode::kInvalidArgument) return 2;
-  return code == lieq::ErrorCode::kCollapsed ? 3 : 1;
+int report(const Error& error) {
+  if (error.code == ErrorCode::kInvalidArgument) return report(error.message, 2);
+  return report(error.message, error.code == ErrorCode::kCollapsed ? 3 : 1);
 }
 
-int run(int argc, char** argv) {
-  using namespace lieq;
-  cli::Common common;
-  CLI::App app{"Layer-wise mixed 2/4-bit quantization of small language models"};
-  app.name("lieq");
-  app.set_version_flag("--version", "lieq " LIEQ_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();
-  app.add_option("-t,--threads", common.threads, "Threads (default: physical cores)")->check(CLI::Range(1, 1024));
-  app.add_flag_callback("--offline", [] { setenv("HF_HUB_OFFLINE", "1", 1); },
-                        "Use models and data that are here, and no network (as HF_HUB_OFFLINE=1)");
+int run(std::vector<std::string> words) {
+  Common common;
+  common.command = "lieq";
+  for (const std::string& word : words) common.command.append(" ").append(shell_word(word));
+  std::ranges::replace(words, "-sys", "--system");  // llama.cpp's; one dash and three letters mean something else here
 
-  std::vector<std::pair<CLI::App*, cli::Run>> verbs;
-  const auto add = [&](const char* name, const char* what, cli::Run (*make)(CLI::App&, const cli::Common&)) {
-    CLI::App* verb = app.add_subcommand(name, what);
-    verbs.emplace_back(verb, make(*verb, common));
-  };
-  add("pull", "Fetch a model or a data set from the Hugging Face hub", cli::add_pull);
-  add("inspect", "Show what a model is made of: sizes, widths, tokenizer", cli::add_inspect);
-  add("diagnose", "Score how much each layer matters", cli::add_diagnose);
-  add("allocate", "Give each layer its bits, within a budget", cli::add_allocate);
-  add("quantize", "All of it: diagnose, allocate, quantise, save, compare", cli::add_quantize);
-  add("eval", "Perplexity of one or more models on a text", cli::add_eval);
-  add("sweep", "Quantise a model in many ways and evaluate each", cli::add_sweep);
-  add("reproduce", "The paper's tables: its numbers beside ours", cli::add_reproduce);
-  add("bench", "Measure how fast models run here, or single packed linears beside dense ones", cli::add_bench);
-  add("report", "Draw results as one HTML page", cli::add_report);
-  add("run", "Continue a prompt", cli::add_run);
-  add("chat", "Talk with a model", cli::add_chat);
-  add("tokenize", "Turn lines of text into token ids, or back", cli::add_tokenize);
-
-  try {
-    std::vector<std::string> words(argv + 1, argv + argc);
-    common.command = "lieq";
-    for (const std::string& word : words) common.command += " " + cli::shell_word(word);
-    std::ranges::replace(words, "-sys",
-                         "--system");  // llama.cpp's; one dash and three letters mean something else here
-    std::ranges::reverse(words);                      // as CLI11 wants them
-    app.parse(std::move(words));
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return report(std::string(error.what()) + " (see lieq --help)", 2);
+  bool offline = false;
+  OptionSet program("lieq", "Layer-wise mixed 2/4-bit quantization of small language models");
+  program.add("-t,--threads", common.threads, "Threads (default: physical cores)").range(1, 1024);
+  program.flag("--offline", offline, "Use models and data that are here, and no network (as HF_HUB_OFFLINE=1)");
+  std::vector<Run> runs;
+  for (const Verb& verb : kVerbs) {
+    OptionSet& options = program.verb(verb.name, verb.what);
+    const bool may_be_chosen = std::ranges::find(words, verb.name) != words.end();
+    runs.push_back(may_be_chosen ? verb.add(options, common) : Run());
   }
+  const Result<Parsed> parsed = parse(program, std::string("lieq ") + kVersion, std::move(words));
+  if (!parsed) return report(parsed.error());
+  if (!parsed->verb) {
+    std::fputs(parsed->text.c_str(), stdout);
+    return 0;
+  }
+  if (offline) setenv("HF_HUB_OFFLINE", "1", 1);
   if (const char* isa = std::getenv("LIEQ_ISA")) {
-    if (const auto chosen = kernels::use_isa(isa); !chosen)
-      return report(chosen.error().message, status_of(chosen.error().code));
+    if (const auto chosen = kernels::use_isa(isa); !chosen) return report(chosen.error());
   }
-  for (const auto& [verb, execute] : verbs) {
-    if (!verb->parsed()) continue;
-    if (const auto result = execute(); !result) return report(result.error().message, status_of(result.error().code));
-  }
-  return 0;
+  const auto result = runs[*parsed->verb]();
+  return result ? 0 : report(result.error());
 }
 
 }  // namespace
+}  // namespace lieq::cli
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    return lieq::cli::run({argv + 1, argv + argc});
   } catch (const std::bad_alloc&) {
-    return report("out of memory", 1);
+    return lieq::cli::report("out of memory", 1);
   } catch (const std::exception& error) {
-    return report(error.what(), 1);
+    return lieq::cli::report(error.what(), 1);
   }
 }

@@ -1,5 +1,7 @@
 #include "lieq/hub/pull.h"
 
+#include <memory>
+
 #include <fmt/format.h>
 
 #include "lieq/cli/command.h"
@@ -35,6 +37,7 @@ Result<void> copy_files(const hub::Pulled& pulled, const std::filesystem::path& 
 Result<std::filesystem::path> pull_model(const Options& options, const hub::Environment& environment,
                                          Console& console) {
   LIEQ_ASSIGN(hub::Repository repository, hub::require_repository(options.repository));
+  if (!options.local_dir.empty()) LIEQ_TRY(io::prepare_output(std::filesystem::path(options.local_dir) / "model"));
   if (!options.revision.empty()) {
     if (!hub::is_safe_path(options.revision))
       return fail(ErrorCode::kInvalidArgument,
@@ -67,18 +70,18 @@ Result<void> run(const Options& options) {
 
 }  // namespace
 
-Run add_pull(CLI::App& app, const Common&) {
+Run add_pull(OptionSet& app, const Common&) {
   const auto options = std::make_shared<Options>();
-  app.add_option("REPO", options->repository,
-                 "ORG/NAME[@REVISION], and for a folder of GGUF files :QUANT or :FILE, e.g. :Q4_K_M");
-  app.add_option("--data", options->data, fmt::format("Data sets: {}", fmt::join(hub::data_set_names(), ", ")))
-      ->delimiter(',');
-  app.add_option("--revision", options->revision, "Branch, tag or commit (default: main)");
-  app.add_option("--include", options->pull.filter.include,
-                 "Fetch the files that match these patterns instead of those a model needs");
-  app.add_option("--exclude", options->pull.filter.exclude, "Leave out the files that match these patterns");
-  app.add_option("--local-dir", options->local_dir, "Copy the files there as well, and print that folder");
-  app.add_flag("--force", options->pull.force, "Fetch again what is there");
+  app.add("REPO", options->repository,
+          "ORG/NAME[@REVISION], and for a folder of GGUF files :QUANT or :FILE, e.g. :Q4_K_M");
+  app.add("--data", options->data, fmt::format("Data sets: {}", fmt::join(hub::data_set_names(), ", ")))
+      .comma_separated();
+  app.add("--revision", options->revision, "Branch, tag or commit (default: main)");
+  app.add("--include", options->pull.filter.include,
+          "Fetch the files that match these patterns instead of those a model needs");
+  app.add("--exclude", options->pull.filter.exclude, "Leave out the files that match these patterns");
+  app.add("--local-dir", options->local_dir, "Copy the files there as well, and print that folder");
+  app.flag("--force", options->pull.force, "Fetch again what is there");
   app.footer(
       "Prints where the files lie. The cache is that of huggingface_hub and obeys its variables: HF_HOME, "
       "HF_HUB_CACHE,\n"

@@ -8,7 +8,38 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "lieq/base/labels.h"
+#include "lieq/cli/console.h"
+
 namespace lieq::cli {
+namespace {
+
+std::string comparison_text(const pipeline::GridComparison& grids) {
+  return fmt::format("calibration loss in every {}th layer: grid {} would have given {:.2f} times that of {}{}\n",
+                     grids.every, grids.other, grids.ratio, grids.grid,
+                     grids.grid == "skew" ? " (--grid half: better, but only lieq reads it)" : "");
+}
+
+std::string embed_text(const pipeline::EmbedTrial& trial, double perplexity) {
+  return fmt::format("embedding and head in {} bits: perplexity {:.4f} instead of {:.4f} ({:+.3f} %){}\n", trial.bits,
+                     trial.perplexity, perplexity, 100 * trial.cost,
+                     trial.recommended ? "; lieq.json says to run with them (--embed-bits 16 overrides)"
+                                       : ": too dear, left as stored");
+}
+
+}  // namespace
+
+std::string calibration_text(const pipeline::CalibrationFacts& facts) {
+  std::string text = fmt::format(
+      "calibration: {}, {} windows of {} tokens and {} held out; {:.2f} bytes a token, {} different tokens ({:.1f} % of "
+      "the vocabulary){}\n",
+      facts.source, facts.windows, facts.window, facts.held_out_windows, facts.bytes_per_token, facts.distinct_tokens,
+      100 * facts.vocabulary_share,
+      facts.bos.empty() ? "" : fmt::format("; {} begin with {}", facts.windows_with_bos, facts.bos));
+  for (std::size_t w = 0; w < facts.first_windows.size(); ++w)
+    text += fmt::format("\n--- window {} ---\n{}\n", w + 1, facts.first_windows[w]);
+  return facts.first_windows.empty() ? text : text + "---\n\n";
+}
 
 std::string plan_text(const BitPlan& plan) {
   const PlanSize size = size_of(plan);
@@ -24,18 +55,19 @@ std::string plan_text(const BitPlan& plan) {
   return text;
 }
 
-std::string comparison_text(const quantize::Options& options, const Json& linears) {
-  double loss = 0, compared = 0;
-  for (const Json& linear : linears) {
-    if (linear["compared_loss"].get<double>() < 0) continue;
-    loss += linear["loss"].get<double>();
-    compared += linear["compared_loss"].get<double>();
-  }
-  if (loss <= 0 || compared <= 0) return "";
-  return fmt::format("calibration loss in every {}th layer: grid {} would have given {:.2f} times that of {}{}\n",
-                     options.compare_every, quantize::name(*options.compare_grid), compared / loss,
-                     quantize::name(options.grid),
-                     options.grid == quantize::Grid::kSkew ? " (--grid half: better, but only lieq reads it)" : "");
+std::string estimate_text(const pipeline::Estimate& estimate) {
+  return fmt::format("it takes about {}, {} of memory beside the mapped model, and {} of disk{}\n",
+                     duration_text(estimate.seconds), bytes_text(estimate.memory), bytes_text(estimate.disk),
+                     estimate.disk_free ? fmt::format(" ({} free)", bytes_text(*estimate.disk_free)) : "");
+}
+
+std::string record_text(const pipeline::QuantizeRecord& record) {
+  std::string text;
+  if (record.comparison) text += comparison_text(*record.comparison);
+  if (record.embed) text += embed_text(*record.embed, record.records[1].perplexity);
+  const bool half = record.provenance["options"]["grid"] == "half";
+  return text + fmt::format("saved {} (GPTQ packing, checkpoint_format {}{})\n", record.output, record.checkpoint_format,
+                            half ? ": half-integer zero points, only lieq reads it" : "");
 }
 
 }  // namespace lieq::cli

@@ -4,32 +4,26 @@
 
 namespace lieq::cli {
 
-void add_recipe_options(CLI::App& app, RecipeOptions& options) {
+void add_recipe_options(OptionSet& app, RecipeOptions& options) {
   quantize::Options& q = options.base;
-  app.add_option("--awq-then", options.awq_then, "What rounds the weights that awq has scaled: gptq or rtn")
-      ->check(CLI::IsMember({"gptq", "rtn"}))
-      ->capture_default_str();
-  app.add_option("--grid", options.grid,
-                 "Zero points: skew (exact in other engines' formats), sym, asym, or half (best, lieq only)")
-      ->check(CLI::IsMember({"sym", "skew", "asym", "half"}))
-      ->capture_default_str();
-  app.add_option("--group-size", options.group_size, "Weights that share a scale; -1: a whole row")
-      ->capture_default_str();
-  app.add_option("--damping", q.damping, "Added to the Hessian's diagonal, as a fraction of its mean")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_option("--act-order", options.act_order, "Columns by falling activation: none, static or dynamic groups")
-      ->check(CLI::IsMember({"none", "static", "dynamic"}))->capture_default_str();
-  app.add_option("--sweeps", q.sweeps, "Rounds of coordinate descent and scale refit after GPTQ")
-      ->check(CLI::Range(0, 100))
-      ->capture_default_str();
-  app.add_flag("--no-search", options.no_search, "Scales from the extremes of a group instead of the weighted search");
-  app.add_flag("--no-correction", options.no_correction,
-               "Fit to the quantised inputs' output instead of the original model's");
-  app.add_flag("--no-refit", options.no_refit, "No joint least squares over the scales of a row");
-  app.add_flag("--no-gains", options.no_gains, "No refit of the norm gains");
-  app.add_option("--on-singular", options.on_singular, "A Hessian that stays singular: error, or rtn for that linear")
-      ->check(CLI::IsMember({"error", "rtn"}))->capture_default_str();
+  app.add("--awq-then", options.awq_then, "What rounds the weights that awq has scaled: gptq or rtn")
+      .one_of({"gptq", "rtn"}).show_default();
+  app.add("--grid", options.grid,
+          "Zero points: skew (exact in other engines' formats), sym, asym, or half (best, lieq only)")
+      .one_of({"sym", "skew", "asym", "half"}).show_default();
+  app.add("--group-size", options.group_size, "Weights that share a scale; -1: a whole row").show_default();
+  app.add("--damping", q.damping, "Added to the Hessian's diagonal, as a fraction of its mean")
+      .range(0.0, 1.0).show_default();
+  app.add("--act-order", options.act_order, "Columns by falling activation: none, static or dynamic groups")
+      .one_of({"none", "static", "dynamic"}).show_default();
+  app.add("--sweeps", q.sweeps, "Rounds of coordinate descent and scale refit after GPTQ").range(0, 100).show_default();
+  app.flag("--no-search", options.no_search, "Scales from the extremes of a group instead of the weighted search");
+  app.flag("--no-correction", options.no_correction,
+           "Fit to the quantised inputs' output instead of the original model's");
+  app.flag("--no-refit", options.no_refit, "No joint least squares over the scales of a row");
+  app.flag("--no-gains", options.no_gains, "No refit of the norm gains");
+  app.add("--on-singular", options.on_singular, "A Hessian that stays singular: error, or rtn for that linear")
+      .one_of({"error", "rtn"}).show_default();
 }
 
 Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_view method) {
@@ -51,7 +45,5 @@ Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_vi
   q.refit_gains = !options.no_gains;
   return q;
 }
-
-bool is_plain(const quantize::Options& options) { return !options.corrected_target && options.sweeps == 0; }
 
 }  // namespace lieq::cli

@@ -5,9 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/result.h"
+#include "lieq/cli/options.h"
 #include "lieq/quantize/options.h"
 
 namespace lieq::cli {
@@ -22,12 +21,9 @@ struct RecipeOptions {
 /// Registers --awq-then, --grid, --group-size, --damping, --act-order, --sweeps, --no-search, --no-correction,
 /// --no-refit,
 /// --no-gains and --on-singular.
-void add_recipe_options(CLI::App& app, RecipeOptions& options);
+void add_recipe_options(OptionSet& app, RecipeOptions& options);
 
 /// The recipe with a method. Errors: kInvalidArgument (a name that is none, a group size of 0).
 [[nodiscard]] Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_view method);
-
-/// Plain GPTQ, which needs less calibration text (CalibrationOptions::plain).
-[[nodiscard]] bool is_plain(const quantize::Options& options);
 
 }  // namespace lieq::cli

@@ -6,26 +6,30 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/paper_tables.h"
+#include "lieq/cli/console.h"
+#include "lieq/cli/output.h"
 #include "lieq/cli/reproduce_text.h"
+#include "lieq/cli/shell_word.h"
 #include "lieq/cli/stop_notice.h"
-#include "lieq/cli/sweep_run.h"
+#include "lieq/cli/sweep_options.h"
+#include "lieq/cli/sweep_text.h"
+#include "lieq/pipeline/reproduce.h"
 
 namespace lieq::cli {
 namespace {
+
+using pipeline::PaperModel;
+using pipeline::PaperTable;
+using pipeline::PaperTables;
+using pipeline::ReproduceOptions;
+using pipeline::Subject;
 
 struct Options {
   std::vector<std::string> tables, models;
   std::string output = "reproduce";
   bool list = false;
-  SweepOptions sweep;
-};
-
-/// A model to run: as the paper calls it, and what the user has.
-struct Subject {
-  std::string name, model;
+  SweepFlags sweep;
 };
 
 void print_list(const PaperTables& paper) {
@@ -71,36 +75,8 @@ Result<std::vector<Subject>> subjects_of(const Options& options) {
   return subjects;
 }
 
-/// The table's tasks, or those of them that --tasks asks for.
-Result<std::vector<std::string>> tasks_of(const Options& options, const PaperTable& table) {
-  for (const std::string& task : options.sweep.eval.tasks)
-    if (std::ranges::find(table.tasks, task) == table.tasks.end())
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("--tasks: found '{}', expected some of {}, the columns of {}", task,
-                              fmt::join(table.tasks, ","), table.name));
-  return options.sweep.eval.tasks.empty() ? table.tasks : options.sweep.eval.tasks;
-}
-
-/// The sweep that fills the rows of about `low` bits. Sweeps of one model and metric share a folder.
-SweepOptions sweep_of(const Options& options, const PaperTable& table, const std::vector<std::string>& tasks,
-                      const Subject& subject, int low) {
-  SweepOptions sweep = options.sweep;
-  sweep.model = subject.model;
-  sweep.top = table.top;
-  sweep.choices = {low, 4};
-  sweep.eval.tasks = tasks;
-  sweep.output = fmt::format("{}/{}/{}", options.output, subject.name, table.metric);
-  sweep.results = fmt::format("{}-{}bit.json", table.name, low);
-  return sweep;
-}
-
-/// Figure 5 is about 2 and 4 bits only.
-std::vector<int> low_widths(const PaperTable& table) {
-  return table.rows.empty() ? std::vector<int>{2} : std::vector<int>{2, 3};
-}
-
 /// The command that does what `sweep` says. given: the words of the options that were passed on.
-std::string command_of(const SweepOptions& sweep, const std::string& given) {
+std::string command_of(const pipeline::SweepOptions& sweep, const std::string& given) {
   const bool tasks_given = given.find(" --tasks ") != std::string::npos;
   return fmt::format("lieq sweep {} --top {} --scores {} --choices {}{}{} -o {} --results {}", shell_word(sweep.model),
                      sweep.top, shell_word(fmt::format("{}", fmt::join(sweep.scores, ","))),
@@ -110,88 +86,94 @@ std::string command_of(const SweepOptions& sweep, const std::string& given) {
 }
 
 /// Without models: the paper's numbers, and what to run.
-Result<void> print_commands(const Options& options, const PaperTable& table, const PaperTables& paper,
-                            const std::string& given) {
-  LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
-  fmt::print("{} ({})\n", table.title, paper.source);
+Result<std::string> commands_text(const ReproduceOptions& options, const PaperTable& table, const PaperTables& paper,
+                                  const std::string& given) {
+  LIEQ_ASSIGN(const std::vector<std::string> tasks, pipeline::tasks_of(options, table));
+  std::string text = fmt::format("{} ({})\n", table.title, paper.source);
   for (const PaperModel& model : paper.models) {
     const std::vector<std::string> own = table.models();
     if (!own.empty() && std::ranges::find(own, model.name) == own.end()) continue;
-    fmt::print("\n{}\n", model.name);
-    if (!own.empty()) fmt::print("{}", paper_table_text(table, model.name, tasks, {}));
-    for (const int low : low_widths(table))
-      fmt::print("{}\n", command_of(sweep_of(options, table, tasks, {model.name, model.hub}, low), given));
+    text += fmt::format("\n{}\n", model.name);
+    if (!own.empty()) text += paper_table_text(table, model.name, tasks, {});
+    for (const int low : pipeline::low_widths(table))
+      text += command_of(pipeline::sweep_of(options, table, tasks, {model.name, model.hub}, low), given) + "\n";
   }
-  fmt::print("\n");
-  return {};
+  return text + "\n";
 }
 
-Result<void> run_table(const Options& options, const PaperTable& table, const PaperTables& paper,
+Result<void> run_table(const ReproduceOptions& options, const PaperTable& table, const PaperTables& paper,
                        const Subject& subject, const std::string& given, Threads& threads, Console& console) {
-  LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
-  OurResults ours;
+  LIEQ_ASSIGN(const std::vector<std::string> tasks, pipeline::tasks_of(options, table));
   std::string commands;
-  for (const int low : low_widths(table)) {
-    const SweepOptions sweep = sweep_of(options, table, tasks, subject, low);
+  pipeline::ReproduceEvents events;
+  events.command = [&](const pipeline::SweepOptions& sweep) {
     const std::string command = command_of(sweep, given);
     commands += command + "\n";
-    LIEQ_ASSIGN((low == 2 ? ours.two : ours.three), run_sweep(sweep, command, threads, console));
-  }
+    return command;
+  };
+  events.planned = [](const pipeline::SweepPlan& plan) { show(sweep_plan_text(plan)); };
+  events.finished = [&](const pipeline::SweepStep& step) { console.note(sweep_step_text(step)); };
+  LIEQ_ASSIGN(const pipeline::OurResults ours,
+              pipeline::reproduce(options, table, subject, events, threads, console));
   const std::vector<std::string> own = table.models();
   const bool known = std::ranges::find(own, subject.name) != own.end();
   const SweepResults& any = *ours.two;
-  fmt::print("\n{} ({})\n{}, {} cores, {}\n", table.title, paper.source, any.machine.cpu, any.machine.cores, any.date);
-  if (!known && !own.empty()) fmt::print("the paper has no {} here, so its rows are empty\n", subject.name);
-  fmt::print("\n{}\n{}\n{}\n", subject.name, paper_table_text(table, subject.name, tasks, ours), commands);
+  show(fmt::format("\n{} ({})\n{}, {} cores, {}\n{}\n{}\n{}\n{}\n", table.title, paper.source, any.machine.cpu,
+                   any.machine.cores, any.date,
+                   known || own.empty() ? "" : fmt::format("the paper has no {} here, so its rows are empty\n", subject.name),
+                   subject.name, paper_table_text(table, subject.name, tasks, ours), commands));
   return {};
 }
 
 Result<void> run(const Options& options, const std::string& given, const Common& common) {
-  LIEQ_ASSIGN(const Json json, parse_json(kPaperTables, "paper_tables.json"));
-  LIEQ_ASSIGN(const PaperTables paper, paper_tables_from_json(json, "paper_tables.json"));
+  LIEQ_ASSIGN(const PaperTables paper, pipeline::paper_tables());
   if (options.list) {
     print_list(paper);
     return {};
   }
-  if (!options.sweep.eval.text.empty())
+  if (!options.sweep.eval.job.text.empty())
     return fail(ErrorCode::kInvalidArgument,
                 "--text: not for reproduce, whose texts are those of the tables (--tasks-dir)");
   LIEQ_ASSIGN(const auto tables, chosen_tables(options, paper));
   LIEQ_ASSIGN(const auto subjects, subjects_of(options));
+  ReproduceOptions job;
+  job.output = options.output;
+  LIEQ_ASSIGN(job.sweep, sweep_of(options.sweep));
+  for (const PaperTable* table : tables) LIEQ_TRY(pipeline::tasks_of(job, *table));
   if (subjects.empty()) {
-    for (const PaperTable* table : tables) LIEQ_TRY(print_commands(options, *table, paper, given));
+    for (const PaperTable* table : tables) {
+      LIEQ_ASSIGN(const std::string text, commands_text(job, *table, paper, given));
+      show(text);
+    }
     return {};
   }
-  for (const PaperTable* table : tables) LIEQ_TRY(tasks_of(options, *table));
   const StopNotice notice("lieq: stopped; the same command goes on from here\n");
   Threads threads(common.threads);
   Console console;
   for (const PaperTable* table : tables)
     for (const Subject& subject : subjects)
-      LIEQ_TRY(run_table(options, *table, paper, subject, given, threads, console));
+      LIEQ_TRY(run_table(job, *table, paper, subject, given, threads, console));
   return {};
 }
 
 }  // namespace
 
-Run add_reproduce(CLI::App& app, const Common& common) {
+Run add_reproduce(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  options->sweep.scores = {"lieq"};
-  app.add_option("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");
-  app.add_option(
-         "--model", options->models,
-         "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
-         "Without any: the paper's numbers and the commands to run")
-      ->allow_extra_args(false);
-  app.add_option("-o,--output", options->output, "Folder for the sweeps")->capture_default_str();
-  app.add_option("--scores", options->sweep.scores,
-                 "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
-      ->expected(1)
-      ->capture_default_str();
-  app.add_flag("--list", options->list, "The tables and models there are");
-  CLI::App* work = app.add_option_group("Sweep");
-  add_sweep_work_options(*work, options->sweep);
-  return [options, work, &common] { return run(*options, given_words(*work), common); };
+  options->sweep.job.scores = {"lieq"};
+  app.add("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");
+  app.add("--model", options->models,
+          "NAME=MODEL: the paper's name of a model, and a Hugging Face folder, .gguf file or ORG/NAME on the hub. "
+          "Without any: the paper's numbers and the commands to run")
+      .one_at_a_time();
+  app.add("-o,--output", options->output, "Folder for the sweeps").show_default();
+  app.add("--scores", options->sweep.job.scores,
+          "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
+      .single().show_default();
+  app.flag("--list", options->list, "The tables and models there are");
+  OptionSet& work = app.group("Sweep");
+  add_sweep_work_options(work, options->sweep);
+  return [options, &work, &common] { return run(*options, given_words(work), common); };
 }
 
 }  // namespace lieq::cli

@@ -9,6 +9,10 @@
 namespace lieq::cli {
 namespace {
 
+using pipeline::OurResults;
+using pipeline::PaperRow;
+using pipeline::PaperTable;
+
 using Values = std::vector<std::optional<double>>;  // one for each column
 
 class ModelTable {

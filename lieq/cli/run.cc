@@ -1,8 +1,8 @@
 #include <cstdio>
+#include <memory>
 
 #include <fmt/format.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/console.h"
 #include "lieq/cli/interrupts.h"
@@ -10,6 +10,7 @@
 #include "lieq/cli/sampling.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/generate.h"
+#include "lieq/pipeline/sources.h"
 #include "lieq/text/stream_decoder.h"
 
 namespace lieq::cli {
@@ -52,7 +53,7 @@ Result<void> run(const Options& options, const Common& common) {
   Threads threads(common.threads);
   Console console;
   LIEQ_ASSIGN(const std::string prompt, options.prompt.read(console));
-  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, console, options.load));
+  LIEQ_ASSIGN(const eval::Bundle bundle, pipeline::load_bundle(options.model, threads, console, options.load));
   LIEQ_TRY(eval::GenerationConfig::load(bundle.model.path));  // a broken file is told, though run does not sample by it
   const std::vector<text::TokenId> ids = bundle.tokenizer.encode(prompt, text::SpecialTokens::kAdd);
   LIEQ_ASSIGN(const std::size_t context, context_size(options, bundle.model, ids.size()));
@@ -79,17 +80,17 @@ Result<void> run(const Options& options, const Common& common) {
 
 }  // namespace
 
-Run add_run(CLI::App& app, const Common& common) {
+Run add_run(OptionSet& app, const Common& common) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
+  app.add("MODEL", options->model, kModelHelp).required();
   options->prompt.add_to(app, "Text to continue");
-  app.add_option("-n,--n-predict", options->max_new_tokens, "New tokens at most; -1: until the context is full")
-      ->capture_default_str()->check(CLI::Range(-1, 1 << 20));
-  app.add_option("-c,--ctx-size", options->context, "Tokens of prompt and answer at most (default: the model's limit)");
+  app.add("-n,--n-predict", options->max_new_tokens, "New tokens at most; -1: until the context is full")
+      .show_default().range(-1, 1 << 20);
+  app.add("-c,--ctx-size", options->context, "Tokens of prompt and answer at most (default: the model's limit)");
   options->sampling.add_to(app, "0");
   add_embed_bits(app, options->load);
   add_activations(app, options->activations);
-  app.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
+  app.flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-text token");
   return [options, &common]() -> Result<void> {
     if (!options->prompt.given())
       return fail(ErrorCode::kInvalidArgument, "prompt: missing, expected --prompt or --file");

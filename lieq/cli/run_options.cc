@@ -4,15 +4,15 @@
 
 namespace lieq::cli {
 
-void add_embed_bits(CLI::App& app, model::LoadOptions& load) {
-  app.add_option("--embed-bits", load.embed_bits,
-                 "Bits of embedding and head in memory; 16: as stored (default: what lieq.json recommends)")
-      ->check(CLI::IsMember({4U, 8U, 16U}));
+void add_embed_bits(OptionSet& app, model::LoadOptions& load) {
+  app.add("--embed-bits", load.embed_bits,
+          "Bits of embedding and head in memory; 16: as stored (default: what lieq.json recommends)")
+      .one_of({4, 8, 16});
 }
 
-void add_activations(CLI::App& app, std::string& activations) {
-  app.add_option("--activations", activations, "What packed weights are multiplied by: inputs rounded to int8, or fp32")
-      ->check(CLI::IsMember({"int8", "fp32"}))->capture_default_str();
+void add_activations(OptionSet& app, std::string& activations) {
+  app.add("--activations", activations, "What packed weights are multiplied by: inputs rounded to int8, or fp32")
+      .one_of({"int8", "fp32"}).show_default();
 }
 
 kernels::Compute activations_of(const std::string& activations) {

@@ -3,19 +3,18 @@
 
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/result.h"
+#include "lieq/cli/options.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/model/model.h"
 
 namespace lieq::cli {
 
 /// --embed-bits
-void add_embed_bits(CLI::App& app, model::LoadOptions& load);
+void add_embed_bits(OptionSet& app, model::LoadOptions& load);
 
 /// --activations, whose default is the value of `activations`.
-void add_activations(CLI::App& app, std::string& activations);
+void add_activations(OptionSet& app, std::string& activations);
 
 /// The arithmetic that a checked value of --activations names.
 [[nodiscard]] kernels::Compute activations_of(const std::string& activations);

@@ -5,18 +5,18 @@
 #include <fmt/format.h>
 
 #include "lieq/io/atomic_file.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 
-void SamplingFlags::add_to(CLI::App& app, const std::string& defaults) {
-  app.add_option("--temp,--temperature", temperature,
-                 "Sampling temperature; 0: always the most likely token (default: " + defaults + ")");
-  app.add_option("--top-k", top_k, "Sample from the k most likely tokens; 0: all")->check(CLI::Range(0, 1 << 30));
-  app.add_option("--top-p", top_p, "Sample from the fewest tokens whose probabilities reach this sum; 1: all");
-  app.add_option("--min-p", min_p, "Sample from tokens at least this times as likely as the likeliest; 0: all");
-  app.add_option("--repeat-penalty", repeat_penalty, "Make the last 64 tokens less likely; 1: no");
-  app.add_option("-s,--seed", seed, "Seed of the sampling")->capture_default_str();
+void SamplingFlags::add_to(OptionSet& app, const std::string& defaults) {
+  app.add("--temp,--temperature", temperature,
+          "Sampling temperature; 0: always the most likely token (default: " + defaults + ")");
+  app.add("--top-k", top_k, "Sample from the k most likely tokens; 0: all").range(0, 1 << 30);
+  app.add("--top-p", top_p, "Sample from the fewest tokens whose probabilities reach this sum; 1: all");
+  app.add("--min-p", min_p, "Sample from tokens at least this times as likely as the likeliest; 0: all");
+  app.add("--repeat-penalty", repeat_penalty, "Make the last 64 tokens less likely; 1: no");
+  app.add("-s,--seed", seed, "Seed of the sampling").show_default();
 }
 
 Result<eval::SamplingOptions> SamplingFlags::over(eval::SamplingOptions defaults) const {
@@ -30,9 +30,9 @@ Result<eval::SamplingOptions> SamplingFlags::over(eval::SamplingOptions defaults
   return defaults;
 }
 
-void PromptFlags::add_to(CLI::App& app, const std::string& what) {
-  auto* prompt = app.add_option("-p,--prompt", text, what);
-  app.add_option("-f,--file", file, "A file with the prompt")->excludes(prompt);
+void PromptFlags::add_to(OptionSet& app, const std::string& what) {
+  const Option& prompt = app.add("-p,--prompt", text, what);
+  app.add("-f,--file", file, "A file with the prompt").excludes(prompt);
 }
 
 Result<std::string> PromptFlags::read(Sink& sink) const {
@@ -41,7 +41,7 @@ Result<std::string> PromptFlags::read(Sink& sink) const {
     LIEQ_ASSIGN(raw, io::read_file(file));
     if (raw.ends_with('\n')) raw.pop_back();  // the one that editors put there
   }
-  text::RepairedText repaired = text::repair_utf8(raw);
+  RepairedText repaired = repair_utf8(raw);
   if (repaired.replaced > 0)
     sink.warn(fmt::format("prompt: {} invalid UTF-8 sequences replaced by U+FFFD", repaired.replaced));
   return std::move(repaired.text);

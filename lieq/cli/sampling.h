@@ -6,9 +6,8 @@
 #include <optional>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "lieq/base/sink.h"
+#include "lieq/cli/options.h"
 #include "lieq/eval/generate.h"
 #include "lieq/eval/generation_config.h"
 #include "lieq/eval/sample.h"
@@ -21,7 +20,7 @@ struct SamplingFlags {
   std::optional<std::size_t> top_k;
   std::uint64_t seed = 42;
 
-  void add_to(CLI::App& app, const std::string& defaults);
+  void add_to(OptionSet& app, const std::string& defaults);
   /// `defaults` with what the user asked for. Errors: those of eval::check.
   [[nodiscard]] Result<eval::SamplingOptions> over(eval::SamplingOptions defaults) const;
 };
@@ -29,7 +28,7 @@ struct SamplingFlags {
 /// A prompt that is given with -p or in the file of -f.
 struct PromptFlags {
   std::string text, file;
-  void add_to(CLI::App& app, const std::string& what);
+  void add_to(OptionSet& app, const std::string& what);
   [[nodiscard]] bool given() const { return !text.empty() || !file.empty(); }
   /// The text, repaired, with a warning when it was no UTF-8. Errors: kNotFound, kIo.
   [[nodiscard]] Result<std::string> read(Sink& sink) const;

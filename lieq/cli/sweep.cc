@@ -4,52 +4,63 @@
 
 #include <fmt/format.h>
 
-#include "lieq/cli/arguments.h"
 #include "lieq/cli/command.h"
+#include "lieq/cli/console.h"
+#include "lieq/cli/output.h"
 #include "lieq/cli/stop_notice.h"
-#include "lieq/cli/sweep_run.h"
+#include "lieq/cli/sweep_options.h"
 #include "lieq/cli/sweep_text.h"
+#include "lieq/pipeline/sweep.h"
 
 namespace lieq::cli {
 
-Run add_sweep(CLI::App& app, const Common& common) {
-  const auto options = std::make_shared<SweepOptions>();
-  app.add_option("MODEL", options->model, kModelHelp)->required();
-  app.add_option("-o,--output", options->output,
-                 "Folder for results.json and all that is finished; made, or gone on with")
-      ->required();
-  app.add_option("--results", options->results, "Name of the results file in it")->capture_default_str();
-  app.add_option("--top", options->top,
-                 "Layers that get the highest width: 1..16 (or as many as there are), 1,2,4, 0 (all the lowest), or "
-                 "all layers (all "
-                 "the highest)")
-      ->capture_default_str();
-  app.add_option("--methods", options->methods, "rtn, gptq and awq")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"rtn", "gptq", "awq"}))
-      ->capture_default_str();
-  app.add_option(
-         "--scores", options->scores,
-         "What ranks the layers: geometry and lieq (lieq diagnose --score), kl (measured by quantising each layer "
-         "alone), random, random:SEED, depth, perplexity-drop, compactness, energy-gain")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--choices", options->choices, "Widths; the highest and the lowest are used")
-      ->delimiter(',')
-      ->check(CLI::IsMember({2, 3, 4, 8}))
-      ->capture_default_str();
-  add_sweep_work_options(app, *options);
-  app.add_flag("--dry-run", options->dry_run,
-               "Stop after the plan of cells and time; what ranks the layers is measured before it");
-  return [options, &common]() -> Result<void> {
-    const StopNotice notice("lieq: stopped; the same command goes on from here\n");
-    Threads threads(common.threads);
-    Console console;
-    LIEQ_ASSIGN(const SweepResults results, run_sweep(*options, common.command, threads, console));
-    if (options->dry_run) return {};
-    fmt::print("\n{}\n{}/{}\n", sweep_table(results), options->output, options->results);
-    return {};
-  };
+namespace {
+
+struct Options {
+  SweepFlags flags;
+  bool dry_run = false;
+};
+
+Result<void> run(const Options& options, const Common& common) {
+  LIEQ_ASSIGN(const pipeline::SweepOptions asked, sweep_of(options.flags));
+  const StopNotice notice("lieq: stopped; the same command goes on from here\n");
+  Threads threads(common.threads);
+  Console console;
+  LIEQ_ASSIGN(pipeline::Sweep job, pipeline::Sweep::prepare(asked, threads, console));
+  show(sweep_plan_text(job.plan()));
+  if (options.dry_run) return {};
+  const auto finished = [&](const pipeline::SweepStep& step) { console.note(sweep_step_text(step)); };
+  LIEQ_ASSIGN(const SweepResults results, job.run(common.command, finished));
+  show(fmt::format("\n{}\n{}/{}\n", sweep_table(results), asked.output, asked.results));
+  return {};
+}
+
+}  // namespace
+
+Run add_sweep(OptionSet& app, const Common& common) {
+  const auto options = std::make_shared<Options>();
+  pipeline::SweepOptions& job = options->flags.job;
+  app.add("MODEL", job.model, kModelHelp).required();
+  app.add("-o,--output", job.output, "Folder for results.json and all that is finished; made, or gone on with")
+      .required();
+  app.add("--results", job.results, "Name of the results file in it").show_default();
+  app.add("--top", job.top,
+          "Layers that get the highest width: 1..16 (or as many as there are), 1,2,4, 0 (all the lowest), or "
+          "all layers (all "
+          "the highest)")
+      .show_default();
+  app.add("--methods", options->flags.methods, "rtn, gptq and awq")
+      .comma_separated().one_of({"rtn", "gptq", "awq"}).show_default();
+  app.add("--scores", job.scores,
+          "What ranks the layers: geometry and lieq (lieq diagnose --score), kl (measured by quantising each layer "
+          "alone), random, random:SEED, depth, perplexity-drop, compactness, energy-gain")
+      .comma_separated().show_default();
+  app.add("--choices", job.choices, "Widths; the highest and the lowest are used")
+      .comma_separated().one_of({2, 3, 4, 8}).show_default();
+  add_sweep_work_options(app, options->flags);
+  app.flag("--dry-run", options->dry_run,
+           "Stop after the plan of cells and time; what ranks the layers is measured before it");
+  return [options, &common] { return run(*options, common); };
 }
 
 }  // namespace lieq::cli

@@ -1,41 +1,32 @@
 #pragma once
-/// What `lieq sweep` was asked for.
+/// Options that sweep and reproduce share.
 
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
-#include "lieq/cli/calibration.h"
+#include "lieq/base/result.h"
 #include "lieq/cli/eval_options.h"
+#include "lieq/cli/options.h"
 #include "lieq/cli/recipe.h"
+#include "lieq/pipeline/sweep.h"
 
 namespace lieq::cli {
 
-struct SweepOptions {
-  std::string model, output;
-  /// Of the results file in `output`.
-  std::string results = "results.json";
-  std::string top = "1";
-  std::vector<std::string> methods = {"gptq"}, scores = {"geometry"};
-  std::vector<int> choices = {2, 4};
-  std::string normalize = "minmax";
-  std::uint64_t seed = 42, per_bucket = 100;
+/// What the job's options do not hold as words.
+struct SweepFlags {
+  pipeline::SweepOptions job;
+  std::vector<std::string> methods = {"gptq"};
   RecipeOptions recipe;
-  CalibrationOptions calibration;
-  EvalOptions eval;  ///< its models and output are not used
-  bool kl = false, keep = false, force = false, dry_run = false;
+  EvalFlags eval;
 };
 
 /// Registers everything but MODEL, --output, the grid and --dry-run: what sweep and reproduce share.
-void add_sweep_work_options(CLI::App& app, SweepOptions& options);
+void add_sweep_work_options(OptionSet& app, SweepFlags& flags);
+
+/// The job that the flags ask for. Errors: kInvalidArgument.
+[[nodiscard]] Result<pipeline::SweepOptions> sweep_of(const SweepFlags& flags);
 
 /// The options of `app` that were given, as words of a command line: " --limit 20 --grid half".
-[[nodiscard]] std::string given_words(const CLI::App& app);
-
-/// A word of a command line, quoted for the shell where it needs to be.
-[[nodiscard]] std::string shell_word(std::string_view word);
+[[nodiscard]] std::string given_words(const OptionSet& app);
 
 }  // namespace lieq::cli

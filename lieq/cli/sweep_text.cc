@@ -46,16 +46,7 @@ class Columns {
   EvalSummary original_;
 };
 
-}  // namespace
-
-std::string sweep_plan_text(const allocate::Grid& grid, const SweepSize& size) {
-  return fmt::format(
-      "{} cells, {} different models to make{}, each evaluated on about {} tokens\nit takes about {} and up to {} of "
-      "disk\n",
-      grid.cells.size(), grid.runs.size(), size.done > 0 ? fmt::format(" ({} done already)", size.done) : "",
-      size.tokens, duration_text(size.seconds), bytes_text(size.disk));
-}
-
+/// "perplexity 38.32 (heldout.txt), mean acc 0.4142"
 std::string summary_text(const EvalSummary& summary) {
   std::string text;
   for (const auto& [name, value] : summary.perplexity)
@@ -63,6 +54,22 @@ std::string summary_text(const EvalSummary& summary) {
                         name.substr(name.rfind('/') + 1));
   if (summary.mean_accuracy) text += fmt::format("{}mean acc {:.4f}", text.empty() ? "" : ", ", *summary.mean_accuracy);
   return text;
+}
+
+}  // namespace
+
+std::string sweep_plan_text(const pipeline::SweepPlan& plan) {
+  return fmt::format(
+      "{} cells, {} different models to make{}, each evaluated on about {} tokens\nit takes about {} and up to {} of "
+      "disk\n",
+      plan.cells, plan.models, plan.done > 0 ? fmt::format(" ({} done already)", plan.done) : "", plan.tokens,
+      duration_text(plan.seconds), bytes_text(plan.disk));
+}
+
+std::string sweep_step_text(const pipeline::SweepStep& step) {
+  const std::string place = step.index == 0 ? "" : fmt::format("model {} of {}: ", step.index, step.models);
+  return fmt::format("{}{}: {}; {}{}", place, step.name, summary_text(step.summary), duration_text(step.seconds),
+                     step.seconds_left > 0 ? fmt::format(", about {} left", duration_text(step.seconds_left)) : "");
 }
 
 std::string sweep_table(const SweepResults& results) {

@@ -1,26 +1,18 @@
 #pragma once
 /// What a sweep says: its plan, its progress, its table.
 
-#include <cstddef>
 #include <string>
 
-#include "lieq/allocate/grid.h"
 #include "lieq/base/sweep_record.h"
+#include "lieq/pipeline/sweep.h"
 
 namespace lieq::cli {
 
-struct SweepSize {
-  std::size_t done = 0;    ///< runs that are finished already
-  std::size_t tokens = 0;  ///< that each model is evaluated on
-  double seconds = 0;      ///< that the rest takes
-  std::size_t disk = 0;    ///< bytes while it runs
-};
-
 /// "12 cells, 9 different models (2 of them done already), ..."
-[[nodiscard]] std::string sweep_plan_text(const allocate::Grid& grid, const SweepSize& size);
+[[nodiscard]] std::string sweep_plan_text(const pipeline::SweepPlan& plan);
 
-/// "perplexity 38.32 (heldout.txt), mean acc 0.4142"
-[[nodiscard]] std::string summary_text(const EvalSummary& summary);
+/// "model 2 of 9: gptq-2.07-...: perplexity 38.32 (heldout.txt), mean acc 0.4142; 75 s, about 12 min left"
+[[nodiscard]] std::string sweep_step_text(const pipeline::SweepStep& step);
 
 /// A row for the original and one for each cell: bits, size, perplexities, KL, mean accuracy and what it keeps of the
 /// original's. Records must read (summary_of).

@@ -1,5 +1,6 @@
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
@@ -10,7 +11,7 @@
 #include "lieq/hub/pull.h"
 #include "lieq/text/chat_template.h"
 #include "lieq/text/tokenizer.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::cli {
 namespace {
@@ -72,7 +73,7 @@ Result<std::string> decode_line(const text::Tokenizer& tokenizer, const Line& li
 
 Result<std::string> encode_line(const text::Tokenizer& tokenizer, const Line& line, const Options& options,
                                 std::size_t& replaced) {
-  text::RepairedText repaired = text::repair_utf8(line.text);
+  RepairedText repaired = repair_utf8(line.text);
   replaced += repaired.replaced;
   std::string text = std::move(repaired.text);
   if (options.jsonl) {
@@ -136,22 +137,21 @@ Result<void> tokenize(const Options& options) {
 
 }  // namespace
 
-Run add_tokenize(CLI::App& app, const Common&) {
+Run add_tokenize(OptionSet& app, const Common&) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model,
-                 "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")
-      ->required();
-  app.add_option("FILE", options->input, "Lines to read (default: standard input)");
-  app.add_flag("--jsonl", options->jsonl,
-               "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
-  app.add_flag("--no-special", options->no_special,
-               "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
-  auto* decode = app.add_flag("--decode", options->decode, "From ids to text");
-  app.add_flag("--chat", options->chat,
-               "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and "
-               "\"kwargs\"; each becomes "
-               "the prompt that the model's chat template makes of it, and its ids")
-      ->excludes(decode);
+  app.add("MODEL", options->model, "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")
+      .required();
+  app.add("FILE", options->input, "Lines to read (default: standard input)");
+  app.flag("--jsonl", options->jsonl,
+           "Lines are {\"text\": ...} and {\"ids\": [...]} instead of plain text and numbers");
+  app.flag("--no-special", options->no_special,
+           "Encoding adds no special tokens such as BOS; decoding leaves special tokens out");
+  const Option& decode = app.flag("--decode", options->decode, "From ids to text");
+  app.flag("--chat", options->chat,
+           "Lines are {\"messages\": [...]}, also with \"tools\", \"documents\", \"add_generation_prompt\" and "
+           "\"kwargs\"; each becomes "
+           "the prompt that the model's chat template makes of it, and its ids")
+      .excludes(decode);
   return [options] { return tokenize(*options); };
 }
 

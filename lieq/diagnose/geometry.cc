@@ -44,7 +44,8 @@ class Probe : public model::Observer {
   [[nodiscard]] std::size_t variants() const { return 1 + options_.draws; }
 
   void measure(std::size_t layer, MatrixView<const float> x) {
-    if (broken_) return;
+    if (broken_ || sink_.cancelled()) return;
+    if (layer == 0) sink_.progress("geometry", 0, model_.layers.size());
     if (!all_finite(x)) {
       broken_ = layer;
       return;
@@ -172,6 +173,7 @@ Result<std::vector<std::vector<Geometry>>> geometry(const Model& model,
   kernels::Buffer<float> buffer;
   model::forward(model, ids, sequences, state, buffer.matrix(ids.size(), model.config.hidden_size),
                  {.skip_layer = std::nullopt, .observer = &probe});
+  LIEQ_TRY(check_cancelled(sink));
   if (probe.broken_layer())
     return fail(ErrorCode::kNumerical,
                 fmt::format("{}: input of layer {}: found NaN or infinity, expected finite values", model.path.string(),

@@ -60,8 +60,8 @@ class Chunk {
         head_weights_(static_cast<double>(model.config.vocab_size) * static_cast<double>(model.config.hidden_size)) {}
 
   /// Scores passages [first, first + count); writes their columns of `result`.
-  void run(std::span<const std::vector<TokenId>> passages, std::size_t first, std::size_t count, std::size_t batch_rows,
-           RemovalNll& result) {
+  [[nodiscard]] Result<void> run(std::span<const std::vector<TokenId>> passages, std::size_t first, std::size_t count,
+                                 std::size_t batch_rows, RemovalNll& result) {
     passages_ = passages.subspan(first, count);
     std::vector<TokenId> ids;
     for (const auto& passage : passages_) ids.insert(ids.end(), passage.begin(), passage.end());
@@ -71,6 +71,7 @@ class Chunk {
     const MatrixView<float> streams = streams_.matrix((layers + 1) * tokens_, model_.config.hidden_size);
     model::embed(model_, ids, state_.threads(), streams.rows(0, tokens_));
     for (std::size_t l = 0; l < layers; ++l) {
+      LIEQ_TRY(check_cancelled(sink_));
       const MatrixView<float> skipping = streams.rows((l + 1) * tokens_, tokens_);
       std::copy_n(streams.data(), tokens_ * streams.cols(), skipping.data());
       run_layer(l, streams.rows(0, (l + 1) * tokens_), batch_rows);
@@ -79,6 +80,7 @@ class Chunk {
     score(streams.rows(0, tokens_), ids, std::span(result.whole).subspan(first, count));
     for (std::size_t l = 0; l < layers; ++l)
       score(streams.rows((l + 1) * tokens_, tokens_), ids, std::span(result.without[l]).subspan(first, count));
+    return {};
   }
 
   /// What `tokens` tokens cost in all: block passes and heads.
@@ -87,7 +89,6 @@ class Chunk {
     total_ += static_cast<double>(tokens) * (layers * (layers + 1) / 2 * block_weights_ + (layers + 1) * head_weights_);
   }
 
- private:
   /// Progress is in 10^9 multiplications: blocks and heads alike.
   void report(double multiplications) {
     done_ += multiplications;
@@ -95,6 +96,7 @@ class Chunk {
                    static_cast<std::size_t>(std::ceil(total_ / 1e9)));
   }
 
+ private:
   /// Runs a layer over several streams of the chunk, in batches of whole passages.
   void run_layer(std::size_t l, MatrixView<float> streams, std::size_t batch_rows) {
     std::vector<SequenceSpan> batch;
@@ -178,12 +180,13 @@ Result<RemovalNll> removal_nll(const Model& model, std::span<const std::vector<T
   model::RunState state(model, threads, options.compute);
   Chunk chunk(model, state, sink);
   for (const auto& passage : passages) chunk.expect(passage.size());
+  chunk.report(0);
   for (std::size_t first = 0; first < passages.size();) {
     std::size_t count = 0, tokens = 0;
     while (first + count < passages.size() &&
            (count == 0 || tokens + passages[first + count].size() <= shape.chunk_tokens))
       tokens += passages[first + count++].size();
-    chunk.run(passages, first, count, shape.batch_rows, result);
+    LIEQ_TRY(chunk.run(passages, first, count, shape.batch_rows, result));
     first += count;
   }
   LIEQ_TRY(check_finite(model, result));

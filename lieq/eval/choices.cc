@@ -222,7 +222,9 @@ Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<cons
   Scorer scorer(bundle.model, threads, options.compute);
   std::vector<ItemScores> all(items.size());
   std::size_t done = 0;
+  sink.progress("questions", 0, items.size());
   for (std::size_t b = 0; b < batches.size(); ++b) {
+    LIEQ_TRY(check_cancelled(sink));
     std::vector<const ChoiceTokens*> choices;
     for (const std::size_t i : batches[b])
       for (const ChoiceTokens& choice : tokens[i]) choices.push_back(&choice);

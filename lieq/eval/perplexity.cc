@@ -129,7 +129,9 @@ Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models
   for (const Model* model : models) lanes.push_back(std::make_unique<Lane>(*model, threads, compute));
 
   const std::size_t slice = model::logit_slice_rows(models.front()->config);
+  sink.progress("perplexity", 0, plan.windows.size());
   for (std::size_t next = 0; next < plan.windows.size();) {
+    LIEQ_TRY(check_cancelled(sink));
     const std::size_t first = next;
     const Batch batch = take_batch(plan, next);
     for (const auto& lane : lanes) {

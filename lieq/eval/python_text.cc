@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "lieq/text/jinja/characters.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
+#include "lieq/jinja/characters.h"
 
 namespace lieq::eval {
 namespace {
@@ -90,7 +90,7 @@ void append_title(std::string& text, char32_t c) {
   if (found != std::end(kLongTitles)) {
     text += found->second;
   } else {
-    text::append_utf8(text, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
+    append_utf8(text, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
   }
 }
 
@@ -100,21 +100,21 @@ void append_lower(std::string& text, const std::vector<char32_t>& points, std::s
   if (c == kCapitalDottedI) {
     text += "i\u0307";
   } else if (c == kCapitalSigma && ends_word(points, at)) {
-    text::append_utf8(text, kFinalSigma);
+    append_utf8(text, kFinalSigma);
   } else {
-    text::append_utf8(text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    append_utf8(text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
   }
 }
 
 }  // namespace
 
-std::string_view python_rstrip(std::string_view text) { return text::jinja::strip(text, text::jinja::Ends::kRight); }
-std::string_view python_strip(std::string_view text) { return text::jinja::strip(text, text::jinja::Ends::kBoth); }
+std::string_view python_rstrip(std::string_view text) { return jinja::strip(text, jinja::Ends::kRight); }
+std::string_view python_strip(std::string_view text) { return jinja::strip(text, jinja::Ends::kBoth); }
 
 std::string python_capitalize(std::string_view text) {
   std::vector<char32_t> points;
   for (std::size_t at = 0; at < text.size();) {
-    const text::CodePoint point = text::decode_utf8(text, at);
+    const CodePoint point = decode_utf8(text, at);
     points.push_back(point.value);
     at += point.bytes;
   }
@@ -140,14 +140,14 @@ std::string python_replace(std::string_view text, std::string_view from, std::st
   }
 }
 
-std::size_t code_points(std::string_view text) { return text::jinja::length(text); }
+std::size_t code_points(std::string_view text) { return jinja::length(text); }
 
 std::size_t count_words(std::string_view text) {
   std::size_t runs = 0;
   bool inside = false;
   for (std::size_t at = 0; at < text.size();) {
-    const text::CodePoint point = text::decode_utf8(text, at);
-    const bool space = text::jinja::is_space(point.value);
+    const CodePoint point = decode_utf8(text, at);
+    const bool space = jinja::is_space(point.value);
     runs += space && !inside;
     inside = space;
     at += point.bytes;

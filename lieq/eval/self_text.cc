@@ -47,7 +47,9 @@ Result<std::vector<TokenId>> sample_self_text(const model::Model& model, const S
   kernels::Buffer<float> hidden_buffer, logit_buffer;
   const MatrixView<float> hidden = hidden_buffer.matrix(count, config.hidden_size);
   const MatrixView<float> logits = logit_buffer.matrix(count, config.vocab_size);
+  sink.progress("sampling calibration text", 0, options.length);
   for (std::size_t t = 0; t < options.length; ++t) {
+    LIEQ_TRY(check_cancelled(sink));
     for (std::size_t s = 0; s < count; ++s) all[s * options.length + t] = current[s];
     if (t + 1 == options.length) break;
     model::forward(model, current, sequences, state, hidden);

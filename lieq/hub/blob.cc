@@ -96,6 +96,7 @@ struct Transfer {
                                                          place(), in_quotes(range), part.size()));
     };
     const auto take = [this, &part](std::string_view bytes) -> Result<void> {
+      LIEQ_TRY(check_cancelled(client.sink()));
       if (part.size() + bytes.size() > file.size)
         return fail(ErrorCode::kInvalidFormat,
                     fmt::format("{}: the server sent more than the {} bytes it announced", place(), file.size));

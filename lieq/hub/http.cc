@@ -9,6 +9,7 @@
 
 #include "lieq/base/check.h"
 #include "lieq/base/message.h"
+#include "lieq/base/version.h"
 
 namespace lieq::hub {
 namespace {
@@ -146,7 +147,7 @@ void Http::run_hop(const Request& request, const std::string& url, Hop& hop) {
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "lieq/" LIEQ_VERSION);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, (std::string("lieq/") + kVersion).c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines.get());
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, narrow<long>(request.timeout));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);

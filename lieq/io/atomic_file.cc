@@ -75,6 +75,15 @@ Result<void> AtomicFile::commit() && {
   return {};
 }
 
+Result<void> prepare_output(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) return refused(folder.string(), "cannot be made", error.value());
+  LIEQ_ASSIGN(const AtomicFile trial, AtomicFile::create(path));
+  return {};
+}
+
 Result<void> write_file(const std::filesystem::path& path, std::string_view contents) {
   LIEQ_ASSIGN(AtomicFile file, AtomicFile::create(path));
   LIEQ_TRY(file.append(contents));

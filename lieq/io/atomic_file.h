@@ -21,6 +21,10 @@ namespace lieq::io {
 /// The whole file (or pipe) as bytes. Errors: kNotFound, kIo.
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path);
 
+/// Makes the folders above `path` that are missing and tries whether a file of that name can be written there, so that
+/// hours of work do not end in a refusal. Nothing is left but the folders. Errors: kIo, as write_file() would give them.
+[[nodiscard]] Result<void> prepare_output(const std::filesystem::path& path);
+
 /// The same promise for a file too large to be held in memory: create, append..., commit.
 /// Without a commit `path` stays as it was and the temporary file is removed.
 class AtomicFile {

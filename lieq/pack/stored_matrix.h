@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lieq/base/dtype.h"
 #include "lieq/base/view.h"
@@ -16,7 +17,7 @@ struct StoredMatrix {
   std::string name;  ///< tensor name, for messages
   DType type = DType::kF32;
   std::size_t rows = 0, cols = 0;
-  const std::byte* data = nullptr;  ///< belongs to a mapped file or to whoever made the view; see `packed`
+  const std::byte* data = nullptr;  ///< belongs to a mapped file or to whoever made the view; see `packed`, `owner`
   /// 0: rows in logical order. Otherwise the rows of each head of this size are stored with rotary pairs
   /// side by side (GGUF files of architecture llama): logical rows j and j + head_dim / 2 are stored 2j and 2j + 1.
   std::size_t interleaved_head_dim = 0;

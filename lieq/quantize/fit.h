@@ -3,6 +3,7 @@
 /// All work is cut into tiles of kFitRows rows, so that results do not depend on the number of threads.
 
 #include <cstddef>
+#include <vector>
 
 #include "lieq/base/result.h"
 #include "lieq/base/threads.h"
@@ -41,6 +42,10 @@ struct FitRules {
 /// make.
 [[nodiscard]] Result<Fitted> gptq(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
                                   const FitRules& rules);
+
+/// The weight with columns that are dead in `quadratic` as 0: itself if there are none, otherwise `copy`.
+[[nodiscard]] MatrixView<const float> without_dead_columns(MatrixView<const float> weight, const Quadratic& quadratic,
+                                                           std::vector<float>& copy);
 
 /// Block coordinate descent on tr((W - Q) H (W - Q)ᵀ): each group of each row anew, codes and grid, with all other
 /// groups fixed; alternating with the joint least-squares fit of all scales of a row. Never raises the loss but by the

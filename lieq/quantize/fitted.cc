@@ -8,6 +8,7 @@
 #include "lieq/kernels/buffer.h"
 #include "lieq/kernels/elementwise.h"
 #include "lieq/kernels/gemm.h"
+#include "lieq/quantize/k_fitted.h"
 
 namespace lieq::quantize {
 namespace {
@@ -81,6 +82,14 @@ double quadratic_loss(Threads& threads, MatrixView<const float> target, const Fi
                       MatrixView<const float> hessian) {
   return quadratic_form(threads, fitted.rows, hessian, [&](std::size_t i, std::span<float> e) {
     for (std::size_t j = 0; j < fitted.cols; ++j) e[j] = target(i, j) - fitted.weight(i, j);
+  });
+}
+
+double quadratic_loss(Threads& threads, MatrixView<const float> target, const AnyFitted& fitted,
+                      MatrixView<const float> hessian) {
+  return quadratic_form(threads, target.rows(), hessian, [&](std::size_t i, std::span<float> e) {
+    decode_row(fitted, i, e.data());
+    for (std::size_t j = 0; j < e.size(); ++j) e[j] = target(i, j) - e[j];
   });
 }
 

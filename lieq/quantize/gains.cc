@@ -58,10 +58,8 @@ Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedL
   std::vector<double> slope(in);
   kernels::Buffer<float> values;
   for (const FittedLinear& linear : linears) {
-    const MatrixView<float> q = values.matrix(linear.fitted->rows, in);
-    threads.for_each(q.rows(), [&](std::size_t i, std::size_t) {
-      for (std::size_t j = 0; j < in; ++j) q(i, j) = linear.fitted->weight(i, j);
-    });
+    const MatrixView<float> q = values.matrix(linear.target.rows(), in);
+    threads.for_each(q.rows(), [&](std::size_t i, std::size_t) { decode_row(*linear.fitted, i, q.row(i).data()); });
     squares.add_square(threads, q);
     add_slope(linear, q, quadratic.hessian(), threads, slope);
   }

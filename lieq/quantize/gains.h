@@ -8,7 +8,7 @@
 #include "lieq/base/result.h"
 #include "lieq/base/threads.h"
 #include "lieq/base/view.h"
-#include "lieq/quantize/fitted.h"
+#include "lieq/quantize/k_fitted.h"
 #include "lieq/quantize/quadratic.h"
 
 namespace lieq::quantize {
@@ -16,7 +16,7 @@ namespace lieq::quantize {
 /// A fitted matrix and the weights it stands for.
 struct FittedLinear {
   MatrixView<const float> target;  ///< [out, in]
-  const Fitted* fitted = nullptr;
+  const AnyFitted* fitted = nullptr;
 };
 
 /// The gains γ [in] that minimise Σ tr((T - Q diag γ) H (T - Q diag γ)ᵀ) over linears that share their inputs: a least-

@@ -242,18 +242,23 @@ Result<Fitted> gptq_dynamic(Threads& threads, MatrixView<const float> weight, co
 
 }  // namespace
 
+MatrixView<const float> without_dead_columns(MatrixView<const float> weight, const Quadratic& quadratic,
+                                             std::vector<float>& copy) {
+  for (std::size_t j = 0; j < weight.cols(); ++j) {
+    if (!quadratic.is_dead(j)) continue;
+    if (copy.empty())
+      for (std::size_t i = 0; i < weight.rows(); ++i)
+        copy.insert(copy.end(), weight.row(i).begin(), weight.row(i).end());
+    for (std::size_t i = 0; i < weight.rows(); ++i) copy[i * weight.cols() + j] = 0;
+  }
+  return copy.empty() ? weight : MatrixView<const float>(copy.data(), weight.rows(), weight.cols());
+}
+
 Result<Fitted> gptq(Threads& threads, MatrixView<const float> weight, const Quadratic& quadratic,
                     const FitRules& rules) {
   LIEQ_CHECK(weight.cols() == quadratic.size());
   std::vector<float> without_dead;
-  for (std::size_t j = 0; j < weight.cols(); ++j) {
-    if (!quadratic.is_dead(j)) continue;
-    if (without_dead.empty())
-      for (std::size_t i = 0; i < weight.rows(); ++i)
-        without_dead.insert(without_dead.end(), weight.row(i).begin(), weight.row(i).end());
-    for (std::size_t i = 0; i < weight.rows(); ++i) without_dead[i * weight.cols() + j] = 0;
-  }
-  if (!without_dead.empty()) weight = {without_dead.data(), weight.rows(), weight.cols()};
+  weight = without_dead_columns(weight, quadratic, without_dead);
   if (rules.act_order == ActOrder::kStatic) return gptq_static(threads, weight, quadratic, rules);
   if (rules.act_order == ActOrder::kDynamic) return gptq_dynamic(threads, weight, quadratic, rules);
   Fitted fitted(weight.rows(), weight.cols(), rules.grid.bits, rules.group_size);

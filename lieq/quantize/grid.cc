@@ -50,6 +50,7 @@ ZeroRange zero_range(const GridRules& rules) {
     case Grid::kSkew: return {1, middle - 1, middle};
     case Grid::kAsym: return {1, 0, rules.top()};
     case Grid::kHalf: return {0.5F, 0.5F, rules.top() - 0.5F};
+    case Grid::kK: break;  // k_grid.h
   }
   return {1, middle, middle};
 }

@@ -139,6 +139,56 @@ void NearestPlane(const Factor& factor, const LaneGrid& grid, const float* targe
   }
 }
 
+void NearestPlaneOnSteps(const Factor& factor, const LaneSteps& steps, float top, const float* target,
+                         const float* product, const float* ones, float* codes, float* errors, float* loss,
+                         LaneMoments& moments) {
+  const D d;
+  const std::size_t half = hn::Lanes(d);
+  for (std::size_t lane = 0; lane < kLanes; lane += PairLanes()) {
+    struct Sums {
+      V loss, square, ones, cross;
+    };
+    const V zero = hn::Zero(d), largest = hn::Set(d, top);
+    Sums sums[2] = {{zero, zero, zero, zero}, {zero, zero, zero, zero}};
+    const Pair step = Load(steps.step + lane), minimum = Load(steps.minimum + lane);
+    const Pair inverse{Inverse(step.a), Inverse(step.b)};
+    for (std::size_t k = 0; k < factor.n; ++k) {
+      const std::size_t at = k * kLanes + lane;
+      const Pair t = Load(target + at);
+      const Pair v = factor.lower ? Combine(factor.lower + k * factor.stride, errors + lane, k, t) : t;
+      const V weight = hn::Set(d, factor.diagonal[k]), one = hn::Set(d, ones[k]);
+      const auto round = [&](const V value, const V wanted, const V s, const V inv, const V m, std::size_t offset,
+                             Sums& sum) {
+        const V scaled = hn::Mul(hn::Add(value, m), inv);
+        const V c = hn::Round(hn::Min(hn::Max(scaled, zero), largest));
+        const V q = hn::Sub(hn::Mul(s, c), m);
+        hn::StoreU(c, d, codes + offset);
+        hn::StoreU(hn::Sub(wanted, q), d, errors + offset);
+        const V r = hn::Mul(hn::Sub(value, q), weight), tau = hn::LoadU(d, product + offset), p = hn::Sub(tau, r);
+        sum.loss = hn::MulAdd(r, r, sum.loss);
+        sum.square = hn::MulAdd(p, p, sum.square);
+        sum.ones = hn::MulAdd(p, one, sum.ones);
+        sum.cross = hn::MulAdd(p, tau, sum.cross);
+      };
+      round(v.a, t.a, step.a, inverse.a, minimum.a, at, sums[0]);
+      round(v.b, t.b, step.b, inverse.b, minimum.b, at + half, sums[1]);
+    }
+    Store({sums[0].loss, sums[1].loss}, loss + lane);
+    Store({sums[0].square, sums[1].square}, moments.square + lane);
+    Store({sums[0].ones, sums[1].ones}, moments.ones + lane);
+    Store({sums[0].cross, sums[1].cross}, moments.cross + lane);
+  }
+}
+
+void AddProduct(const float* rows, std::size_t stride, std::size_t n, std::size_t count, const float* x,
+                float* result) {
+  for (std::size_t lane = 0; lane < kLanes; lane += PairLanes())
+    for (std::size_t k = 0; k < n; ++k) {
+      float* const target = result + k * kLanes + lane;
+      Store(Combine(rows + k * stride, x + lane, count, Load(target)), target);
+    }
+}
+
 void AddScaled(float* x, float a, const float* y, std::size_t count) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
@@ -160,6 +210,8 @@ namespace lieq::quantize {
 HWY_EXPORT(ApplyFactor);
 HWY_EXPORT(SolveFactor);
 HWY_EXPORT(NearestPlane);
+HWY_EXPORT(NearestPlaneOnSteps);
+HWY_EXPORT(AddProduct);
 HWY_EXPORT(AddScaled);
 
 void apply_factor(const Factor& factor, const float* t, float* result) {
@@ -173,6 +225,28 @@ void nearest_plane(const Factor& factor, const LaneGrid& grid, const float* targ
   static thread_local std::vector<float> errors;
   errors.resize(factor.n * kLanes);
   HWY_DYNAMIC_DISPATCH(NearestPlane)(factor, grid, target, product, codes, errors.data(), loss, refit);
+}
+
+void nearest_plane(const Factor& factor, const LaneSteps& steps, float top, const float* target, const float* product,
+                   const float* ones, float* codes, float* loss, LaneMoments& moments) {
+  static thread_local std::vector<float> errors;
+  errors.resize(factor.n * kLanes);
+  HWY_DYNAMIC_DISPATCH(NearestPlaneOnSteps)(factor, steps, top, target, product, ones, codes, errors.data(), loss,
+                                            moments);
+}
+
+void image_of_ones(const Factor& factor, float* ones) {
+  for (std::size_t k = 0; k < factor.n; ++k) {
+    float sum = 1;
+    if (factor.lower)
+      for (std::size_t j = 0; j < k; ++j) sum += factor.lower[k * factor.stride + j];
+    ones[k] = factor.diagonal[k] * sum;
+  }
+}
+
+void add_product(const float* rows, std::size_t stride, std::size_t n, std::size_t count, const float* x,
+                 float* result) {
+  HWY_DYNAMIC_DISPATCH(AddProduct)(rows, stride, n, count, x, result);
 }
 
 void add_scaled(float* x, float a, const float* y, std::size_t count) {

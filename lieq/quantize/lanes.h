@@ -37,6 +37,30 @@ void solve_factor(const Factor& factor, const float* a, float* x);
 void nearest_plane(const Factor& factor, const LaneGrid& grid, const float* target, const float* product, float* codes,
                    float* loss, float* refit);
 
+/// Steps and minima of one group of columns: weight = step * code - minimum, so that 0 need not have a code. [kLanes]
+struct LaneSteps {
+  float step[kLanes], minimum[kLanes];
+};
+
+/// What least squares needs to fit steps and minima to codes: sums over columns, p = q R the image of the rounded
+/// values.
+struct LaneMoments {
+  float square[kLanes];  ///< Σ p²
+  float ones[kLanes];    ///< Σ p (1 R), 1 a row of ones
+  float cross[kLanes];   ///< Σ p (t R)
+};
+
+/// nearest_plane() on steps and minima; ones: 1 R, [n], see image_of_ones().
+void nearest_plane(const Factor& factor, const LaneSteps& steps, float top, const float* target, const float* product,
+                   const float* ones, float* codes, float* loss, LaneMoments& moments);
+
+/// 1 R: [n].
+void image_of_ones(const Factor& factor, float* ones);
+
+/// result[k] += Σ_{j<count} rows[k * stride + j] x[j] for k < n: a matrix times columns of lanes.
+void add_product(const float* rows, std::size_t stride, std::size_t n, std::size_t count, const float* x,
+                 float* result);
+
 /// x[i] += a y[i].
 void add_scaled(float* x, float a, const float* y, std::size_t count);
 

@@ -6,13 +6,21 @@
 
 #include <fmt/format.h>
 
+#include "lieq/pack/k_blocks.h"
+
 namespace lieq::quantize {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, Method>, 3> kMethods{
     {{"rtn", Method::kRtn}, {"gptq", Method::kGptq}, {"awq", Method::kAwq}}};
-constexpr std::array<std::pair<std::string_view, Grid>, 4> kGrids{
-    {{"sym", Grid::kSym}, {"skew", Grid::kSkew}, {"asym", Grid::kAsym}, {"half", Grid::kHalf}}};
+constexpr std::array<std::pair<std::string_view, Grid>, 8> kGrids{{{"sym", Grid::kSym},
+                                                                   {"skew", Grid::kSkew},
+                                                                   {"asym", Grid::kAsym},
+                                                                   {"half", Grid::kHalf},
+                                                                   {"k", Grid::kK},
+                                                                   {"q2_k", Grid::kK},
+                                                                   {"q3_k", Grid::kK},
+                                                                   {"q4_k", Grid::kK}}};
 
 template <class Table, class Value>
 std::string_view name_in(const Table& table, Value value) {
@@ -38,6 +46,13 @@ std::string_view name(Grid grid) { return name_in(kGrids, grid); }
 Result<Method> method_from_name(std::string_view name) { return value_in<Method>(kMethods, "method", name); }
 Result<Grid> grid_from_name(std::string_view name) { return value_in<Grid>(kGrids, "grid", name); }
 
+std::optional<unsigned> width_of_grid(std::string_view name) {
+  if (name == "q2_k") return 2;
+  if (name == "q3_k") return 3;
+  if (name == "q4_k") return 4;
+  return std::nullopt;
+}
+
 Json to_json(const Options& q) {
   return {{"method", name(q.method)},
           {"grid", name(q.grid)},
@@ -56,13 +71,35 @@ Json to_json(const Options& q) {
           {"awq_then", name(q.awq_then)}};
 }
 
+namespace {
+
+/// What a K grid asks for. Returns what is wrong, or nothing.
+std::optional<std::string> k_grid_problem(const Options& options, unsigned bits, std::size_t cols) {
+  if (cols % pack::kBlockWeights != 0) {
+    std::size_t group = 64;
+    while (cols % group != 0) group /= 2;
+    return fmt::format("grid k: found {} inputs, expected a multiple of {}; grid half or skew with group_size {} fits",
+                       cols, pack::kBlockWeights, group);
+  }
+  if (bits > 4) return fmt::format("grid k: found {} bits, expected 2, 3 or 4 (Q2_K, Q3_K, Q4_K)", bits);
+  if (options.act_order != ActOrder::kNone) return "grid k: found an act_order, expected none: blocks are in file order";
+  if (options.method == Method::kAwq) return "grid k: found method awq, expected gptq or rtn";
+  if (options.range != Range::kSearch) return "grid k: found range minmax, expected search";
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<void> check_options(const Options& options, unsigned bits, std::size_t cols, const std::string& place) {
   const auto invalid = [&](std::string message) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", place, message));
   };
   if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
     return invalid(fmt::format("bits: found {}, expected 2, 3, 4 or 8", bits));
-  if (options.group_size != 0 && cols % options.group_size != 0)
+  if (options.grid == Grid::kK)
+    if (const auto problem = k_grid_problem(options, bits, cols)) return invalid(*problem);
+  if (options.compare_grid == Grid::kK) return invalid("compare_grid: found k, expected a grid of groups");
+  if (options.grid != Grid::kK && options.group_size != 0 && cols % options.group_size != 0)
     return invalid(fmt::format("group_size: found {}, expected a divisor of its {} inputs", options.group_size, cols));
   if (!(options.damping >= 0) || !std::isfinite(options.damping))
     return invalid(fmt::format("damping: found {}, expected 0 or more", options.damping));

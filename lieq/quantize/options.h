@@ -17,7 +17,9 @@ enum class Method { kRtn, kGptq, kAwq };
 /// Which zero points a group may have. Symmetric: 2^(bits-1). Skewed: that or one less, the side with more room follows
 /// the longer tail (exact in Q2_0, Q4_0 and GPTQ). Asymmetric: every integer code. Half: every half-integer from 1/2 to
 /// 2^bits - 3/2; those above 2^(bits-1) are stored mirrored, with a negative scale.
-enum class Grid { kSym, kSkew, kAsym, kHalf };
+/// K: the K blocks of GGUF, Q2_K, Q3_K or Q4_K by the width, whose scales and minima are small integers times two
+/// numbers of each 256 weights (pack/k_blocks.h). Their groups are their own: Options::group_size means nothing.
+enum class Grid { kSym, kSkew, kAsym, kHalf, kK };
 
 /// How scale and zero point of a group are chosen.
 enum class Range {
@@ -64,12 +66,16 @@ struct Options {
 [[nodiscard]] std::string_view name(Grid grid);
 /// Errors: kInvalidArgument listing the names there are.
 [[nodiscard]] Result<Method> method_from_name(std::string_view name);
+/// "k", "q2_k", "q3_k" and "q4_k" are one grid: which block type a layer gets follows from its width.
 [[nodiscard]] Result<Grid> grid_from_name(std::string_view name);
+/// The width of layers that are not asked to be wider, where a grid's name says it: 2 for "q2_k".
+[[nodiscard]] std::optional<unsigned> width_of_grid(std::string_view name);
 
 /// For records and fingerprints of runs: everything that decides the bytes of the result.
 [[nodiscard]] Json to_json(const Options& options);
 
-/// Checks one linear of [rows, cols] against the options. Errors: kInvalidArgument naming `place`.
+/// Checks one linear of [rows, cols] against the options. Errors: kInvalidArgument naming `place`, and for a grid that
+/// cannot hold its rows one that can.
 [[nodiscard]] Result<void> check_options(const Options& options, unsigned bits, std::size_t cols,
                                          const std::string& place);
 

@@ -2,12 +2,13 @@
 /// What quantising one transformer block gives, and that block made ready to run.
 
 #include <array>
+#include <variant>
 #include <vector>
 
 #include "lieq/base/threads.h"
 #include "lieq/model/model.h"
 #include "lieq/model/tensor_table.h"
-#include "lieq/pack/quantized_matrix.h"
+#include "lieq/quantize/k_fitted.h"
 
 namespace lieq::quantize {
 
@@ -24,7 +25,8 @@ struct LinearReport {
 [[nodiscard]] std::string names_of(std::size_t layer, std::span<const model::LinearKind> kinds);
 
 struct QuantizedLayer {
-  std::array<pack::QuantizedMatrix, model::kLinearsPerLayer> linears;  ///< by LinearKind
+  std::array<pack::QuantizedMatrix, model::kLinearsPerLayer> linears;  ///< by LinearKind; on Grid::kK empty
+  std::array<pack::BlockMatrix, model::kLinearsPerLayer> blocks;       ///< by LinearKind; empty but on Grid::kK
   std::vector<float> input_layernorm, post_attention_layernorm;        ///< with gains folded in, else as in the model
   std::array<std::vector<float>, model::kLinearsPerLayer> biases;      ///< with gains folded in, else as in the model
   std::array<LinearReport, model::kLinearsPerLayer> reports;
@@ -35,6 +37,12 @@ struct QuantizedLayer {
   [[nodiscard]] const pack::QuantizedMatrix& linear(model::LinearKind kind) const {
     return linears[static_cast<std::size_t>(kind)];
   }
+  [[nodiscard]] pack::BlockMatrix& block(model::LinearKind kind) { return blocks[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] const pack::BlockMatrix& block(model::LinearKind kind) const {
+    return blocks[static_cast<std::size_t>(kind)];
+  }
+  void set(model::LinearKind kind, QuantizedLinear matrix);
+  [[nodiscard]] bool is_blocks(model::LinearKind kind) const { return !block(kind).empty(); }
 };
 
 /// A model::Layer whose quantised linears are packed, so that what follows it is calibrated with the kernels that run
@@ -48,6 +56,8 @@ class PackedLayer {
 
   /// Replaces one linear's weights.
   void replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix);
+  void replace(model::LinearKind kind, const pack::BlockMatrix& matrix);
+  void replace(Threads& threads, model::LinearKind kind, const QuantizedLinear& linear);
 
   [[nodiscard]] const model::Layer& layer() const { return layer_; }
   [[nodiscard]] model::Layer& layer() { return layer_; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -49,12 +50,15 @@ struct LayerWalk::Impl {
   [[nodiscard]] bool uses_plain() const { return uses_activations() && options.corrected_target; }
   [[nodiscard]] MatrixView<float> stream(std::vector<float>& x) const { return {x.data(), tokens, config.hidden_size}; }
 
-  /// Calls step(first token, tokens) for chunks of whole windows. Borders depend on the window alone, so that a resumed
-  /// walk makes the same products.
+  /// Calls step(first token, tokens) for chunks of whole windows, told as windows of `what`. Borders depend on the
+  /// window alone, so that a resumed walk makes the same products.
   template <class Step>
-  void in_chunks(const Step& step) {
+  void in_chunks(std::string_view what, const Step& step) {
     const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
-    for (std::size_t first = 0; first < tokens; first += chunk) step(first, std::min(chunk, tokens - first));
+    for (std::size_t first = 0; first < tokens; first += chunk) {
+      sink.detail(what, first / window, tokens / window);
+      step(first, std::min(chunk, tokens - first));
+    }
   }
 
   MatrixView<float> normed(std::vector<float>& x, std::size_t first, std::size_t count,
@@ -97,7 +101,7 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
   const std::size_t in = config.hidden_size;
   ProductSum square(in, in), cross(uses_plain() ? in : 0, uses_plain() ? in : 0);
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
-  in_chunks([&](std::size_t first, std::size_t count) {
+  in_chunks(attention ? "inputs of q, k, v: windows" : "inputs of gate, up: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
     square.add_square(threads, x);
     magnitudes.add(threads, x);
@@ -132,7 +136,7 @@ InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, c
   ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
   const MatrixView<float> attended = kept.matrix(tokens, in);
-  in_chunks([&](std::size_t first, std::size_t count) {
+  in_chunks("inputs of o: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = attended.rows(first, count);
     attend(layer, l, normed(quantised, first, count, layer.input_layernorm, inputs), x);
     square.add_square(threads, x);
@@ -153,7 +157,7 @@ InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, cons
   const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
   const MatrixView<float> all = kept.matrix(keeps_gated() ? tokens : chunk, in);
-  in_chunks([&](std::size_t first, std::size_t count) {
+  in_chunks("inputs of down: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = all.rows(keeps_gated() ? first : 0, count);
     block.mlp_gate(layer, normed(quantised, first, count, layer.post_attention_layernorm, inputs), x);
     square.add_square(threads, x);
@@ -169,7 +173,7 @@ InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, cons
 
 void LayerWalk::Impl::finish_attention(const model::Layer& layer, std::size_t l, bool have_attended) {
   const MatrixView<float> attended = kept.matrix(tokens, config.q_size());
-  in_chunks([&](std::size_t first, std::size_t count) {
+  in_chunks("outputs of o: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = attended.rows(first, count);
     if (!have_attended) attend(layer, l, normed(quantised, first, count, layer.input_layernorm, inputs), x);
     block.add_linear(layer.linear(LinearKind::kO), x, stream(quantised).rows(first, count));
@@ -178,7 +182,7 @@ void LayerWalk::Impl::finish_attention(const model::Layer& layer, std::size_t l,
 
 void LayerWalk::Impl::finish_mlp(const model::Layer& layer, bool have_gated) {
   const std::size_t in = config.intermediate_size;
-  in_chunks([&](std::size_t first, std::size_t count) {
+  in_chunks("outputs of down: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x =
         have_gated ? kept.matrix(tokens, in).rows(first, count) : plain_inputs.matrix(count, in);
     if (!have_gated) block.mlp_gate(layer, normed(quantised, first, count, layer.post_attention_layernorm, inputs), x);
@@ -188,7 +192,7 @@ void LayerWalk::Impl::finish_mlp(const model::Layer& layer, bool have_gated) {
 
 /// The steps of one block in the chunks that quantising takes them in.
 void LayerWalk::Impl::run_layer(std::vector<float>& x, const model::Layer& layer, std::size_t l) {
-  in_chunks([&](std::size_t first, std::size_t count) {
+  in_chunks("outputs of the layer: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> rows = stream(x).rows(first, count);
     const MatrixView<float> attended = plain_inputs.matrix(count, config.q_size());
     attend(layer, l, normed(x, first, count, layer.input_layernorm, inputs), attended);
@@ -236,9 +240,10 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
   LIEQ_ASSIGN(SharedFit fitted,
               fit_shared(threads, weights, std::move(statistics), channels, fit_options, bits, place, sink));
   for (std::size_t k = 0; k < kinds.size(); ++k) {
-    result.linear(kinds[k]) = to_quantized(fitted.fitted[k], options.grid);
+    QuantizedLinear linear = to_linear(fitted.fitted[k], options.grid);
+    work.replace(threads, kinds[k], linear);
+    result.set(kinds[k], std::move(linear));
     result.reports[static_cast<std::size_t>(kinds[k])] = fitted.reports[k];
-    work.replace(threads, kinds[k], result.linear(kinds[k]));
   }
   return std::move(fitted.gains);
 }
@@ -247,12 +252,22 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
 void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result,
                                      PackedLayer& work) {
   const auto k = static_cast<std::size_t>(kind);
+  if (gains.empty()) return;
+  const bool blocks = result.is_blocks(kind);
   for (std::size_t i = 0; i < gains.size(); ++i) {
-    scale_row(result.linears[k], i, gains[i]);
+    if (blocks) {
+      scale_row(result.blocks[k], i, gains[i]);
+    } else {
+      scale_row(result.linears[k], i, gains[i]);
+    }
     if (!result.biases[k].empty()) result.biases[k][i] *= gains[i];
   }
   work.layer().linears[k].bias = result.biases[k];
-  work.replace(threads, kind, result.linears[k]);
+  if (blocks) {
+    work.replace(kind, result.blocks[k]);
+  } else {
+    work.replace(threads, kind, result.linears[k]);
+  }
 }
 
 Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
@@ -274,15 +289,18 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
   LIEQ_ASSIGN(std::vector<float> gains, fit(l, bits, kAttentionIn, std::move(statistics), hidden, result, work));
   fold_into_norm(layer.input_layernorm, gains);
 
+  LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_attended(original, layer, l) : InputStatistics{};
   LIEQ_ASSIGN(gains, fit(l, bits, kO, std::move(statistics), attended_channels(), result, work));
   fold_into_rows(LinearKind::kV, gains, result, work);
   if (calibrated) finish_attention(layer, l, gains.empty());
 
+  LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_normed(original, layer, false) : InputStatistics{};
   LIEQ_ASSIGN(gains, fit(l, bits, kMlpIn, std::move(statistics), hidden, result, work));
   fold_into_norm(layer.post_attention_layernorm, gains);
 
+  LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_gated(original, layer) : InputStatistics{};
   LIEQ_ASSIGN(gains, fit(l, bits, kDown, std::move(statistics), gated_channels(), result, work));
   fold_into_rows(LinearKind::kUp, gains, result, work);

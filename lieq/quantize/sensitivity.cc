@@ -21,7 +21,7 @@ namespace {
 
 using model::LinearKind;
 constexpr std::size_t kChunkTokens = 2048;  // tokens of the fit that run at once
-using QuantizedLinears = std::array<pack::QuantizedMatrix, model::kLinearsPerLayer>;
+using QuantizedLinears = std::array<QuantizedLinear, model::kLinearsPerLayer>;
 
 /// Fits the linears of each layer in turn to what they read in the original model.
 class Fitter : public model::Observer {
@@ -82,7 +82,7 @@ class Fitter : public model::Observer {
       LIEQ_ASSIGN(const SharedFit shared, fit_shared(threads_, weights, statistics, {}, options_,
                                                      static_cast<unsigned>(widths_[w]), names_of(layer, kinds), sink_));
       for (std::size_t k = 0; k < kinds.size(); ++k)
-        fitted[w][static_cast<std::size_t>(kinds[k])] = to_quantized(shared.fitted[k], options_.grid);
+        fitted[w][static_cast<std::size_t>(kinds[k])] = to_linear(shared.fitted[k], options_.grid);
     }
     return {};
   }
@@ -217,7 +217,9 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
   Fitter fitter(model, fit_ids.first(fit_ids.size() / window * window), window, widths, options, threads, sink);
   Comparison comparison(model, ids.first(ids.size() / window * window), window, widths.size(), threads);
   std::vector<std::map<int, double>> sensitivities(model.layers.size());
+  sink.progress("measuring sensitivity", 0, total);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    LIEQ_TRY(check_cancelled(sink));
     LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l));
     comparison.advance(l);
     for (std::size_t w = 0; w < widths.size(); ++w) {

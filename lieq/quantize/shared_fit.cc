@@ -8,6 +8,7 @@
 #include "lieq/quantize/awq.h"
 #include "lieq/quantize/fit.h"
 #include "lieq/quantize/gains.h"
+#include "lieq/quantize/k_fit.h"
 
 namespace lieq::quantize {
 namespace {
@@ -16,15 +17,29 @@ constexpr std::size_t kTile = 96;
 
 using Weights = std::span<const MatrixView<const float>>;
 
+AnyFitted round_to_nearest(Threads& threads, MatrixView<const float> weight, const FitRules& rules) {
+  if (rules.grid.grid == Grid::kK) return k_rtn(threads, weight, pack::k_form(rules.grid.bits), {});
+  return rtn(threads, weight, rules);
+}
+
+Result<AnyFitted> feed_back(Threads& threads, MatrixView<const float> target, const Quadratic& quadratic,
+                            const FitRules& rules) {
+  if (rules.grid.grid == Grid::kK)
+    return k_gptq(threads, target, quadratic, pack::k_form(rules.grid.bits), rules.sweeps);
+  return gptq(threads, target, quadratic, rules);
+}
+
 SharedFit fit_rtn(Threads& threads, Weights weights, const FitRules& rules, bool fallback) {
   SharedFit fit;
   for (const MatrixView<const float>& w : weights) {
-    fit.fitted.push_back(rtn(threads, w, rules));
+    fit.fitted.push_back(round_to_nearest(threads, w, rules));
     LinearReport report;
     double energy = 0;
+    std::vector<float> row(w.cols());
     for (std::size_t i = 0; i < w.rows(); ++i) {
+      decode_row(fit.fitted.back(), i, row.data());
       for (std::size_t j = 0; j < w.cols(); ++j) {
-        const double error = static_cast<double>(w(i, j)) - static_cast<double>(fit.fitted.back().weight(i, j));
+        const double error = static_cast<double>(w(i, j)) - static_cast<double>(row[j]);
         report.loss += error * error;
         energy += static_cast<double>(w(i, j)) * static_cast<double>(w(i, j));
       }
@@ -155,10 +170,11 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     fit.gains = std::move(gains).value();
   }
   for (std::size_t k = 0; k < weights.size(); ++k) {
+    sink.detail(place + ": fitted", k, weights.size());
     if (awq && options.awq_then == Method::kRtn) {
-      fit.fitted.push_back(clip_and_round(threads, targets.views[k], rules, options, quadratic));
+      fit.fitted.emplace_back(clip_and_round(threads, targets.views[k], rules, options, quadratic));
     } else {
-      auto fitted = gptq(threads, targets.views[k], quadratic, rules);
+      auto fitted = feed_back(threads, targets.views[k], quadratic, rules);
       if (!fitted) return fail(fitted.error().code, fmt::format("{}: {}", place, fitted.error().message));
       fit.fitted.push_back(std::move(fitted).value());
     }

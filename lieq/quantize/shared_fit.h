@@ -11,7 +11,7 @@
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
 #include "lieq/base/view.h"
-#include "lieq/quantize/fitted.h"
+#include "lieq/quantize/k_fitted.h"
 #include "lieq/quantize/options.h"
 #include "lieq/quantize/quadratic.h"
 #include "lieq/quantize/quantized_layer.h"
@@ -35,7 +35,7 @@ struct GainChannels {
 };
 
 struct SharedFit {
-  std::vector<Fitted> fitted;            ///< one per weight
+  std::vector<AnyFitted> fitted;         ///< one per weight
   std::vector<LinearReport> reports;
   std::vector<float> gains;              ///< [channels]; what the inputs are to be multiplied by; empty: none
 };

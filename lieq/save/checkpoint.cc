@@ -24,23 +24,31 @@ Result<void> visit_arrays(Layer& layer, const Visit& visit) {
     LIEQ_TRY(visit(name + ".scales", DType::kU16, matrix.scales));
     LIEQ_TRY(visit(name + ".double_zeros", DType::kU16, matrix.double_zeros));
     LIEQ_TRY(visit(name + ".g_idx", DType::kI32, matrix.g_idx));
+    LIEQ_TRY(visit(name + ".blocks", DType::kU8, layer.block(kind).bytes));
     LIEQ_TRY(visit(name + ".bias", DType::kF32, layer.biases[static_cast<std::size_t>(kind)]));
   }
   LIEQ_TRY(visit("input_layernorm", DType::kF32, layer.input_layernorm));
   return visit("post_attention_layernorm", DType::kF32, layer.post_attention_layernorm);
 }
 
-/// The scalars of all linears: rows, cols, bits, group_size, fell back, then loss, relative and compared loss as bits.
+/// The scalars of all linears: rows, cols, bits, group_size (0: K blocks), fell back, then loss, relative and compared
+/// loss as bits.
 constexpr std::size_t kFacts = 8;
 
 std::vector<std::uint64_t> facts_of(const QuantizedLayer& layer) {
   std::vector<std::uint64_t> facts;
   for (const model::LinearKind kind : kLinearKinds) {
     const auto& m = layer.linear(kind);
+    const auto& blocks = layer.block(kind);
     const auto& report = layer.reports[static_cast<std::size_t>(kind)];
+    if (layer.is_blocks(kind)) {
+      facts.insert(facts.end(), {blocks.rows, blocks.cols, static_cast<std::uint64_t>(code_bits(blocks.type)), 0});
+    } else {
+      facts.insert(facts.end(), {m.rows, m.cols, m.bits, m.group_size});
+    }
     facts.insert(facts.end(),
-                 {m.rows, m.cols, m.bits, m.group_size, report.fell_back_to_rtn ? 1U : 0U,
-                  std::bit_cast<std::uint64_t>(report.loss), std::bit_cast<std::uint64_t>(report.relative_loss),
+                 {report.fell_back_to_rtn ? 1U : 0U, std::bit_cast<std::uint64_t>(report.loss),
+                  std::bit_cast<std::uint64_t>(report.relative_loss),
                   std::bit_cast<std::uint64_t>(report.compared_loss)});
   }
   return facts;
@@ -49,14 +57,32 @@ std::vector<std::uint64_t> facts_of(const QuantizedLayer& layer) {
 void apply_facts(const std::vector<std::uint64_t>& facts, QuantizedLayer& layer) {
   for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
     const std::uint64_t* f = facts.data() + k * kFacts;
-    auto& m = layer.linears[k];
-    m.rows = f[0];
-    m.cols = f[1];
-    m.bits = static_cast<unsigned>(f[2]);
-    m.group_size = f[3];
+    if (f[3] == 0 && f[2] >= 2 && f[2] <= 4) {
+      auto& blocks = layer.blocks[k];
+      blocks.type = pack::k_form(static_cast<unsigned>(f[2])).type;
+      blocks.rows = f[0];
+      blocks.cols = f[1];
+    } else {
+      auto& m = layer.linears[k];
+      m.rows = f[0];
+      m.cols = f[1];
+      m.bits = static_cast<unsigned>(f[2]);
+      m.group_size = f[3];
+    }
     layer.reports[k] = {std::bit_cast<double>(f[5]), std::bit_cast<double>(f[6]), std::bit_cast<double>(f[7]),
                         f[4] == 1};
   }
+}
+
+/// Whether the arrays of one linear are as long as its shape wants.
+bool is_sound(const QuantizedLayer& layer, model::LinearKind kind) {
+  const auto& m = layer.linear(kind);
+  const auto& blocks = layer.block(kind);
+  if (layer.is_blocks(kind))
+    return m.codes.empty() && blocks.cols % pack::kBlockWeights == 0 &&
+           blocks.bytes.size() == blocks.rows * blocks.row_bytes();
+  return m.group_size > 0 && m.cols % m.group_size == 0 && m.codes.size() == m.rows * m.cols &&
+         m.scales.size() == m.rows * m.groups() && m.double_zeros.size() == m.scales.size();
 }
 
 template <class T>
@@ -100,11 +126,9 @@ Result<QuantizedLayer> read_checkpoint(const std::filesystem::path& file) {
                                                " numbers, expected " +
                                                std::to_string(kFacts * model::kLinearsPerLayer));
   apply_facts(facts, layer);
-  for (const auto& m : layer.linears) {
-    const bool sound = m.group_size > 0 && m.cols % m.group_size == 0 && m.codes.size() == m.rows * m.cols &&
-                       m.scales.size() == m.rows * m.groups() && m.double_zeros.size() == m.scales.size();
-    if (!sound) return fail(ErrorCode::kInvalidFormat, file.string() + ": arrays of a linear do not fit its shape");
-  }
+  for (const model::LinearKind kind : kLinearKinds)
+    if (!is_sound(layer, kind))
+      return fail(ErrorCode::kInvalidFormat, file.string() + ": arrays of a linear do not fit its shape");
   return layer;
 }
 

@@ -154,6 +154,7 @@ pack::ZeroFormat zero_format(quantize::Grid grid) {
     case quantize::Grid::kHalf: return pack::ZeroFormat::kHalf;
     case quantize::Grid::kSkew:
     case quantize::Grid::kAsym: return pack::ZeroFormat::kV2;
+    case quantize::Grid::kK: break;  // refused before
   }
   LIEQ_CHECK(false);
 }
@@ -177,6 +178,10 @@ Result<void> check_packable(const model::Model& model, const std::vector<unsigne
 
 Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder) {
   LIEQ_CHECK(contents.layer_bits.size() == contents.source->layers.size());
+  if (contents.options.grid == quantize::Grid::kK)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: grid: found k, expected sym, skew, asym or half: a GPTQ folder cannot hold K blocks, "
+                            "a GGUF file can", folder.string()));
   TemporaryPath temporary(folder);
   LIEQ_TRY(temporary.make_folder());
 

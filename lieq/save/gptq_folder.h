@@ -39,7 +39,7 @@ struct FolderContents {
 /// Writes `folder`, which must not exist, under a temporary name beside it and renames it when whole.
 /// Weights go into one model.safetensors, one layer in memory at a time; embeddings and head stay as stored (block
 /// types of GGUF become F16), norms and biases are F32 where folding changed them.
-/// Errors: kIo; kInvalidArgument when a linear's shape does not fit GPTQ's words.
+/// Errors: kIo; kInvalidArgument when a linear's shape does not fit GPTQ's words, or for Grid::kK.
 [[nodiscard]] Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder);
 
 /// One finished layer as a file, exactly: how an interrupted run goes on.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include "lieq/base/message.h"
+#include "lieq/base/utf8.h"
 #include "lieq/io/gguf.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {

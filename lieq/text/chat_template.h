@@ -8,7 +8,7 @@
 
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
-#include "lieq/text/jinja/template.h"
+#include "lieq/jinja/template.h"
 
 namespace lieq::text {
 

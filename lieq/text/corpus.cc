@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "lieq/base/lines.h"
+#include "lieq/base/utf8.h"
 #include "lieq/io/mapped_file.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "lieq/base/utf8.h"
 #include "lieq/text/normalize.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "lieq/base/json.h"
 #include "lieq/base/message.h"
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::text {
 namespace {

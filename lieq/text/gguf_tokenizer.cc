@@ -9,8 +9,8 @@
 #include <map>
 
 #include "lieq/base/message.h"
+#include "lieq/base/utf8.h"
 #include "lieq/text/tokenizer_impl.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "lieq/base/json.h"
+#include "lieq/base/utf8.h"
 #include "lieq/text/tokenizer_impl.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 

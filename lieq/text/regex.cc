@@ -9,8 +9,8 @@
 #include <limits>
 #include <utility>
 
+#include "lieq/base/utf8.h"
 #include "lieq/text/pretokenize.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {

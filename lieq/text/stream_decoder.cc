@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lieq/base/utf8.h"
 #include "lieq/text/tokenizer_impl.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <utility>
 
+#include "lieq/base/utf8.h"
 #include "lieq/io/mapped_file.h"
 #include "lieq/text/tokenizer_impl.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 

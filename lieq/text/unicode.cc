@@ -11,7 +11,7 @@
 
 #include <utf8proc.h>
 
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -170,10 +170,24 @@ class Evaluate(WithRecords):
         line = self.refuse(2, "eval", DEMO, "--text", DEMO / "heldout.txt", "--window", 100000)
         self.assertIn("max_position_embeddings = 1024", line)
 
-    def test_an_output_that_cannot_be_written_is_an_error(self):
-        done = lieq("eval", DEMO, "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 1, "--output", self.folder / "no/r.json")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("no/r.json", done.stderr.splitlines()[-1])
+    def test_folders_of_outputs_are_made(self):
+        out = self.folder / "new/deep/r.json"
+        self.succeed("eval", DEMO, "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 1, "--output", out)
+        self.assertTrue(json.loads(out.read_text()))
+
+    def test_an_output_that_cannot_be_written_is_refused_before_the_work(self):
+        """By every verb that writes: the model, which would be missed first, is not even looked for."""
+        (self.folder / "file").write_text("")
+        bad = self.folder / "file/r.json"
+        for args in (("eval", "nowhere", "--text", DEMO / "heldout.txt", "-o", bad),
+                     ("eval", "nowhere", "--tasks", "piqa", "--log-samples", "-o", bad),
+                     ("diagnose", "nowhere", "-o", bad), ("diagnose", "nowhere", "--svg", bad),
+                     ("bench", "nowhere", "-o", bad), ("allocate", "nowhere", "--top", 1, "-o", bad),
+                     ("quantize", "nowhere", "--top", 1, "-o", self.folder / "file/q"),
+                     ("sweep", "nowhere", "--text", DEMO / "heldout.txt", "-o", self.folder / "file/s"),
+                     ("pull", "a/b", "--local-dir", self.folder / "file/d")):
+            line = self.refuse(1, *args)
+            self.assertIn(str(self.folder / "file"), line, args)
 
 
 def write_tasks(folder: Path) -> None:
@@ -841,7 +855,6 @@ class Quantize(InTemporaryFolder):
         wrong.write_text(json.dumps(broken))
         for args, parts in (
             (("-o", existing, "--bits", 2), ("there", "--force")),
-            (("-o", self.folder / "q"), ("budget", "--bits")),
             (("-o", self.folder / "q", "--bits", 2, "--top", 1), ("budget",)),
             (("-o", self.folder / "q", "--bits", 1.5), ("2",)),
             (("-o", self.folder / "q", "--size", "1MiB"), ("expected",)),
@@ -898,6 +911,38 @@ class Quantize(InTemporaryFolder):
         self.succeed("eval", self.folder / "h", self.folder / "llama_rope3_tied_f16", "--text", golden / "models/eval.txt",
                      "--window", 128, "--chunks", 16, "--output", self.folder / "r.json")
         self.assertLess(json.loads((self.folder / "r.json").read_text())[1]["kl"], 1e-9)
+
+    def test_without_a_budget_the_paper_s_is_taken(self):
+        said = self.succeed("quantize", DEMO, "-o", self.folder / "q", "--dry-run", *QUICK)
+        self.assertIn("--top 1", said)
+        self.assertIn("4 bits: 1 layers", said)
+
+    def test_the_plan_can_be_read_while_the_work_goes_on(self):
+        log = self.folder / "log"
+        with log.open("w") as out:
+            running = subprocess.Popen([LIEQ, "quantize", DEMO, "-o", self.folder / "q", "--top", "1", "--calib", DEMO / "heldout.txt",
+                                        "--calib-windows", "32", "--calib-window", "128"], stdout=out, stderr=out)
+            try:
+                while running.poll() is None and "it takes about" not in log.read_text():
+                    time.sleep(0.01)
+                self.assertIsNone(running.poll(), "the plan came only at the end")
+            finally:
+                running.kill()
+                running.wait()
+
+    def test_preview_shows_what_the_model_will_read(self):
+        text = self.folder / "chat.txt"
+        text.write_text("<|im_start|>user\nWhat is this?<|im_end|>\n[INST] Say it. [/INST]\n" * 200)
+        done = lieq("quantize", DEMO, "-o", self.folder / "q", "--preview", "--calib", text, "--calib-windows", 4, "--calib-window", 64)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for part in ("4 windows of 64 tokens", "bytes a token", "of the vocabulary", "--- window 1 ---", "What is this?"):
+            self.assertIn(part, done.stdout)
+        self.assertIn("[INST]", done.stderr)
+        self.assertFalse((self.folder / "q").exists())
+        self.succeed("quantize", DEMO, "-o", self.folder / "q", "--top", 1, *QUICK)
+        facts = json.loads((self.folder / "q/lieq.json").read_text())["calibration"]
+        self.assertEqual((facts["windows"], facts["window"], facts["tokens"]), (4, 64, 256))
+        self.assertEqual(facts["cut_markers"], [])
 
     def test_a_foreign_language_is_noticed(self):
         text = self.folder / "zh.txt"

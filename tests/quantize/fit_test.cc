@@ -194,7 +194,8 @@ TEST(Gains, NeverRaiseTheLoss) {
   Threads threads(2);
   const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
   const Fitted fitted = test::must(gptq(threads, p.w(), q, rules_for(2, Grid::kHalf, 64, 0)));
-  const FittedLinear linear{p.w(), &fitted};
+  const AnyFitted any = fitted;
+  const FittedLinear linear{p.w(), &any};
   const auto loss_with = [&](const std::vector<float>& gains, std::size_t shared) {
     std::vector<float> error(p.weight);
     for (std::size_t i = 0; i < p.out; ++i)
@@ -227,7 +228,7 @@ TEST(SharedFit, FallsBackToRtnOnlyWhenAllowed) {
   options.on_singular = OnSingular::kRtn;
   const SharedFit fallen = test::must(fit());
   EXPECT_TRUE(fallen.reports[0].fell_back_to_rtn);
-  EXPECT_EQ(fallen.fitted[0].codes, rtn(threads, p.w(), fit_rules(options, 2, p.in)).codes);
+  EXPECT_EQ(std::get<Fitted>(fallen.fitted[0]).codes, rtn(threads, p.w(), fit_rules(options, 2, p.in)).codes);
 }
 
 TEST(SharedFit, CorrectedTargetUndoesAKnownChangeOfInputs) {

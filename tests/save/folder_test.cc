@@ -191,6 +191,47 @@ TEST_F(Folder, CheckpointsAreExactAndRunsDoNotMix) {
   EXPECT_TRUE(RunFolder::open(path_ / "out", {{"options", 2}, {"model", "a"}}));
 }
 
+TEST_F(Folder, CheckpointsHoldBlocksOfGguf) {
+  QuantizedLayer layer = quantize(load(kTiny), Grid::kHalf, 3);
+  const auto byte_of = [](std::size_t k) { return static_cast<std::byte>(k * 7 + k / 256); };
+  for (const model::LinearKind kind : model::kLinearKinds) {
+    const auto k = static_cast<std::size_t>(kind);
+    if (k % 2 == 1) continue;  // some of each
+    layer.linear(kind) = {};
+    pack::BlockMatrix& blocks = layer.block(kind);
+    blocks = {pack::k_form(k % 4 == 0 ? 2 : 3).type, 3 + k, 512, {}};
+    for (std::size_t b = 0; b < blocks.rows * blocks.row_bytes(); ++b) blocks.bytes.push_back(byte_of(b + k));
+  }
+  ASSERT_TRUE(write_checkpoint(path_ / "layer", layer));
+  const auto read = read_checkpoint(path_ / "layer");
+  ASSERT_TRUE(read) << read.error().message;
+  for (const model::LinearKind kind : model::kLinearKinds) {
+    EXPECT_EQ(read->is_blocks(kind), layer.is_blocks(kind));
+    EXPECT_EQ(read->block(kind).type, layer.block(kind).type);
+    EXPECT_EQ(read->block(kind).rows, layer.block(kind).rows);
+    EXPECT_EQ(read->block(kind).cols, layer.block(kind).cols);
+    EXPECT_EQ(read->block(kind).bytes, layer.block(kind).bytes);
+    EXPECT_EQ(read->linear(kind).codes, layer.linear(kind).codes);
+  }
+  layer.block(model::LinearKind::kQ).bytes.pop_back();
+  ASSERT_TRUE(write_checkpoint(path_ / "short", layer));
+  const auto damaged = read_checkpoint(path_ / "short");
+  ASSERT_FALSE(damaged);
+  EXPECT_NE(damaged.error().message.find("do not fit its shape"), std::string::npos) << damaged.error().message;
+}
+
+TEST_F(Folder, RefusesBlocksOfGguf) {
+  const model::Model model = load(kTiny);
+  const QuantizedLayer layer = quantize(model, Grid::kHalf, 2);
+  FolderContents c = contents(model, layer, 2);
+  c.options.grid = Grid::kK;
+  const auto written = write_gptq_folder(c, path_ / "out");
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(written.error().message.find("a GPTQ folder cannot hold K blocks"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_empty(path_));
+}
+
 TEST_F(Folder, ARunTakesOverTheFirstLayersThatAreTheSame) {
   const QuantizedLayer layer = quantize(load(kTiny), Grid::kHalf, 3);
   const auto fingerprint = [](std::vector<int> widths, int options) {

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -13,11 +12,14 @@
 
 #include "lieq/base/json.h"
 #include "lieq/text/tokenizer.h"
+#include "tests/support/json_lines.h"
 
 #define LIEQ_NEED(path) \
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no golden data: " << (path)
 
 namespace lieq::text {
+
+using test::read_lines;
 
 inline const std::filesystem::path kGolden = std::filesystem::path(LIEQ_SHARED_DIR) / "golden";
 
@@ -30,13 +32,6 @@ inline std::string read_gz(const std::filesystem::path& file) {
     text.append(block.data(), static_cast<std::size_t>(n));
   if (gz != nullptr) gzclose(gz);
   return text;
-}
-
-inline std::vector<Json> read_lines(const std::filesystem::path& file) {
-  std::vector<Json> lines;
-  std::ifstream stream(file);
-  for (std::string line; std::getline(stream, line);) lines.push_back(Json::parse(line));
-  return lines;
 }
 
 /// The strings all encode.jsonl speak of, by `i`.

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 
 namespace lieq::text {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "lieq/base/json.h"
+#include "lieq/base/utf8.h"
 #include "lieq/text/decode.h"
 #include "lieq/text/tokenizer.h"
-#include "lieq/text/utf8.h"
 
 namespace lieq::text {
 

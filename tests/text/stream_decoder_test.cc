@@ -2,7 +2,7 @@
 
 #include "lieq/text/stream_decoder.h"
 
-#include "lieq/text/utf8.h"
+#include "lieq/base/utf8.h"
 #include "tests/text/golden.h"
 #include "tests/text/small.h"
 

@@ -1,25 +1,22 @@
-/// A program outside the project: loads a model through the installed headers and prints its perplexity on a text.
+/// A program outside the project: quantises a model through the installed headers.
 
 #include <cstdio>
 
-#include <lieq/eval/bundle.h>
-#include <lieq/eval/perplexity.h>
-#include <lieq/text/corpus.h>
+#include <lieq/pipeline/quantize.h>
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
+  lieq::pipeline::QuantizeOptions options;
+  options.model = argv[1];
+  options.output = argv[3];
+  options.recipe.sweeps = 1;
+  options.calibration.source = argv[2];
+  options.calibration.windows = 4;
+  options.calibration.window = 64;
   lieq::Threads threads(lieq::physical_cores());
   lieq::Sink sink;
-  const auto bundle = lieq::eval::Bundle::load(argv[1], threads, sink);
-  const auto text = lieq::text::read_text(argv[2], lieq::text::Join::kWhole, sink);
-  if (!bundle || !text) return 1;
-  const auto ids = bundle->tokenizer.encode(*text, lieq::text::SpecialTokens::kAdd);
-  const lieq::model::Model* model = &bundle->model;
-  const auto scores = lieq::eval::score_windows({&model, 1}, std::span(ids).first(1024), 256, threads,
-                                                lieq::kernels::Compute::kF32, sink);
-  if (!scores) return 1;
-  lieq::EvalRecord record;
-  lieq::eval::summarise(scores->front(), record);
-  std::printf("perplexity %.4f\n", record.perplexity);
-  return record.perplexity > 1 ? 0 : 1;
+  const auto made = lieq::pipeline::quantize(options, threads, sink);
+  if (!made) return std::fprintf(stderr, "%s\n", made.error().message.c_str()), 1;
+  std::printf("perplexity %.4f, was %.4f\n", made->records[1].perplexity, made->records[0].perplexity);
+  return 0;
 }

@@ -1,0 +1,109 @@
+#include "lieq/pipeline/diagnose.h"
+
+#include <algorithm>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "lieq/diagnose/passages.h"
+#include "lieq/diagnose/score.h"
+#include "lieq/hub/data_sets.h"
+#include "lieq/pipeline/sources.h"
+#include "lieq/quantize/sensitivity.h"
+
+namespace lieq::pipeline {
+namespace {
+
+/// What sensitivity is measured with: every width costs about half a pass of the model over the scored windows for each
+/// layer.
+constexpr std::size_t kSensitivityWindows = 32, kSensitivityWindow = 512, kScoredWindows = 4;
+
+/// Passages of the corpora, no longer than the model can read.
+Result<std::vector<diagnose::Cell>> passages_of(const std::vector<diagnose::Corpus>& corpora, const eval::Bundle& bundle,
+                                                std::size_t per_bucket, Threads& threads, Sink& sink) {
+  diagnose::CutOptions cut;
+  cut.per_bucket = per_bucket;
+  cut.longest = std::min(cut.longest, bundle.model.config.max_position_embeddings);
+  return diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, sink);
+}
+
+/// Every corpus to be diagnosed on: one for each file, none without --text.
+Result<std::vector<diagnose::Corpus>> read_corpora(const DiagnoseOptions& options, Sink& sink) {
+  if (options.texts.empty()) return {};
+  if (options.fields.size() != 1 && options.fields.size() != options.texts.size())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--field: found {} names, expected one, or one for each of the {} texts",
+                                                         options.fields.size(), options.texts.size()));
+  std::vector<diagnose::Corpus> corpora;
+  for (std::size_t i = 0; i < options.texts.size(); ++i) {
+    const std::string& field = options.fields[options.fields.size() == 1 ? 0 : i];
+    LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.texts[i], sink));
+    LIEQ_ASSIGN(diagnose::Corpus corpus, diagnose::read_corpus(file, sink, field));
+    corpora.push_back(std::move(corpus));
+  }
+  return corpora;
+}
+
+}  // namespace
+
+Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::string& name,
+                                         const Calibration& calibration, const diagnose::DiagnoseOptions& options,
+                                         Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(const auto cells, passages_of({corpus_of(calibration, bundle.tokenizer)}, bundle,
+                                            options.score.per_bucket, threads, sink));
+  return diagnose::diagnose(bundle.model, name, cells, options, threads, sink);
+}
+
+Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, Sink& sink) {
+  diagnose::DiagnoseOptions diagnosis = options.diagnosis;
+  LIEQ_TRY(diagnose::set_weights(diagnosis.score, options.alpha, options.beta, options.gamma));
+  LIEQ_ASSIGN(auto corpora, read_corpora(options, sink));
+  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, sink));
+  Calibration calibration;
+  if (corpora.empty() || !options.widths.empty()) {
+    LIEQ_ASSIGN(calibration, calibrate(bundle, options.calibration, threads, sink));
+  }
+  if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
+  LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, diagnosis.score.per_bucket, threads, sink));
+  LIEQ_ASSIGN(LayerScores scores,
+              diagnose::diagnose(bundle.model, options.model, cells, diagnosis, threads, sink));
+  if (!options.widths.empty())
+    LIEQ_TRY(add_sensitivities({options.widths, options.group_size}, bundle, options.calibration, calibration, threads,
+                               sink, scores));
+  return scores;
+}
+
+Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bundle& bundle,
+                               const CalibrationOptions& asked, const Calibration& calibration, Threads& threads,
+                               Sink& sink, LayerScores& scores) {
+  // Long windows are cut, as text goes on across the cut.
+  const bool cuts = asked.window == 0 && calibration.window % kSensitivityWindow == 0;
+  const std::size_t window = cuts ? kSensitivityWindow : calibration.window;
+  const auto first = [&](const std::vector<text::TokenId>& ids, std::size_t windows) {
+    return std::span(ids).first(std::min(ids.size(), windows * window));
+  };
+  const auto fit_ids = first(calibration.ids, asked.windows == 0 ? kSensitivityWindows : calibration.ids.size());
+  const auto ids = first(calibration.held_out, kScoredWindows);
+  quantize::Options fit;
+  fit.grid = quantize::Grid::kSkew;
+  fit.group_size = request.group_size;
+  fit.sweeps = 1;
+  fit.on_singular = quantize::OnSingular::kRtn;
+  LIEQ_ASSIGN(auto measured,
+              quantize::measure_sensitivity(bundle.model, fit_ids, ids, window, request.widths, fit, threads, sink));
+  for (std::size_t l = 0; l < measured.size(); ++l) scores.layers[l].sensitivity = std::move(measured[l]);
+  std::vector<text::TokenId> all(fit_ids.begin(), fit_ids.end());
+  all.insert(all.end(), ids.begin(), ids.end());
+  scores.sensitivity = SensitivityOptions{.text = calibration.source,
+                                          .text_hash = hash_of(all),
+                                          .window = window,
+                                          .fit_tokens = fit_ids.size(),
+                                          .tokens = ids.size(),
+                                          .method = std::string(quantize::name(fit.method)),
+                                          .grid = std::string(quantize::name(fit.grid)),
+                                          .group_size = fit.group_size,
+                                          .sweeps = fit.sweeps};
+  return {};
+}
+
+}  // namespace lieq::pipeline

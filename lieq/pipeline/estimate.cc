@@ -1,0 +1,154 @@
+#include "lieq/pipeline/estimate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "lieq/base/labels.h"
+#include "lieq/kernels/gemm.h"
+
+namespace lieq::pipeline {
+namespace {
+
+using model::LinearKind;
+
+/// What is not a product of large matrices, in multiply-adds of one: measured on a model of 135 M and one of 10 M
+/// parameters.
+constexpr double kLaneCost = 3;        // a multiply-add of the search for grids (lanes.h)
+constexpr double kSweepCost = 250;     // the rest of a sweep, for each weight
+constexpr double kFactorCost = 1.25;   // of a Cholesky factor in double, times in^3
+constexpr double kWeightCost = 3000;   // decoding, packing, writing, checking and hashing a weight
+constexpr double kKeptRate = 0.8;      // of the best rate of one thread, when all work for minutes
+constexpr double kShareOfSquare = 0.55;  // of a symmetric product: its tiles on and above the diagonal
+
+double parameters_of(const model::Layer& layer) { return static_cast<double>(footprint(layer).parameters); }
+
+/// Multiply-adds for each calibration token in one layer (quantize/run.h).
+double token_work(const model::Model& model, const quantize::Options& options, double window) {
+  const model::ModelConfig& c = model.config;
+  const auto h = static_cast<double>(c.hidden_size), q = static_cast<double>(c.q_size());
+  const auto m = static_cast<double>(c.intermediate_size);
+  const double pass = parameters_of(model.layers.front()) + q * window;
+  const double squares = kShareOfSquare * (2 * h * h + q * q + m * m);
+  if (!options.corrected_target) return pass + squares;
+  return 2 * pass + squares + 2 * h * h + 2 * h * (q + m);  // cross products, and output errors with theirs
+}
+
+/// Grids that the search tries for a group, and each sweep after it.
+std::pair<double, double> tries_of(const quantize::Options& options, unsigned bits) {
+  if (options.range == quantize::Range::kMinMax) return {1, 1};
+  const double shrinks = bits == 2 ? 6 : 7;  // with refits
+  switch (options.grid) {
+    case quantize::Grid::kSym: return {shrinks, 2};
+    case quantize::Grid::kSkew: return {2 * shrinks, 6};
+    case quantize::Grid::kAsym: return {bits == 2 ? 4 * shrinks : shrinks, 6};
+    case quantize::Grid::kHalf: return {bits == 2 ? 5 * shrinks : shrinks, 6};
+  }
+  return {shrinks, 6};
+}
+
+/// Multiply-adds of fitting one linear, its share of what its set has in common included (quantize/shared_fit.h,
+/// fit.h).
+double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, unsigned bits, bool folds_gains) {
+  const auto out = static_cast<double>(w.rows), in = static_cast<double>(w.cols);
+  const double group =
+      options.group_size == 0 ? 1 : static_cast<double>(std::min<std::size_t>(options.group_size, 128));
+  const auto sweeps = static_cast<double>(options.sweeps);
+  const auto [search, improve] = tries_of(options, bits);
+  if (options.method == quantize::Method::kRtn) return kLaneCost * out * in * search;
+  const double lanes = kLaneCost * out * in * group / 2;
+  double work = 0.5 * out * in * in + lanes * search;                             // GPTQ
+  if (sweeps > 0) work += out * in * ((1.5 + 2.5 * sweeps) * in + kSweepCost * sweeps) + lanes * improve * sweeps;
+  if (options.compare_grid) work *= 1 + 1 / static_cast<double>(options.compare_every);
+  work += 1.2 * out * in * in;                                                    // losses
+  if (options.corrected_target) work += 2.5 * out * in * in;
+  if (options.refit_gains && folds_gains) work += 1.4 * out * in * in;
+  if (options.method == quantize::Method::kAwq) work += 20 * out * in * (0.6 * in + kLaneCost * search);  // 20 ratios
+  return work;
+}
+
+double layer_work(const model::Model& model, const BitPlan& plan, const quantize::Options& options, std::size_t l) {
+  const model::ModelConfig& c = model.config;
+  double work = 0;
+  for (const LinearKind kind : model::kLinearKinds)
+    work += fit_work(model.layers[l].linear(kind).weight, options, static_cast<unsigned>(plan.layers[l].bits),
+                     kind != LinearKind::kO && kind != LinearKind::kDown);
+  if (options.method == quantize::Method::kRtn) return work;
+  for (const std::size_t n : {c.hidden_size, c.q_size(), c.hidden_size, c.intermediate_size})
+    work += kFactorCost * std::pow(static_cast<double>(n), 3);
+  return work;
+}
+
+double memory_of(const model::Model& model, const quantize::Options& options, double tokens) {
+  const model::ModelConfig& c = model.config;
+  const auto h = static_cast<double>(c.hidden_size), q = static_cast<double>(c.q_size());
+  const auto m = static_cast<double>(c.intermediate_size);
+  const double streams = options.corrected_target ? 2 : 1, widest = std::max({h, q, m});
+  return 4 * tokens * (h * streams + q + h) + std::min(4 * tokens * m, 1073741824.0) + 20 * widest * widest +
+         16 * parameters_of(model.layers.front());
+}
+
+}  // namespace
+
+double multiply_rate() {
+  constexpr std::size_t n = 512;
+  std::vector<float> a(n * n, 0.5F), b(n * n, 0.25F), c(n * n);
+  double best = 1e9;
+  for (int round = 0; round < 10; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    kernels::gemm_nt({a.data(), n, n}, {b.data(), n, n}, {c.data(), n, n});
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return static_cast<double>(n * n * n) / best;
+}
+
+double quantize_work(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
+                     const RunSize& size, std::size_t first_layer) {
+  const auto layers = static_cast<double>(model.layers.size());
+  const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
+  double work = kWeightCost * static_cast<double>(linears_footprint(model).parameters) +
+                tokens * layers * token_work(model, options, static_cast<double>(size.window));
+  for (std::size_t l = first_layer; l < model.layers.size(); ++l) work += layer_work(model, plan, options, l);
+  return work;
+}
+
+double pass_work(const model::Model& model, std::size_t tokens, std::size_t window) {
+  const model::ModelConfig& c = model.config;
+  const double pass = static_cast<double>(linears_footprint(model).parameters) +
+                      static_cast<double>(model.layers.size() * c.q_size() * window) +
+                      static_cast<double>(c.vocab_size * c.hidden_size);
+  return static_cast<double>(tokens) * pass;
+}
+
+Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
+                  const RunSize& size, const std::filesystem::path& output) {
+  const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
+  const double work = quantize_work(model, plan, options, size) + 2 * pass_work(model, size.scored_tokens, size.window);
+  Estimate estimate;
+  estimate.seconds = 1 + work / (kKeptRate * multiply_rate() * static_cast<double>(size.threads));
+  estimate.memory = static_cast<std::uint64_t>(memory_of(model, options, tokens));
+  // Finished layers wait with a byte a weight until the folder is written.
+  estimate.disk = static_cast<std::uint64_t>(size_of(plan).bytes +
+                                             static_cast<double>(linears_footprint(model).parameters));
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::absolute(output, error).parent_path();
+  while (!folder.empty() && folder != folder.root_path() && !std::filesystem::exists(folder, error))
+    folder = folder.parent_path();
+  const auto space = std::filesystem::space(folder, error);
+  if (!error) estimate.disk_free = space.available;
+  return estimate;
+}
+
+Result<void> check_disk(const Estimate& estimate, std::uint64_t there_already, const std::string& place) {
+  const std::uint64_t needed = estimate.disk - std::min(estimate.disk, there_already);
+  if (!estimate.disk_free || needed <= *estimate.disk_free) return {};
+  return fail(ErrorCode::kIo, fmt::format("{}: found {} of free disk, expected {} for the model and its unfinished layers",
+                                          place, bytes_text(*estimate.disk_free), bytes_text(needed)));
+}
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,95 @@
+#include "lieq/pipeline/evaluate.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lieq/base/labels.h"
+#include "lieq/hub/data_sets.h"
+#include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/sources.h"
+#include "lieq/pipeline/task_runs.h"
+
+namespace lieq::pipeline {
+namespace {
+
+/// Labels are short names as long as they tell the models apart.
+std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
+  std::vector<std::string> labels;
+  for (const std::string& path : paths) labels.push_back(model_label(path));
+  std::vector<std::string> sorted = labels;
+  std::ranges::sort(sorted);
+  return std::ranges::adjacent_find(sorted) == sorted.end() ? labels : paths;
+}
+
+Result<std::vector<eval::Bundle>> load_models(const EvaluateOptions& options, Threads& threads, Sink& sink) {
+  std::vector<eval::Bundle> bundles;
+  for (const std::string& path : options.models) {
+    LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
+    const std::size_t unpacked = count_unpacked_linears(bundle.model);
+    if (options.compute == kernels::Compute::kInt8 && unpacked > 0)
+      sink.warn(fmt::format("{}: {} of its linears are not packed: --activations int8 leaves them as they are", path,
+                            unpacked));
+    bundles.push_back(std::move(bundle));
+  }
+  return bundles;
+}
+
+Result<std::vector<TaskResults>> evaluate_tasks(const EvaluateOptions& options, const EvaluatedModels& models,
+                                                Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(const Questions questions, read_questions(options, sink));
+  std::vector<TaskResults> results;
+  std::vector<eval::Answers> reference;
+  for (std::size_t m = 0; m < models.bundles.size(); ++m) {
+    LIEQ_ASSIGN(TaskRun run, run_choice_tasks(options, questions, *models.bundles[m], models.labels[m],
+                                              options.models[m], threads, sink));
+    if (m > 0) compare(questions, models.labels[0], reference, run.answers, run.results);
+    if (m == 0) reference = std::move(run.answers);
+    results.push_back(std::move(run.results));
+  }
+  for (const std::string& task : questions.texts) {
+    LIEQ_ASSIGN(const auto records, run_text_task(options, task, models, threads, sink));
+    for (std::size_t m = 0; m < records.size(); ++m) add_text(task, records[m], results[m]);
+  }
+  return results;
+}
+
+}  // namespace
+
+Result<void> check(const EvaluateOptions& options) {
+  const eval::Protocol protocol = options.protocol.value_or(eval::Protocol::kGptq);
+  if (options.tasks.empty() && options.text.empty())
+    return fail(ErrorCode::kInvalidArgument, "found nothing to evaluate on, expected --text or --tasks");
+  if (options.stride > 0 && protocol != eval::Protocol::kGptq)
+    return fail(ErrorCode::kInvalidArgument, "--stride: only for --ppl gptq");
+  if (options.chunks > 0 && protocol == eval::Protocol::kLmEval)
+    return fail(ErrorCode::kInvalidArgument, "--chunks: not for --ppl lm-eval, which scores documents (--limit)");
+  return {};
+}
+
+Result<EvaluateRecord> evaluate(const EvaluateOptions& options, Threads& threads, Sink& sink) {
+  LIEQ_TRY(check(options));
+  if (options.samples) LIEQ_TRY(io::prepare_output(*options.samples / "samples.jsonl"));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, sink));  // refused before models load
+  LIEQ_ASSIGN(const auto bundles, load_models(options, threads, sink));
+  EvaluatedModels models{{}, labels_of(options.models)};
+  for (const eval::Bundle& bundle : bundles) models.bundles.push_back(&bundle);
+  EvaluateRecord record;
+  if (!options.tasks.empty()) {
+    LIEQ_ASSIGN(record.tasks, evaluate_tasks(options, models, threads, sink));
+    return record;
+  }
+  LIEQ_ASSIGN(record.texts, evaluate_text(options, file.string(), own_text_options_of(options, file), models, threads,
+                                          sink));
+  return record;
+}
+
+Json to_json(const EvaluateRecord& record) {
+  Json json = Json::array();
+  for (const EvalRecord& one : record.texts) json.push_back(to_json(one));
+  for (const TaskResults& one : record.tasks) json.push_back(to_json(one));
+  if (record.tasks.size() == 1) return Json(json.front());
+  return json;
+}
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,99 @@
+#include "lieq/pipeline/layers.h"
+
+#include <fmt/format.h>
+
+#include "lieq/base/version.h"
+#include "lieq/pipeline/preview.h"
+#include "lieq/quantize/run.h"
+#include "lieq/save/gptq_folder.h"
+
+namespace lieq::pipeline {
+namespace {
+
+void add_reports(const quantize::QuantizedLayer& layer, std::size_t l, unsigned bits, Sink& sink, Json& reports) {
+  for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
+    const quantize::LinearReport& report = layer.reports[k];
+    reports.push_back({{"layer", l},
+                       {"linear", model::name(model::kLinearKinds[k])},
+                       {"bits", bits},
+                       {"loss", report.loss},
+                       {"relative_loss", report.relative_loss},
+                       {"compared_loss", report.compared_loss},
+                       {"fell_back_to_rtn", report.fell_back_to_rtn}});
+    if (report.fell_back_to_rtn)
+      sink.warn(fmt::format("layer {} {}: its Hessian is singular, rounded to nearest instead", l,
+                            model::name(model::kLinearKinds[k])));
+  }
+}
+
+}  // namespace
+
+Result<void> check(const LayersJob& job) {
+  for (std::size_t l = 0; l < job.layer_bits.size(); ++l)
+    for (const model::Linear& linear : job.bundle->model.layers[l].linears)
+      LIEQ_TRY(quantize::check_options(job.options, job.layer_bits[l], linear.weight.cols, linear.weight.name));
+  return save::check_packable(job.bundle->model, job.layer_bits);
+}
+
+Json fingerprint_of(const LayersJob& job) {
+  return {{"lieq", kVersion},
+          {"model", job.model_hash},
+          {"options", quantize::to_json(job.options)},
+          {"layer_bits", job.layer_bits},
+          {"calibration", hash_of(job.calibration->ids)},
+          {"calibration_window", job.calibration->window}};
+}
+
+Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder& folder, Threads& threads, Sink& sink) {
+  const model::Model& model = job.bundle->model;
+  const std::size_t finished = folder.finished(), layers = model.layers.size();
+  Json reports = Json::array();
+  // The walk is needed only while layers are missing: a run killed while saving goes straight to saving.
+  std::optional<quantize::LayerWalk> walk;
+  if (finished < layers) {
+    LIEQ_ASSIGN(walk, quantize::LayerWalk::create(model, job.calibration->ids, job.calibration->window, job.options,
+                                                  threads, sink));
+  }
+  sink.progress("quantising layers", 0, layers);
+  for (std::size_t l = 0; l < layers; ++l) {
+    LIEQ_TRY(check_cancelled(sink));
+    quantize::QuantizedLayer layer;
+    if (l < finished) {
+      LIEQ_ASSIGN(layer, folder.read(l));
+      if (walk) LIEQ_TRY(walk->resume_with(l, layer));
+    } else {
+      LIEQ_ASSIGN(layer, walk->quantize(l, job.layer_bits[l]));
+      LIEQ_TRY(folder.write(l, layer));
+    }
+    add_reports(layer, l, job.layer_bits[l], sink, reports);
+    sink.progress("quantising layers", l + 1, layers);
+  }
+  return reports;
+}
+
+Json provenance_of(const LayersJob& job, Json linears) {
+  Json provenance = {{"lieq", kVersion},
+                     {"source", job.source},
+                     {"fingerprint", fingerprint_of(job)},
+                     {"options", quantize::to_json(job.options)},
+                     {"plan", to_json(job.plan)},
+                     {"linears", std::move(linears)},
+                     {"calibration", to_json(describe(*job.calibration, *job.bundle))}};
+  provenance["calibration"]["hash"] = hash_of(job.calibration->ids);
+  if (job.scores) provenance["scores"] = to_json(*job.scores);
+  return provenance;
+}
+
+Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, const Json& provenance,
+                      const std::filesystem::path& output) {
+  save::FolderContents contents;
+  contents.source = &job.bundle->model;
+  contents.options = job.options;
+  contents.layer_bits = job.layer_bits;
+  contents.quantizer = std::string("lieq:") + kVersion;
+  contents.provenance = provenance;
+  contents.layer = [&](std::size_t l) { return folder.read(l); };
+  return save::write_gptq_folder(contents, output);
+}
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,53 @@
+#pragma once
+/// One quantisation from its plan to its folder, as the jobs quantize and sweep run it.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lieq/base/bit_plan.h"
+#include "lieq/base/json.h"
+#include "lieq/base/layer_scores.h"
+#include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/threads.h"
+#include "lieq/eval/bundle.h"
+#include "lieq/pipeline/calibrate.h"
+#include "lieq/quantize/options.h"
+#include "lieq/save/run_folder.h"
+
+namespace lieq::pipeline {
+
+/// What a run is made of once all inputs are read. What is pointed to must outlive it.
+struct LayersJob {
+  const eval::Bundle* bundle = nullptr;
+  const Calibration* calibration = nullptr;
+  std::string source;      ///< the model as the user named it
+  std::string model_hash;  ///< model::fingerprint of it
+  quantize::Options options;
+  BitPlan plan;
+  std::vector<unsigned> layer_bits;   ///< widths_of(plan)
+  std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
+};
+
+/// Whether every linear can be quantised and packed so, said before the work starts. Errors: kInvalidArgument.
+[[nodiscard]] Result<void> check(const LayersJob& job);
+
+/// Everything that decides the bytes of the result.
+[[nodiscard]] Json fingerprint_of(const LayersJob& job);
+
+/// Finishes every layer in the run folder; those that lie there already are taken as they are. Returns a report on each
+/// linear ("linears" of lieq.json). Errors: those of LayerWalk and RunFolder; kCancelled, after which the finished layers
+/// lie in the folder.
+[[nodiscard]] Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder& folder, Threads& threads,
+                                           Sink& sink);
+
+/// What lieq.json says of where a model came from.
+[[nodiscard]] Json provenance_of(const LayersJob& job, Json linears);
+
+/// Writes the finished layers of `folder` as a model. Errors: those of save::write_gptq_folder.
+[[nodiscard]] Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, const Json& provenance,
+                                const std::filesystem::path& output);
+
+}  // namespace lieq::pipeline

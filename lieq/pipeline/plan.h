@@ -1,0 +1,54 @@
+#pragma once
+/// Job: how many bits each layer gets.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lieq/allocate/allocate.h"
+#include "lieq/base/bit_plan.h"
+#include "lieq/base/layer_scores.h"
+#include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/threads.h"
+#include "lieq/diagnose/diagnose.h"
+#include "lieq/eval/bundle.h"
+#include "lieq/pipeline/calibrate.h"
+
+namespace lieq::pipeline {
+
+/// The paper's own plan: the best layer at the highest width, all others at the lowest (arXiv:2508.03332, section 4).
+inline constexpr Budget kPaperBudget = {Budget::Kind::kTop, 1};
+
+struct PlanOptions {
+  /// Absent: kPaperBudget. Not together with plan_file.
+  std::optional<Budget> budget;
+  std::vector<int> choices = {2, 4};  ///< widths a layer may get
+  std::string plan_file;              ///< plan.json, perhaps edited by hand; empty: the plan is made
+  std::string scores_file;            ///< scores.json; empty: the model is diagnosed on the calibration text
+  allocate::Ranking ranking = allocate::Ranking::kScore;
+  diagnose::DiagnoseOptions diagnosis;  ///< without scores_file; its weights are set_weights' defaults
+};
+
+struct Plan {
+  BitPlan plan;
+  std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
+};
+
+/// A plan for the model: read from its file, or allocated (allocate::allocate) from scores that are read or measured.
+/// Where the budget leaves no choice nothing is measured. model: as the user named it. group_size: weights that share a
+/// scale, 0 a whole row.
+/// Errors: kInvalidArgument (a plan beside a budget, a budget no plan fits), kInvalidFormat naming file and field, scores
+/// or a plan of another model; kCancelled; those of diagnosing.
+[[nodiscard]] Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
+                                std::size_t group_size, const Calibration& calibration, Threads& threads, Sink& sink);
+
+/// Weights of each layer, and no scores: all that plans without a choice need.
+[[nodiscard]] LayerScores sizes_of(const model::Model& model, const std::string& name);
+
+/// The width of each layer. Errors: kInvalidArgument naming `place` and the layer: 16 bits, which quantising cannot
+/// give.
+[[nodiscard]] Result<std::vector<unsigned>> widths_of(const BitPlan& plan, const std::string& place);
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,186 @@
+#include "lieq/pipeline/quantize.h"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "lieq/io/atomic_file.h"
+#include "lieq/model/fingerprint.h"
+#include "lieq/pipeline/layers.h"
+#include "lieq/pipeline/sources.h"
+#include "lieq/pipeline/verdict.h"
+#include "lieq/save/gptq_folder.h"
+#include "lieq/save/quantization_config.h"
+#include "lieq/save/run_folder.h"
+
+namespace lieq::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+quantize::Options recipe_of(const QuantizeOptions& options) {
+  quantize::Options recipe = options.recipe;
+  if (recipe.grid == quantize::Grid::kSkew) recipe.compare_grid = quantize::Grid::kHalf;
+  if (recipe.grid == quantize::Grid::kHalf) recipe.compare_grid = quantize::Grid::kSkew;
+  return recipe;
+}
+
+Result<void> check_output(const QuantizeOptions& options) {
+  std::error_code ignored;
+  if (!fs::exists(options.output, ignored)) return io::prepare_output(options.output);
+  if (!options.force)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: exists, expected a new folder (or --force to replace it)", options.output));
+  if (fs::equivalent(options.output, options.model, ignored))
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is the model itself, expected another folder", options.output));
+  return io::prepare_output(options.output + ".partial-trial");
+}
+
+std::uint64_t bytes_in(const fs::path& folder) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, ignored))
+    if (entry.is_regular_file(ignored)) bytes += entry.file_size(ignored);
+  return bytes;
+}
+
+/// What the linears' reports say of the grid that was not taken.
+std::optional<GridComparison> comparison_of(const quantize::Options& options, const Json& linears) {
+  double loss = 0, compared = 0;
+  for (const Json& linear : linears) {
+    if (linear["compared_loss"].get<double>() < 0) continue;
+    loss += linear["loss"].get<double>();
+    compared += linear["compared_loss"].get<double>();
+  }
+  if (loss <= 0 || compared <= 0) return std::nullopt;
+  return GridComparison{std::string(quantize::name(options.grid)), std::string(quantize::name(*options.compare_grid)),
+                        compared / loss, options.compare_every};
+}
+
+/// Gives the finished model its name.
+Result<void> publish(const fs::path& made, const QuantizeOptions& options) {
+  std::error_code error;
+  if (options.force) fs::remove_all(options.output, error);
+  fs::rename(made, options.output, error);
+  if (error)
+    return fail(ErrorCode::kIo,
+                fmt::format("{}: cannot be made of {}: {}", options.output, made.string(), error.message()));
+  return {};
+}
+
+}  // namespace
+
+struct Quantization::State {
+  QuantizeOptions options;
+  Threads& threads;
+  Sink& sink;
+  eval::Bundle bundle;
+  Calibration calibration;
+  LayersJob job;
+  HeldOut held;
+
+  [[nodiscard]] Result<save::RunFolder> open_folder(const Json& fingerprint) const;
+  [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
+};
+
+Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads& threads, Sink& sink) {
+  QuantizeOptions options = asked;
+  while (options.output.size() > 1 && options.output.back() == '/') options.output.pop_back();  // names lie beside it
+  options.recipe = recipe_of(options);
+  options.calibration.plain = is_plain(options.recipe);
+  LIEQ_TRY(check_output(options));
+  LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::as_stored()));
+  auto state = std::make_unique<State>(State{std::move(options), threads, sink, std::move(bundle), {}, {}, {}});
+  const QuantizeOptions& o = state->options;
+  LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
+  LayersJob& job = state->job;
+  job.source = o.model;
+  job.options = o.recipe;
+  job.bundle = &state->bundle;
+  job.calibration = &state->calibration;
+  LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, o.recipe.group_size, state->calibration,
+                                        threads, sink));
+  job.plan = std::move(made.plan);
+  job.scores = std::move(made.scores);
+  LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, o.plan.plan_file.empty() ? "plan" : o.plan.plan_file));
+  LIEQ_TRY(check(job));
+  const HeldOutRequest request{o.text, o.text_window, o.text_chunks};
+  LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));
+  return Quantization(std::move(state));
+}
+
+const BitPlan& Quantization::plan() const { return state_->job.plan; }
+
+Estimate Quantization::estimate() const {
+  const RunSize size{.tokens = state_->calibration.ids.size(), .window = state_->calibration.window,
+                     .scored_tokens = state_->held.ids.size(), .threads = state_->threads.count()};
+  return pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
+}
+
+CalibrationFacts Quantization::calibration(std::size_t windows) const {
+  return describe(state_->calibration, state_->bundle, windows);
+}
+
+Result<save::RunFolder> Quantization::State::open_folder(const Json& fingerprint) const {
+  const std::string partial = options.output + ".partial";
+  if (options.force) {
+    const auto found = read_json(partial + "/fingerprint.json");
+    std::error_code ignored;
+    if (found && *found != fingerprint) fs::remove_all(partial, ignored);
+  }
+  return save::RunFolder::open(options.output, fingerprint);
+}
+
+Result<QuantizeRecord> Quantization::run() {
+  State& state = *state_;
+  LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
+  state.job.model_hash = model::fingerprint(state.bundle.model, state.threads);
+  LIEQ_ASSIGN(const save::RunFolder folder, state.open_folder(fingerprint_of(state.job)));
+  if (folder.finished() > 0)
+    state.sink.note(fmt::format("going on after layer {} of {}, from {}", folder.finished(),
+                                state.bundle.model.layers.size(), folder.path().string()));
+  LIEQ_ASSIGN(Json linears, quantize_layers(state.job, folder, state.threads, state.sink));
+  return state.finish(folder, std::move(linears));
+}
+
+Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder, Json linears) {
+  QuantizeRecord record;
+  record.provenance = provenance_of(job, std::move(linears));
+  // Scored under a name of its own, so that a folder called OUTPUT is a whole result, whenever the run is killed.
+  const fs::path made = folder.path() / "model";
+  std::error_code ignored;
+  fs::remove_all(made, ignored);
+  LIEQ_TRY(save_layers(job, folder, record.provenance, made));
+  const Scored scored{&bundle.model, options.model, made, options.output};
+  LIEQ_ASSIGN(record.records, score_both(scored, held, threads, sink));
+  record.text = held.name;
+  record.window = held.window;
+  record.comparison = comparison_of(job.options, record.provenance["linears"]);
+  LIEQ_ASSIGN(record.embed, try_embed_bits(options.embed_bits, made, held, record.records[1].perplexity, threads, sink));
+  if (record.embed) {
+    record.provenance["embed_trial"] = {
+        {"bits", record.embed->bits}, {"perplexity", record.embed->perplexity}, {"cost", record.embed->cost}};
+    if (record.embed->recommended) record.provenance["embed_bits"] = record.embed->bits;
+  }
+  record.warning = warning_of(record.records);
+  if (record.warning) record.provenance["warning"] = *record.warning;
+  LIEQ_TRY(io::write_json(made / "lieq.json", record.provenance));
+  LIEQ_TRY(publish(made, options));
+  folder.remove();
+  record.output = options.output;
+  record.checkpoint_format = save::checkpoint_format(save::zero_format(job.options.grid));
+  return record;
+}
+
+Quantization::Quantization(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Quantization::Quantization(Quantization&&) noexcept = default;
+Quantization& Quantization::operator=(Quantization&&) noexcept = default;
+Quantization::~Quantization() = default;
+
+Result<QuantizeRecord> quantize(const QuantizeOptions& options, Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(Quantization job, Quantization::prepare(options, threads, sink));
+  return job.run();
+}
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,107 @@
+#pragma once
+/// Job: from a model to a finished folder of the quantised one, and what that cost.
+///
+///     lieq::Threads threads(2);
+///     lieq::Sink sink;
+///     lieq::pipeline::QuantizeOptions options{.model = "demo", .output = "demo-2bit"};
+///     auto made = lieq::pipeline::quantize(options, threads, sink);
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lieq/base/bit_plan.h"
+#include "lieq/base/json.h"
+#include "lieq/base/records.h"
+#include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/threads.h"
+#include "lieq/pipeline/calibrate.h"
+#include "lieq/pipeline/estimate.h"
+#include "lieq/pipeline/plan.h"
+#include "lieq/pipeline/preview.h"
+#include "lieq/quantize/options.h"
+
+namespace lieq::pipeline {
+
+/// A model is called broken when its perplexity on held-out text is more than this many times the original's.
+inline constexpr double kCollapse = 10;
+
+struct QuantizeOptions {
+  std::string model;   ///< as load_bundle takes it
+  std::string output;  ///< folder to make; OUTPUT.partial beside it holds an unfinished run
+  PlanOptions plan;
+  /// compare_grid is set by the job: the other one of skew and half, tried in every compare_every-th layer.
+  quantize::Options recipe = {.grid = quantize::Grid::kSkew, .group_size = 64};
+  CalibrationOptions calibration;  ///< its `plain` is set by the job, from the recipe
+  std::string text;                ///< held-out text of the final table; empty: what the calibration held out
+  std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
+  std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
+  /// Bits of embedding and head when the model runs: 4, 8 or 16 (as stored). Absent: 8 for a tied head if that costs
+  /// less than 0.1 % of perplexity.
+  std::optional<unsigned> embed_bits;
+  bool force = false;  ///< replace an existing output, and an unfinished run with other options
+};
+
+/// What rounding embedding and head cost, on the held-out text.
+struct EmbedTrial {
+  unsigned bits = 0;
+  double perplexity = 0;
+  double cost = 0;           ///< relative to the perplexity with both as stored
+  bool recommended = false;  ///< lieq.json says to run with them
+};
+
+/// What the other of skew and half would have given on the layers where it was tried.
+struct GridComparison {
+  std::string grid, other;
+  double ratio = 0;        ///< calibration loss of `other` over that of `grid`
+  std::size_t every = 15;  ///< layers
+};
+
+struct QuantizeRecord {
+  std::vector<EvalRecord> records;  ///< the original and the model made, on the held-out text
+  std::string text;                 ///< that text's name
+  std::size_t window = 0;           ///< tokens
+  std::optional<GridComparison> comparison;
+  std::optional<EmbedTrial> embed;
+  std::string output, checkpoint_format;
+  std::optional<std::string> warning;  ///< set when the model is broken (kCollapse); its files are kept
+  Json provenance;                     ///< lieq.json
+};
+
+/// A quantisation whose inputs are read and whose plan is made.
+class Quantization {
+ public:
+  /// Loads the model, reads or samples the calibration text, diagnoses, plans, and checks that everything fits. Writes
+  /// nothing but the caches that `options` names. threads and sink must outlive the result.
+  /// Errors: kInvalidArgument (options; an output that exists), kCancelled, and those of calibrate() and plan().
+  [[nodiscard]] static Result<Quantization> prepare(const QuantizeOptions& options, Threads& threads, Sink& sink);
+
+  [[nodiscard]] const BitPlan& plan() const;
+  [[nodiscard]] Estimate estimate() const;
+  /// windows: decoded windows to have with it.
+  [[nodiscard]] CalibrationFacts calibration(std::size_t windows = 0) const;
+
+  /// Quantises every layer, saves, scores both models. Cancelled or killed at any moment, the same call on the same
+  /// options goes on after the last finished layer with the same bytes as the result; nothing of the output's name exists
+  /// before it is whole.
+  /// Cost: estimate(). Errors: kInvalidArgument naming what differs from the unfinished run that lies there, kIo (also
+  /// when the disk has not enough room, before the work), kNumerical, kCancelled.
+  [[nodiscard]] Result<QuantizeRecord> run();
+
+  Quantization(Quantization&&) noexcept;
+  Quantization& operator=(Quantization&&) noexcept;
+  ~Quantization();
+
+ private:
+  struct State;
+  explicit Quantization(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// prepare() and run(). Bitwise the same folder for any number of threads.
+[[nodiscard]] Result<QuantizeRecord> quantize(const QuantizeOptions& options, Threads& threads, Sink& sink);
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,58 @@
+#pragma once
+/// Job: the paper's tables, filled with our numbers. One table is one or two sweeps of a model.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/sweep_record.h"
+#include "lieq/base/threads.h"
+#include "lieq/pipeline/paper_tables.h"
+#include "lieq/pipeline/sweep.h"
+
+namespace lieq::pipeline {
+
+/// A model to run: as the paper calls it, and as load_bundle takes it.
+struct Subject {
+  std::string name, model;
+};
+
+struct ReproduceOptions {
+  std::string output = "reproduce";  ///< folder of the sweeps, which are gone on with: OUTPUT/NAME/METRIC
+  SweepOptions sweep;  ///< its model, output, results, top and choices are the table's; its tasks choose columns
+};
+
+/// What the sweeps of one model gave; absent: not run.
+struct OurResults {
+  std::optional<SweepResults> two, three;  ///< choices 2,4 and 3,4
+};
+
+/// The paper's numbers, as they are built into the program. Errors: none but a broken build's.
+[[nodiscard]] Result<PaperTables> paper_tables();
+
+/// The table's tasks, or those of them that the options ask for. Errors: kInvalidArgument naming one that is no column.
+[[nodiscard]] Result<std::vector<std::string>> tasks_of(const ReproduceOptions& options, const PaperTable& table);
+
+/// The lower widths that a table's sweeps take beside 4 bits: 2, and 3 where it has rows for that.
+[[nodiscard]] std::vector<int> low_widths(const PaperTable& table);
+
+/// The sweep that fills the rows of about `low` bits. Sweeps of one model and metric share a folder.
+[[nodiscard]] SweepOptions sweep_of(const ReproduceOptions& options, const PaperTable& table,
+                                    const std::vector<std::string>& tasks, const Subject& subject, int low);
+
+/// What happens on the way; any may be empty.
+struct ReproduceEvents {
+  std::function<std::string(const SweepOptions&)> command;  ///< recorded in each sweep's results
+  std::function<void(const SweepPlan&)> planned;
+  std::function<void(const SweepStep&)> finished;
+};
+
+/// Runs the sweeps of one table for one model. Resumes as sweeps do. Errors: those of tasks_of() and sweep().
+[[nodiscard]] Result<OurResults> reproduce(const ReproduceOptions& options, const PaperTable& table,
+                                           const Subject& subject, const ReproduceEvents& events, Threads& threads,
+                                           Sink& sink);
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,35 @@
+#pragma once
+/// Where a sweep keeps what it has finished, so that the same command goes on from there.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lieq/base/json.h"
+#include "lieq/base/result.h"
+
+namespace lieq::pipeline {
+
+/// OUTPUT/ with sweep.json (what it is a sweep of), scores.json, original.json, cells/KEY.json for each finished run,
+/// work/ for the one that runs now, models/ for those that are kept. Every file appears whole or not at all.
+class SweepFolder {
+ public:
+  /// Makes the folder, or goes on in one whose fingerprint is the same. force: another sweep that lies there is
+  /// removed. Errors: kInvalidArgument naming the first field that differs, or a folder that holds something else; kIo.
+  [[nodiscard]] static Result<SweepFolder> open(const std::filesystem::path& path, const Json& fingerprint, bool force);
+
+  /// What was kept under a name, e.g. "cells/KEY". nullopt: nothing. Errors: kInvalidFormat.
+  [[nodiscard]] Result<std::optional<Json>> find(const std::string& name) const;
+  [[nodiscard]] Result<void> keep(const std::string& name, const Json& value) const;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path work() const { return path_ / "work"; }
+  [[nodiscard]] std::filesystem::path models() const { return path_ / "models"; }
+
+ private:
+  explicit SweepFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  [[nodiscard]] std::filesystem::path file(const std::string& name) const;
+  std::filesystem::path path_;
+};
+
+}  // namespace lieq::pipeline
