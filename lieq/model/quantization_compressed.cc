@@ -79,6 +79,10 @@ int rank(const std::string& target) {
 Result<QuantizationConfig> read_compressed_tensors_config(const ConfigBlock& block) {
   const Fields fields = block.fields();
   LIEQ_TRY(check_format(fields, true));
+  // Until it is compressed, weights lie there as they were and are rounded anew with every use.
+  LIEQ_ASSIGN(const auto status, fields.string("quantization_status"));
+  if (status.value_or("compressed") != "compressed")
+    return unsupported(fields.place(), "quantization_status", in_quotes(*status), "'compressed'");
   LIEQ_TRY(expect_nothing(fields, "kv_cache_scheme"));
   LIEQ_TRY(expect_nothing(fields, "transform_config"));
   LIEQ_ASSIGN(const auto sparsity, block.block("sparsity_config"));

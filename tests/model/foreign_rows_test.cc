@@ -172,6 +172,7 @@ TEST_F(ForeignCompressed, WhatItDoesNotRunIsRefused) {
   refused("/config_groups/group_0/targets", {"re:("}, "found rule '(', expected a regular expression");
   refused("/config_groups/group_0/weights/group_size", 24, "found groups of 24, expected a divisor of 32 inputs");
   refused("/config_groups/group_0/weights/symmetric", false, "weight_zero_point': missing");
+  refused("/quantization_status", "frozen", "field 'quantization_status': found 'frozen', expected 'compressed'");
   refused("/kv_cache_scheme", {{"num_bits", 8}}, "field 'kv_cache_scheme': found an object, expected null");
   refused("/sparsity_config", {{"format", "sparse-bitmask"}}, "found 'sparse-bitmask', expected 'dense'");
   refused("/config_groups", nullptr, "field 'config_groups': missing");
