@@ -77,8 +77,8 @@ class Loader {
     return tensor.substr(0, tensor.size() - std::string_view(".weight").size());
   }
 
-  /// How the weights of `name` are quantised; nothing: they are dense. Rules say what may be, the tensors what is: tools
-  /// leave modules dense that no rule excludes. Codes that the rules exclude are refused, not guessed at.
+  /// How the weights of `name` are quantised; nothing: they are dense. Rules say what may be, the tensors what is, since
+  /// tools leave modules dense that no rule excludes. Codes that the rules exclude are refused, not guessed at.
   Result<std::optional<LinearQuantization>> quantization_of(const TensorSpec& spec, const std::string& name) const {
     const bool is_matrix = spec.role == Role::kLinear || spec.role == Role::kEmbedding || spec.role == Role::kHead;
     if (!quantization_ || !is_matrix || !spec.required) return std::nullopt;

@@ -142,13 +142,11 @@ Result<std::vector<float>> read_signed_zeros(const Reading& r, std::size_t group
     const std::vector<std::size_t> shape =
         r.how.one_scale ? std::vector<std::size_t>{1} : std::vector<std::size_t>{r.out, groups};
     LIEQ_ASSIGN(const auto values, r.tensors.take<std::int8_t>(".weight_zero_point", DType::kI8, shape));
-    for (std::size_t i = 0; i < zeros.size(); ++i)
-      zeros[i] += static_cast<float>(values.view[r.how.one_scale ? 0 : i]);
+    for (std::size_t i = 0; i < zeros.size(); ++i) zeros[i] += static_cast<float>(values.view[r.how.one_scale ? 0 : i]);
     return zeros;
   }
-  LIEQ_ASSIGN(const auto words,
-              r.tensors.take<std::int32_t>(".weight_zero_point", DType::kI32,
-                                           {pack::row_words(r.out, r.how.bits, layout), groups}));
+  LIEQ_ASSIGN(const auto words, r.tensors.take<std::int32_t>(".weight_zero_point", DType::kI32,
+                                                             {pack::row_words(r.out, r.how.bits, layout), groups}));
   return pack::unpack_columns(words.view, r.out, groups, r.how.bits, layout);
 }
 
@@ -162,8 +160,8 @@ Result<std::optional<pack::EqualGroups>> read_order(const Reading& r, std::size_
       return r.bad(fmt::format("weight_g_idx: found group {}, expected below {}", g, groups));
   auto order = pack::equal_groups(g_idx.view, groups);
   if (!order || order->source.size() != groups)
-    return r.bad(fmt::format("weight_g_idx: found groups of different sizes, expected {} inputs in each",
-                             r.group_size()));
+    return r.bad(
+        fmt::format("weight_g_idx: found groups of different sizes, expected {} inputs in each", r.group_size()));
   return order;
 }
 
@@ -207,8 +205,8 @@ Result<pack::StoredMatrix> read_mlx(Reading r) {
   LIEQ_TRY(r.whole_groups());
   const std::size_t groups = r.groups();
   LIEQ_ASSIGN(const auto words,
-              r.tensors.take<std::int32_t>(
-                  ".weight", DType::kU32, {r.out, pack::row_words(r.in, r.how.bits, pack::FieldsPerWord::kDense)}));
+              r.tensors.take<std::int32_t>(".weight", DType::kU32,
+                                           {r.out, pack::row_words(r.in, r.how.bits, pack::FieldsPerWord::kDense)}));
   GroupedMatrix m{r.out, r.in, r.how.bits, r.group_size(), pack::Origin::kMinimum, {}, {}, {}, {}};
   LIEQ_ASSIGN(m.scales, r.tensors.floats(".scales", {r.out, groups}));
   LIEQ_ASSIGN(m.origins, r.tensors.floats(".biases", {r.out, groups}));

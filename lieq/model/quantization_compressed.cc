@@ -47,8 +47,7 @@ Result<LinearQuantization> read_scheme(const ConfigBlock& group) {
   LIEQ_TRY(expect_nothing(group.fields(), "input_activations"));
   LIEQ_TRY(expect_nothing(group.fields(), "output_activations"));
   LIEQ_ASSIGN(const auto block, group.block("weights"));
-  if (!block)
-    return fail(ErrorCode::kInvalidFormat, group.place + ": field 'weights': missing, expected an object");
+  if (!block) return fail(ErrorCode::kInvalidFormat, group.place + ": field 'weights': missing, expected an object");
   const Fields weights = block->fields();
   LinearQuantization how{.container = Container::kCompressedTensors};
   LIEQ_ASSIGN(const std::uint64_t bits, weights.required_count("num_bits"));
@@ -80,12 +79,17 @@ int rank(const std::string& target) {
 Result<QuantizationConfig> read_compressed_tensors_config(const ConfigBlock& block) {
   const Fields fields = block.fields();
   LIEQ_TRY(check_format(fields, true));
+  // Until it is compressed, weights lie there as they were and are rounded anew with every use.
+  LIEQ_ASSIGN(const auto status, fields.string("quantization_status"));
+  if (status.value_or("compressed") != "compressed")
+    return unsupported(fields.place(), "quantization_status", in_quotes(*status), "'compressed'");
   LIEQ_TRY(expect_nothing(fields, "kv_cache_scheme"));
   LIEQ_TRY(expect_nothing(fields, "transform_config"));
   LIEQ_ASSIGN(const auto sparsity, block.block("sparsity_config"));
   if (sparsity) {
     LIEQ_ASSIGN(const auto format, sparsity->fields().string("format"));
-    if (format.value_or("dense") != "dense") return unsupported(sparsity->place, "format", in_quotes(*format), "'dense'");
+    if (format.value_or("dense") != "dense")
+      return unsupported(sparsity->place, "format", in_quotes(*format), "'dense'");
   }
   LIEQ_ASSIGN(const auto groups, block.block("config_groups"));
   if (!groups)

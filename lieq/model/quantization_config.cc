@@ -34,8 +34,10 @@ Result<QuantizationConfig> read_method(const ConfigBlock& block) {
 
 Result<OrderedJson> read_ordered(const std::filesystem::path& file) {
   LIEQ_ASSIGN(const std::string text, io::read_file(file));
-  LIEQ_TRY(parse_json(text, file.string()));
-  return OrderedJson::parse(text);
+  LIEQ_ASSIGN(const Json json, parse_json(text, file.string()));
+  OrderedJson ordered = OrderedJson::parse(text, nullptr, false);
+  // parse_json() may take more than JSON; then the order of keys is lost.
+  return ordered.is_discarded() ? OrderedJson::parse(json.dump()) : std::move(ordered);
 }
 
 }  // namespace
@@ -73,8 +75,9 @@ bool ModulePattern::matches(const std::string& module, ModuleClass which) const 
     case Kind::kExact: return module == text_;
     case Kind::kClass: return which == class_;
     case Kind::kRegex:
-      return std::regex_search(module, regex_, find_ == Find::kAtStart ? std::regex_constants::match_continuous
-                                                                       : std::regex_constants::match_default);
+      return std::regex_search(
+          module, regex_,
+          find_ == Find::kAtStart ? std::regex_constants::match_continuous : std::regex_constants::match_default);
   }
   LIEQ_CHECK(false);
 }
@@ -129,8 +132,8 @@ Result<std::vector<std::string>> strings(const Fields& fields, const char* key) 
   if (!list) return all;
   const bool good = list->is_array() && std::ranges::all_of(*list, [](const Json& one) { return one.is_string(); });
   if (!good)
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field '{}': found {}, expected a list of strings",
-                                                       fields.place(), key, brief(*list)));
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': found {}, expected a list of strings", fields.place(), key, brief(*list)));
   for (const Json& one : *list) all.push_back(one.get<std::string>());
   return all;
 }

@@ -29,9 +29,9 @@ struct LinearQuantization {
   pack::ZeroFormat zeros = pack::ZeroFormat::kV1;  ///< GPTQ
   unsigned bits = 4;
   std::size_t group_size = 128;
-  bool symmetric = true;     ///< compressed-tensors: no zero points are stored
-  bool one_scale = false;    ///< compressed-tensors, strategy "tensor": a single scale
-  bool by_shape = false;     ///< MLX: nothing names the module, so shapes tell its widths
+  bool symmetric = true;   ///< compressed-tensors: no zero points are stored
+  bool one_scale = false;  ///< compressed-tensors, strategy "tensor": a single scale
+  bool by_shape = false;   ///< MLX: nothing names the module, so shapes tell its widths
 };
 
 /// The class a module has in PyTorch, which some rules name.

@@ -27,9 +27,8 @@ Result<pack::ZeroFormat> read_zero_format(const Fields& fields) {
 Result<QuantizationRule> read_dynamic_rule(const std::string& key, const Json& overrides,
                                            const LinearQuantization& defaults, const std::string& place) {
   const bool excluded = key.starts_with("-:");
-  LIEQ_ASSIGN(ModulePattern pattern,
-              ModulePattern::regex(excluded || key.starts_with("+:") ? key.substr(2) : key,
-                                   ModulePattern::Find::kAtStart, place));
+  LIEQ_ASSIGN(ModulePattern pattern, ModulePattern::regex(excluded || key.starts_with("+:") ? key.substr(2) : key,
+                                                          ModulePattern::Find::kAtStart, place));
   if (excluded) return QuantizationRule{std::move(pattern), std::nullopt};
   const Fields fields(overrides, fmt::format("{}: rule {}", place, in_quotes(key)));
   LIEQ_ASSIGN(const LinearQuantization how, with_overrides(defaults, fields));

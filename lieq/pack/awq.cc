@@ -15,9 +15,7 @@ constexpr unsigned kBits = 4;
 /// Bits to the right of output k of a word.
 constexpr unsigned kShift[kPerWord] = {0, 16, 4, 20, 8, 24, 12, 28};
 
-std::uint32_t nibble(std::int32_t word, std::size_t k) {
-  return (static_cast<std::uint32_t>(word) >> kShift[k]) & 15U;
-}
+std::uint32_t nibble(std::int32_t word, std::size_t k) { return (static_cast<std::uint32_t>(word) >> kShift[k]) & 15U; }
 
 void put(std::int32_t& word, std::size_t k, std::uint32_t value) {
   word = static_cast<std::int32_t>(static_cast<std::uint32_t>(word) | value << kShift[k]);
@@ -66,8 +64,7 @@ Result<AwqTensors> pack_awq(const QuantizedMatrix& m, const std::string& place) 
       put(t.qweight[j * words + i / kPerWord], i % kPerWord, m.codes[i * m.cols + j]);
     for (std::size_t g = 0; g < m.groups(); ++g) {
       const unsigned twice = m.double_zeros[i * m.groups() + g];
-      if (twice % 2 != 0 || twice > 30)
-        return refuse(fmt::format("zero point {}", 0.5 * twice), "an integer below 16");
+      if (twice % 2 != 0 || twice > 30) return refuse(fmt::format("zero point {}", 0.5 * twice), "an integer below 16");
       put(t.qzeros[g * words + i / kPerWord], i % kPerWord, twice / 2);
       t.scales[g * m.rows + i] = m.scales[i * m.groups() + g];
     }

@@ -17,23 +17,23 @@ namespace lieq::pack {
 /// weight[i][j] = scale[i][g] * (code[i][j] - origin[i][g]), g the group of column j; with Origin::kMinimum,
 /// scale[i][g] * code[i][j] + origin[i][g].
 struct GroupedMatrix {
-  std::size_t rows = 0, cols = 0;     ///< [out, in]
-  unsigned bits = 0;                  ///< 1 to 8
-  std::size_t group_size = 0;         ///< divides cols
+  std::size_t rows = 0, cols = 0;  ///< [out, in]
+  unsigned bits = 0;               ///< 1 to 8
+  std::size_t group_size = 0;      ///< divides cols
   Origin origin = Origin::kZero;
-  std::vector<std::uint8_t> codes;    ///< [rows, cols], each below 2^bits
-  std::vector<float> scales, origins; ///< [rows, groups]
-  std::vector<std::int32_t> g_idx;    ///< [cols], group of each column; empty: j / group_size
+  std::vector<std::uint8_t> codes;     ///< [rows, cols], each below 2^bits
+  std::vector<float> scales, origins;  ///< [rows, groups]
+  std::vector<std::int32_t> g_idx;     ///< [cols], group of each column; empty: j / group_size
 
   [[nodiscard]] std::size_t groups() const { return cols / group_size; }
 };
 
-/// Groups of files may differ in size: the last one is short where group_size does not divide the inputs. Cut into equal
-/// ones, which repeat the numbers of the group they come from.
+/// Groups of files may differ in size: the last one is short where group_size does not divide the inputs. Cut into
+/// equal ones, which repeat the numbers of the group they come from.
 struct EqualGroups {
   std::size_t group_size = 0;
-  std::vector<std::size_t> source;    ///< group of the file that each group comes from
-  std::vector<std::int32_t> g_idx;    ///< [cols]; empty: j / group_size
+  std::vector<std::size_t> source;  ///< group of the file that each group comes from
+  std::vector<std::int32_t> g_idx;  ///< [cols]; empty: j / group_size
 };
 
 /// g_idx: [cols], each below `groups`. Nothing: no common size of at least 8, unless all groups are of one size.

@@ -31,7 +31,8 @@ struct QuantizedMatrix {
 /// target: [cols].
 void dequantize_row(const QuantizedMatrix& matrix, std::size_t row, float* target);
 
-/// Multiplies all scales and minima of a row, rounding each to half precision again: how a gain of an output channel is folded in.
+/// Multiplies all scales and minima of a row, rounding each to half precision again: how a gain of an output channel is
+/// folded in.
 void scale_row(QuantizedMatrix& matrix, std::size_t row, float factor);
 
 }  // namespace lieq::pack

@@ -55,8 +55,8 @@ std::vector<float> unpack_columns(std::span<const std::int32_t> words, std::size
   return fields;
 }
 
-std::vector<std::int32_t> pack_columns_densely(std::span<const std::uint8_t> fields, std::size_t rows,
-                                               std::size_t cols, unsigned bits) {
+std::vector<std::int32_t> pack_columns_densely(std::span<const std::uint8_t> fields, std::size_t rows, std::size_t cols,
+                                               unsigned bits) {
   std::vector<std::int32_t> words(words_of(rows, bits) * cols);
   for (std::size_t g = 0; g < cols; ++g) {
     const FieldStream stream(std::span{words}, g, cols, bits);

@@ -36,8 +36,8 @@ enum class FieldsPerWord { kDense, kWhole };
 
 /// Fields that run along the outputs, as compressed-tensors' zero points do: words [row_words(rows), cols] to
 /// [rows, cols].
-[[nodiscard]] std::vector<float> unpack_columns(std::span<const std::int32_t> words, std::size_t rows,
-                                                std::size_t cols, unsigned bits, FieldsPerWord layout);
+[[nodiscard]] std::vector<float> unpack_columns(std::span<const std::int32_t> words, std::size_t rows, std::size_t cols,
+                                                unsigned bits, FieldsPerWord layout);
 
 /// The inverse, dense. fields: [rows, cols], each below 2^bits.
 [[nodiscard]] std::vector<std::int32_t> pack_columns_densely(std::span<const std::uint8_t> fields, std::size_t rows,

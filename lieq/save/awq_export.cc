@@ -34,7 +34,8 @@ Result<void> check(const model::Model& model, const ExportOptions& options) {
 TensorGroup linear_group(const std::string& module, const pack::StoredMatrix& matrix, Threads& threads) {
   const std::size_t in = matrix.cols, out = matrix.rows, groups = in / code_facts(matrix)->group_size;
   const io::TensorInfo qweight{module + ".qweight", DType::kI32, {in, out / 8}},
-      qzeros{module + ".qzeros", DType::kI32, {groups, out / 8}}, scales{module + ".scales", DType::kF16, {groups, out}};
+      qzeros{module + ".qzeros", DType::kI32, {groups, out / 8}},
+      scales{module + ".scales", DType::kF16, {groups, out}};
   return {{qweight, qzeros, scales}, [=, &matrix, &threads]() -> Result<std::vector<TensorBytes>> {
             const LinearCodes codes = codes_of(threads, matrix, 0, matrix.rows);
             LIEQ_ASSIGN(const pack::AwqTensors t, pack::pack_awq(codes.matrix, module));
@@ -68,7 +69,7 @@ Result<void> write(const model::Model& model, const ExportOptions& options, cons
 
 }  // namespace
 
-const Target kAwqTarget{"awq", "vLLM, SGLang, transformers, mlx-lm: 4 bits everywhere", true, "-awq",
-                        check, write, store_in_folder};
+const Target kAwqTarget{
+    "awq", "vLLM, SGLang, transformers, mlx-lm: 4 bits everywhere", true, "-awq", check, write, store_in_folder};
 
 }  // namespace lieq::save

@@ -11,8 +11,8 @@ namespace {
 
 Result<void> check(const model::Model& model, const ExportOptions& options) {
   LIEQ_TRY(check_dense_embedding(options, "compressed-tensors"));
-  return check_codes(model, {.target = "compressed-tensors",
-                             .nearest = "mlx holds them, grid skew suits compressed-tensors"});
+  return check_codes(model,
+                     {.target = "compressed-tensors", .nearest = "mlx holds them, grid skew suits compressed-tensors"});
 }
 
 TensorGroup linear_group(const std::string& module, const pack::StoredMatrix& matrix, Threads& threads) {
@@ -29,16 +29,15 @@ TensorGroup linear_group(const std::string& module, const pack::StoredMatrix& ma
   return {infos, [=, &matrix, &threads]() -> Result<std::vector<TensorBytes>> {
             const pack::QuantizedMatrix m = codes_of(threads, matrix, 0, matrix.rows).matrix;
             const std::vector<std::int64_t> sizes = {narrow<std::int64_t>(out), narrow<std::int64_t>(in)};
-            std::vector tensors = {
-                tensor_bytes(packed.name, packed.type, packed.shape,
-                             pack::pack_rows_densely(threads, m.codes, out, in, bits)),
-                tensor_bytes(scale.name, scale.type, scale.shape, m.scales),
-                tensor_bytes(shape.name, shape.type, shape.shape, sizes)};
+            std::vector tensors = {tensor_bytes(packed.name, packed.type, packed.shape,
+                                                pack::pack_rows_densely(threads, m.codes, out, in, bits)),
+                                   tensor_bytes(scale.name, scale.type, scale.shape, m.scales),
+                                   tensor_bytes(shape.name, shape.type, shape.shape, sizes)};
             if (symmetric) return tensors;
             std::vector<std::uint8_t> zeros;
             for (const std::uint16_t twice : m.double_zeros) zeros.push_back(static_cast<std::uint8_t>(twice / 2));
-            tensors.push_back(tensor_bytes(zero.name, zero.type, zero.shape,
-                                           pack::pack_columns_densely(zeros, out, groups, bits)));
+            tensors.push_back(
+                tensor_bytes(zero.name, zero.type, zero.shape, pack::pack_columns_densely(zeros, out, groups, bits)));
             return tensors;
           }};
 }
@@ -67,12 +66,8 @@ Json config_of(const Widths& widths) {
                                                       {"format", "pack-quantized"}};
   std::vector<std::string> ignored = widths.dense;
   ignored.emplace_back("lm_head");
-  return {{"quant_method", "compressed-tensors"},
-          {"format", "pack-quantized"},
-          {"quantization_status", "compressed"},
-          {"config_groups", std::move(groups)},
-          {"ignore", ignored},
-          {"kv_cache_scheme", nullptr},
+  return {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"}, {"quantization_status", "compressed"},
+          {"config_groups", std::move(groups)},   {"ignore", ignored},          {"kv_cache_scheme", nullptr},
           {"global_compression_ratio", nullptr}};
 }
 
@@ -90,7 +85,12 @@ Result<void> write(const model::Model& model, const ExportOptions& options, cons
 
 }  // namespace
 
-const Target kCompressedTensorsTarget{"compressed-tensors", "vLLM, transformers: mixed widths, integer zero points",
-                                      true, "-compressed-tensors", check, write, store_in_folder};
+const Target kCompressedTensorsTarget{"compressed-tensors",
+                                      "vLLM, transformers: mixed widths, integer zero points",
+                                      true,
+                                      "-compressed-tensors",
+                                      check,
+                                      write,
+                                      store_in_folder};
 
 }  // namespace lieq::save

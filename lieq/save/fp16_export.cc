@@ -15,7 +15,7 @@ Result<void> write(const model::Model& model, const ExportOptions& options, cons
 
 }  // namespace
 
-const Target kHfFp16Target{"hf-fp16", "transformers and whatever reads dense models", true, "-fp16",
-                           check, write, store_in_folder};
+const Target kHfFp16Target{"hf-fp16",      "transformers and whatever reads dense models", true, "-fp16", check, write,
+                           store_in_folder};
 
 }  // namespace lieq::save

@@ -23,15 +23,17 @@ Result<void> check_shapes(const model::Model& model) {
 
 Result<void> check_v1(const model::Model& model, const ExportOptions& options) {
   LIEQ_TRY(check_dense_embedding(options, "gptq"));
-  LIEQ_TRY(check_codes(model, {.target = "gptq", .any_order = true, .only_symmetric = true,
+  LIEQ_TRY(check_codes(model, {.target = "gptq",
+                               .any_order = true,
+                               .only_symmetric = true,
                                .nearest = "gptq_v2 holds integer zero points, grid sym suits gptq"}));
   return check_shapes(model);
 }
 
 Result<void> check_v2(const model::Model& model, const ExportOptions& options) {
   LIEQ_TRY(check_dense_embedding(options, "gptq_v2"));
-  LIEQ_TRY(check_codes(model, {.target = "gptq_v2", .any_order = true,
-                               .nearest = "mlx holds them, grid skew suits gptq_v2"}));
+  LIEQ_TRY(check_codes(model,
+                       {.target = "gptq_v2", .any_order = true, .nearest = "mlx holds them, grid skew suits gptq_v2"}));
   return check_shapes(model);
 }
 
@@ -55,8 +57,13 @@ TensorGroup linear_group(const std::string& module, const pack::StoredMatrix& ma
 /// The commonest width is the default, the others are rules of "dynamic", as are modules left dense.
 Json config_of(const model::Model& model, ZeroFormat zeros, const std::string& tool) {
   const Widths widths = widths_of(model);
-  GptqFacts facts{.bits = widths.groups.front().width.bits, .group_size = widths.groups.front().width.group_size,
-                  .symmetric = true, .desc_act = false, .zeros = zeros, .damp_percent = std::nullopt, .quantizer = tool};
+  GptqFacts facts{.bits = widths.groups.front().width.bits,
+                  .group_size = widths.groups.front().width.group_size,
+                  .symmetric = true,
+                  .desc_act = false,
+                  .zeros = zeros,
+                  .damp_percent = std::nullopt,
+                  .quantizer = tool};
   for (const WidthGroup& group : widths.groups) facts.symmetric = facts.symmetric && group.width.symmetric;
   for (const model::Layer& layer : model.layers)
     for (const model::Linear& linear : layer.linears)
@@ -64,7 +71,8 @@ Json config_of(const model::Model& model, ZeroFormat zeros, const std::string& t
   Json config = gptq_config(facts);
   for (std::size_t i = 1; i < widths.groups.size(); ++i) {
     const Width& width = widths.groups[i].width;
-    config["dynamic"]["+:" + widths.groups[i].pattern] = {{"bits", width.bits}, {"group_size", group_size_field(width.group_size)}};
+    config["dynamic"]["+:" + widths.groups[i].pattern] = {{"bits", width.bits},
+                                                          {"group_size", group_size_field(width.group_size)}};
   }
   for (const std::string& module : widths.dense) config["dynamic"]["-:^" + module + "$"] = Json::object();
   return config;
@@ -96,9 +104,11 @@ Result<void> write_v2(const model::Model& model, const ExportOptions& options, c
 
 }  // namespace
 
-const Target kGptqTarget{"gptq",     "GPTQModel, vLLM, SGLang, transformers: symmetric grid", true, "-gptq",
-                         check_v1, write_v1, store_in_folder};
-const Target kGptqV2Target{"gptq_v2",  "GPTQModel, vLLM: any grid of integer zero points", true, "-gptq_v2",
-                           check_v2, write_v2, store_in_folder};
+const Target kGptqTarget{
+    "gptq",         "GPTQModel, vLLM, SGLang, transformers: symmetric grid", true, "-gptq", check_v1, write_v1,
+    store_in_folder};
+const Target kGptqV2Target{
+    "gptq_v2",      "GPTQModel, vLLM: any grid of integer zero points", true, "-gptq_v2", check_v2, write_v2,
+    store_in_folder};
 
 }  // namespace lieq::save

@@ -162,9 +162,10 @@ Result<void> write_hf_folder(const model::Model& model, const ExportOptions& opt
 
 Result<void> check_dense_embedding(const ExportOptions& options, std::string_view target) {
   if (!options.embed || block_elements(*options.embed) == 1) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("type of the embedding: found {}, expected f16, bf16 or f32 in {} folders; gguf and mlx pack it",
-                          lieq::name(*options.embed), target));
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("type of the embedding: found {}, expected f16, bf16 or f32 in {} folders; gguf and mlx pack it",
+                  lieq::name(*options.embed), target));
 }
 
 }  // namespace lieq::save

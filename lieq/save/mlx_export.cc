@@ -49,8 +49,8 @@ Result<void> check(const model::Model& model, const ExportOptions& options) {
     }
   const std::size_t hidden = model.embed_tokens.cols;
   if (asked_bits(options) && mlx_group(kernels::pack_group_size(hidden, kEmbeddingGroup)) == 0)
-    return fail(ErrorCode::kUnsupported, fmt::format("{}: hidden_size: found {}, but mlx packs multiples of 32",
-                                                     model.path.string(), hidden));
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("{}: hidden_size: found {}, but mlx packs multiples of 32", model.path.string(), hidden));
   return {};
 }
 
@@ -65,8 +65,8 @@ TensorGroup packed_group(const std::string& module, std::shared_ptr<const pack::
                          Threads& threads) {
   const CodeFacts facts = *code_facts(*matrix);
   const std::size_t in = matrix->cols, out = matrix->rows, size = mlx_group(facts.group_size), groups = in / size;
-  const io::TensorInfo weight{module + ".weight", DType::kU32,
-                              {out, pack::row_words(in, facts.bits, pack::FieldsPerWord::kDense)}},
+  const io::TensorInfo weight{
+      module + ".weight", DType::kU32, {out, pack::row_words(in, facts.bits, pack::FieldsPerWord::kDense)}},
       scales{module + ".scales", DType::kF16, {out, groups}}, biases{module + ".biases", DType::kF16, {out, groups}};
   return {{weight, scales, biases}, [=, &threads]() -> Result<std::vector<TensorBytes>> {
             const LinearCodes codes = codes_of(threads, *matrix, 0, out);
@@ -91,8 +91,7 @@ std::shared_ptr<const pack::StoredMatrix> rounded(const pack::StoredMatrix& matr
   pack::StoredMatrix copy{matrix.name};
   copy.rows = matrix.rows;
   copy.cols = matrix.cols;
-  copy.packed =
-      std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kEmbeddingGroup));
+  copy.packed = std::make_shared<const pack::PackedMatrix>(kernels::pack_rows(threads, matrix, bits, kEmbeddingGroup));
   return std::make_shared<const pack::StoredMatrix>(std::move(copy));
 }
 
@@ -157,7 +156,7 @@ Result<void> write(const model::Model& model, const ExportOptions& options, cons
 
 }  // namespace
 
-const Target kMlxTarget{"mlx", "mlx-lm on Apple silicon: mixed widths, any grid", true, "-mlx",
-                        check, write, store_in_folder};
+const Target kMlxTarget{"mlx",          "mlx-lm on Apple silicon: mixed widths, any grid", true, "-mlx", check, write,
+                        store_in_folder};
 
 }  // namespace lieq::save

@@ -41,9 +41,8 @@ std::string pattern_of(const std::vector<std::pair<std::size_t, model::LinearKin
 
 Unexpected refuse(const model::Model& model, std::size_t l, model::LinearKind kind, const CodeLimits& limits,
                   const std::string& found, const std::string& expected) {
-  return fail(ErrorCode::kUnsupported,
-              fmt::format("{}: tensor '{}': found {}, but {} holds {}", model.path.string(), module_name(l, kind), found,
-                          limits.target, expected));
+  return fail(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': found {}, but {} holds {}", model.path.string(),
+                                                   module_name(l, kind), found, limits.target, expected));
 }
 
 Result<void> check_zeros(const model::Model& model, std::size_t l, model::LinearKind kind, const CodeFacts& facts,
@@ -78,7 +77,8 @@ Result<void> check_linear(const model::Model& model, std::size_t l, model::Linea
     return refuse(model, l, kind, limits, fmt::format("{} bits", facts->bits),
                   fmt::format("{} bits; compressed-tensors and gptq hold 2, 3, 4 and 8", fmt::join(limits.bits, ", ")));
   if (!facts->in_order && !limits.any_order)
-    return refuse(model, l, kind, limits, "groups in order of activation", "groups of consecutive inputs; gptq holds any");
+    return refuse(model, l, kind, limits, "groups in order of activation",
+                  "groups of consecutive inputs; gptq holds any");
   if (facts->has_minima)
     return limits.minima ? Result<void>{}
                          : refuse(model, l, kind, limits, "minima", "zero points; mlx and gguf hold minima");
@@ -111,8 +111,7 @@ Widths widths_of(const model::Model& model) {
 Result<void> check_codes(const model::Model& model, const CodeLimits& limits) {
   bool has_codes = false;
   for (std::size_t l = 0; l < model.layers.size(); ++l)
-    for (const model::LinearKind kind : model::kLinearKinds)
-      LIEQ_TRY(check_linear(model, l, kind, limits, has_codes));
+    for (const model::LinearKind kind : model::kLinearKinds) LIEQ_TRY(check_linear(model, l, kind, limits, has_codes));
   if (has_codes) return {};
   return fail(ErrorCode::kUnsupported, fmt::format("{}: found dense weights, expected a quantised model for {}; "
                                                    "hf-fp16 and gguf take dense ones",

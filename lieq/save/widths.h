@@ -39,13 +39,13 @@ struct Widths {
 
 /// What a container can hold of a linear's codes.
 struct CodeLimits {
-  std::string_view target;             ///< for messages
-  bool halves = false;                 ///< zero points between the codes
-  bool minima = false;                 ///< scale * code + minimum
-  bool any_order = false;              ///< groups in order of activation
-  bool only_symmetric = false;         ///< zero point 2^(bits-1)
+  std::string_view target;      ///< for messages
+  bool halves = false;          ///< zero points between the codes
+  bool minima = false;          ///< scale * code + minimum
+  bool any_order = false;       ///< groups in order of activation
+  bool only_symmetric = false;  ///< zero point 2^(bits-1)
   std::vector<unsigned> bits = {2, 3, 4, 8};
-  std::string_view nearest = {};       ///< what to do about a zero point that does not fit
+  std::string_view nearest = {};  ///< what to do about a zero point that does not fit
 };
 
 /// Whether all linears that have codes keep within the limits, and at least one has codes. Errors: kUnsupported, naming

@@ -13,38 +13,50 @@ import json
 import auto_round
 import torch
 import transformers
+from auto_round_extension.torch import qlinear_torch, qlinear_torch_zp
+from safetensors.torch import load_file
 
-MIXED = [2, 4, 4, 2, 2, 4, 2, 2, 4, 2, 2, 8]
-
-
-def loaded(folder):
-    config = transformers.AutoRoundConfig(backend="auto_round:torch")
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float16, device_map="cpu",
-                                                             quantization_config=config).eval()
+LAYERS = 2  # AutoRound takes its time
 
 
-def weights_in_use(model):
-    """[out, in] of every module with codes, float32."""
-    found = {}
-    for name, module in model.named_modules():
-        if hasattr(module, "qweight"):
-            inputs = getattr(module, "infeatures", None) or module.in_features
-            with torch.no_grad():
-                found[name + ".weight"] = module(torch.eye(inputs, dtype=torch.float16)).float().T.numpy()
-    return found
+def weights_in_use(folder, tensors, module):
+    """[out, in] float32, in the kernel that the folder's packing asks for."""
+    config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    qweight, scales = tensors[module + ".qweight"], tensors[module + ".scales"]
+    groups, outputs = scales.shape
+    inputs = tensors[module + ".g_idx"].numel() if module + ".g_idx" in tensors else columns(module)
+    stored_whole = config.get("packing_format") == "auto_round" or config.get("checkpoint_format") == "gptq_v2"
+    kernel = qlinear_torch if stored_whole else qlinear_torch_zp
+    linear = kernel.QuantLinear(qweight.shape[0] * 32 // inputs, inputs // groups, inputs, outputs, False)
+    for name in ("qweight", "qzeros", "scales"):
+        getattr(linear, name).copy_(tensors[f"{module}.{name}"])
+    linear.post_init()
+    with torch.no_grad():
+        return linear(torch.eye(inputs, dtype=torch.float16)).float().T.numpy()
+
+
+def columns(module):
+    config = json.loads((interop.DEMO / "config.json").read_text())
+    if module.endswith("down_proj"):
+        return config["intermediate_size"]
+    return config["num_attention_heads"] * config["head_dim"] if module.endswith("o_proj") else config["hidden_size"]
 
 
 def compare(folder, count):
-    model, ours = loaded(folder), interop.lieq_weights(folder)
-    theirs = weights_in_use(model)
-    assert len(theirs) == count, (folder, len(theirs), count)
-    for name, weights in theirs.items():
-        halves = torch.from_numpy(ours[name]).half().float().numpy()
-        interop.expect_equal(f"{folder.name}: {name}", halves, weights)
+    ours, tensors = interop.lieq_weights(folder), {}
+    for file in folder.glob("*.safetensors"):
+        tensors.update(load_file(file))
+    modules = [name.removesuffix(".qweight") for name in tensors if name.endswith(".qweight")]
+    assert len(modules) == count, (folder, len(modules), count)
+    for module in modules:
+        halves = torch.from_numpy(ours[module + ".weight"]).half().float().numpy()
+        interop.expect_equal(f"{folder.name}: {module}", halves, weights_in_use(folder, tensors, module))
+    print(f"{folder.parent.name}: {count} modules equal")
 
 
 def quantized(folder, name, form, layers=None, **scheme):
-    model = transformers.AutoModelForCausalLM.from_pretrained(interop.DEMO, dtype=torch.float16)
+    model = transformers.AutoModelForCausalLM.from_pretrained(interop.DEMO, dtype=torch.float16,
+                                                              num_hidden_layers=LAYERS)
     tokenizer = transformers.AutoTokenizer.from_pretrained(interop.DEMO)
     out = folder / name
     rounder = auto_round.AutoRound(model, tokenizer, iters=0, disable_opt_rtn=True, layer_config=layers or {},
@@ -55,25 +67,24 @@ def quantized(folder, name, form, layers=None, **scheme):
 
 
 def folders_of_auto_round(folder):
-    for form in ("auto_gptq", "auto_round:auto_gptq", "auto_round", "auto_awq"):
-        for symmetric in (True, False):
-            name = form.replace(":", "-") + ("-sym" if symmetric else "-asym")
-            compare(quantized(folder, name, form, bits=4, group_size=32, sym=symmetric), 12 * 7)
-    for bits in (2, 3, 8):
-        compare(quantized(folder, f"{bits}", "auto_round:auto_gptq", bits=bits, group_size=64, sym=True), 12 * 7)
+    for form, symmetric, bits in (("auto_gptq", True, 4), ("auto_round:auto_gptq", True, 2), ("auto_round", False, 4)):
+        name = f"{form.replace(':', '-')}-{bits}"
+        compare(quantized(folder, name, form, bits=bits, group_size=32, sym=symmetric), LAYERS * 7)
 
 
 def mixed_folder_of_auto_round(folder):
-    layers = {"model.layers.3.mlp.up_proj": {"bits": 4, "group_size": 32}, "model.layers.5.self_attn.q_proj": {"bits": 16}}
+    layers = {"model.layers.1.mlp.up_proj": {"bits": 4, "group_size": 32},
+              "model.layers.0.self_attn.q_proj": {"bits": 16}}
     out = quantized(folder, "mixed", "auto_round:auto_gptq", layers, bits=2, group_size=64, sym=True)
     config = json.loads((out / "config.json").read_text())["quantization_config"]
     assert config["quant_method"] == "auto-round" and config["extra_config"], config
-    compare(out, 12 * 7 - 1)
+    compare(out, LAYERS * 7 - 1)
 
 
 def our_gptq_folders(folder):
-    out, _ = interop.export("gptq", interop.quantized_demo(folder, "sym", [4]), folder)
-    compare(out, 12 * 7)
+    for grid, target in (("sym", "gptq"), ("skew", "gptq_v2"), ("asym", "gptq_v2")):
+        out, _ = interop.export(target, interop.quantized_demo(folder, grid, [2, 4, 8, 4]), folder)
+        compare(out, 12 * 7)
 
 
-interop.main([folders_of_auto_round, mixed_folder_of_auto_round, our_gptq_folders])
+interop.main([our_gptq_folders, folders_of_auto_round, mixed_folder_of_auto_round])

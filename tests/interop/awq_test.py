@@ -8,12 +8,12 @@ import shutil
 
 import interop
 
-interop.needs("compressed-tensors", "safetensors", "numpy")
+interop.needs("compressed-tensors", "torch", "safetensors", "numpy")
 
 import numpy
-from safetensors.numpy import load_file, save_file
 import torch
-from safetensors.torch import load_file as load_torch
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 ORDER = [0, 2, 4, 6, 1, 3, 5, 7]  # the output that each nibble of a word holds, the lowest first
 
@@ -34,7 +34,7 @@ def unpack(words):
 
 def dequantized(tensors, module, group):
     codes, zeros = unpack(tensors[module + ".qweight"]), unpack(tensors[module + ".qzeros"])
-    scales = tensors[module + ".scales"].astype(numpy.float32)
+    scales = tensors[module + ".scales"]
     return ((codes - zeros.repeat(group, axis=0)) * scales.repeat(group, axis=0)).T
 
 
@@ -46,7 +46,9 @@ def exports(folder):
     for grid in ("sym", "skew", "asym"):
         source = interop.quantized_demo(folder, grid, [4])
         out, _ = interop.export("awq", source, folder)
-        tensors, ours = load_file(out / "model.safetensors"), interop.lieq_weights(source)
+        tensors = {name: tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
+                   for name, tensor in load_file(out / "model.safetensors").items()}
+        ours = interop.lieq_weights(source)
         modules = modules_of(tensors)
         assert len(modules) == 12 * 7, modules
         for module in modules:
@@ -63,7 +65,7 @@ def folders_of_others(folder):
         for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
             shutil.copy(interop.DEMO / file, out)
         expected, tensors = {}, {}
-        for name, array in load_torch(interop.DEMO / "model.safetensors").items():
+        for name, array in load_file(interop.DEMO / "model.safetensors").items():
             if not name.endswith("_proj.weight"):
                 tensors[name] = array.to(torch.float16).numpy()
                 continue

@@ -46,7 +46,8 @@ Result<void> quantize_model(Words words, Threads& threads, Sink& sink) {
   contents.options.method = quantize::Method::kRtn;
   LIEQ_ASSIGN(contents.options.grid, grid_named(words[2]));
   contents.options.group_size = std::stoul(words[3]);
-  for (const std::string& bits : words.subspan(4)) contents.layer_bits.push_back(static_cast<unsigned>(std::stoul(bits)));
+  for (const std::string& bits : words.subspan(4))
+    contents.layer_bits.push_back(static_cast<unsigned>(std::stoul(bits)));
   contents.layer_bits.resize(model.layers.size(), contents.layer_bits.back());
   contents.quantizer = "lieq:test";
   contents.provenance = Json::object();

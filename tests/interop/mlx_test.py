@@ -94,7 +94,8 @@ def folders_of_mlx(folder):
     for bits in (2, 3, 4, 5, 6, 8):
         for dtype in ("float16", "bfloat16", "float32"):
             out = folder / f"{bits}-{dtype}"
-            mlx_lm.convert(str(interop.DEMO), mlx_path=str(out), quantize=True, q_bits=bits, q_group_size=64, dtype=dtype)
+            mlx_lm.convert(str(interop.DEMO), mlx_path=str(out), quantize=True, q_bits=bits, q_group_size=64,
+                           dtype=dtype)
             compare_weights(out)
     interop.expect_close("logits of MLX's own folder", mlx_logits(folder / "4-float16")[1],
                          interop.lieq_logits(folder / "4-float16"), 1e-4)

@@ -109,5 +109,23 @@ TEST(SafetensorsFolder, SaysWhatIsMissing) {
   EXPECT_EQ(error_of(folder), "no error");
 }
 
+TEST(OtherNames, OneFileOrOneIndexIsTheModel) {
+  TemporaryFolder folder;
+  folder.write("gptq_model-4bit-128g.safetensors", one_tensor("a"));
+  folder.write("adapter_model.safetensors", one_tensor("x"));
+  const auto single = open_safetensors_folder(folder.path());
+  ASSERT_TRUE(single) << single.error().message;
+  EXPECT_NE(single->find("a"), nullptr);
+  folder.write("other.safetensors", one_tensor("b"));
+  EXPECT_NE(error_of(folder).find("but 2 other files, the first 'gptq_model-4bit-128g.safetensors', expected one"),
+            std::string::npos)
+      << error_of(folder);
+  folder.write("gptq_model-4bit-128g.safetensors.index.json",
+               R"({"weight_map": {"a": "gptq_model-4bit-128g.safetensors", "b": "other.safetensors"}})");
+  const auto sharded = open_safetensors_folder(folder.path());
+  ASSERT_TRUE(sharded) << sharded.error().message;
+  EXPECT_NE(sharded->find("b"), nullptr);
+}
+
 }  // namespace
 }  // namespace lieq::io

@@ -44,7 +44,8 @@ struct ForeignLinear {
     return weights([&](std::size_t i, std::size_t j) { return scale(i, j) * (code(i, j) - zero(i, j)); });
   }
   [[nodiscard]] std::vector<float> weights_by_biases() const {
-    return weights([&](std::size_t i, std::size_t j) { return scale(i, j) * code(i, j) + biases[i * groups() + group(j)]; });
+    return weights(
+        [&](std::size_t i, std::size_t j) { return scale(i, j) * code(i, j) + biases[i * groups() + group(j)]; });
   }
 
  private:
@@ -111,7 +112,8 @@ class ForeignFolder {
     put(name, type, std::move(shape), values.data(), values.size() * sizeof(T));
   }
   /// F32, F16 or BF16.
-  void put_floats(const std::string& name, DType type, std::vector<std::size_t> shape, const std::vector<float>& values) {
+  void put_floats(const std::string& name, DType type, std::vector<std::size_t> shape,
+                  const std::vector<float>& values) {
     if (type == DType::kF32) return put(name, type, std::move(shape), values);
     std::vector<std::uint16_t> halves;
     for (const float v : values) halves.push_back(type == DType::kF16 ? float_to_f16(v) : float_to_bf16(v));
@@ -163,12 +165,17 @@ class ForeignFolder {
   /// per_word: 0 for the dense stream, else that many whole codes in each word.
   void put_compressed(const std::string& module, const ForeignLinear& m, DType scales, bool symmetric,
                       std::size_t per_word = 0) {
-    const auto bit = [&](std::size_t k) { return per_word == 0 ? k * m.bits : k / per_word * 32 + k % per_word * m.bits; };
-    const auto words_of = [&](std::size_t n) { return per_word == 0 ? (n * m.bits + 31) / 32 : (n + per_word - 1) / per_word; };
+    const auto bit = [&](std::size_t k) {
+      return per_word == 0 ? k * m.bits : k / per_word * 32 + k % per_word * m.bits;
+    };
+    const auto words_of = [&](std::size_t n) {
+      return per_word == 0 ? (n * m.bits + 31) / 32 : (n + per_word - 1) / per_word;
+    };
     const std::size_t words = words_of(m.in), zero_words = words_of(m.out);
     std::vector<std::uint32_t> packed(m.out * words), zeros(zero_words * m.groups());
     for (std::size_t i = 0; i < m.out; ++i) {
-      for (std::size_t j = 0; j < m.in; ++j) put_field(packed.data() + i * words, 1, bit(j), m.bits, m.codes[i * m.in + j]);
+      for (std::size_t j = 0; j < m.in; ++j)
+        put_field(packed.data() + i * words, 1, bit(j), m.bits, m.codes[i * m.in + j]);
       for (std::size_t g = 0; g < m.groups(); ++g)
         put_field(zeros.data() + g, m.groups(), bit(i), m.bits, m.zeros[i * m.groups() + g]);
     }

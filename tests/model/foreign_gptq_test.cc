@@ -140,12 +140,18 @@ TEST_F(ForeignGptq, AutoRound) {
   const ForeignLinear up = random_linear(32, 32, 8, 16, DType::kF16, 51);
   folder.put_gptq("model.layers.0.mlp.down_proj", down, DType::kF16, 1);
   folder.put_gptq("model.layers.0.mlp.up_proj", up, DType::kF16, 1);
-  folder.config["quantization_config"] = {
-      {"quant_method", "auto-round"}, {"packing_format", "auto_round:auto_gptq"}, {"bits", 4}, {"group_size", 16},
-      {"sym", true}, {"data_type", "int"},
-      {"extra_config", {{".*mlp.*", {{"bits", 8}}}, {"model.layers.0.mlp.down_proj", {{"bits", 2}, {"group_size", 32}}},
-                        {"model.layers.0.mlp.gate_proj", {{"bits", 16}}}}}};
-  for (const char* part : {".qweight", ".qzeros", ".scales", ".g_idx"}) folder.erase("model.layers.0.mlp.gate_proj" + std::string(part));
+  folder.config["quantization_config"] = {{"quant_method", "auto-round"},
+                                          {"packing_format", "auto_round:auto_gptq"},
+                                          {"bits", 4},
+                                          {"group_size", 16},
+                                          {"sym", true},
+                                          {"data_type", "int"},
+                                          {"extra_config",
+                                           {{".*mlp.*", {{"bits", 8}}},
+                                            {"model.layers.0.mlp.down_proj", {{"bits", 2}, {"group_size", 32}}},
+                                            {"model.layers.0.mlp.gate_proj", {{"bits", 16}}}}}};
+  for (const char* part : {".qweight", ".qzeros", ".scales", ".g_idx"})
+    folder.erase("model.layers.0.mlp.gate_proj" + std::string(part));
   folder.put_floats("model.layers.0.mlp.gate_proj.weight", DType::kF16, {32, 32}, std::vector<float>(1024, 0.5F));
   expected[LinearKind::kDown] = down.weights_by_zeros();
   expected[LinearKind::kUp] = up.weights_by_zeros();
@@ -161,8 +167,8 @@ TEST_F(ForeignGptq, AutoRound) {
 
 TEST_F(ForeignGptq, AutoRoundsOwnPackingStoresZeroPointsAsTheyAre) {
   fill(4, 16, DType::kF16, 0);
-  folder.config["quantization_config"] = {{"quant_method", "auto-round"}, {"packing_format", "auto_round"},
-                                          {"bits", 4}, {"group_size", 16}};
+  folder.config["quantization_config"] = {
+      {"quant_method", "auto-round"}, {"packing_format", "auto_round"}, {"bits", 4}, {"group_size", 16}};
   expect_all(test::must(folder.load(threads)));
 }
 
@@ -177,8 +183,8 @@ class ForeignAwq : public ForeignGptq {
       folder.put_awq(shape.module, m, scales);
       expected[shape.kind] = m.weights_by_zeros();
     }
-    folder.config["quantization_config"] = {{"quant_method", "awq"}, {"version", "gemm"}, {"bits", 4},
-                                            {"group_size", group_size}, {"zero_point", true}};
+    folder.config["quantization_config"] = {
+        {"quant_method", "awq"}, {"version", "gemm"}, {"bits", 4}, {"group_size", group_size}, {"zero_point", true}};
   }
 };
 

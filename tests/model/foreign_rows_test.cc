@@ -23,8 +23,13 @@ class ForeignRows : public testing::Test {
 };
 
 Json scheme(unsigned bits, std::size_t group_size, bool symmetric) {
-  return {{"num_bits", bits}, {"type", "int"}, {"symmetric", symmetric}, {"strategy", group_size == 0 ? "channel" : "group"},
-          {"group_size", group_size == 0 ? Json() : Json(group_size)}, {"dynamic", false}, {"actorder", nullptr}};
+  return {{"num_bits", bits},
+          {"type", "int"},
+          {"symmetric", symmetric},
+          {"strategy", group_size == 0 ? "channel" : "group"},
+          {"group_size", group_size == 0 ? Json() : Json(group_size)},
+          {"dynamic", false},
+          {"actorder", nullptr}};
 }
 Json group(const std::vector<std::string>& targets, const Json& weights) {
   return {{"targets", targets}, {"weights", weights}, {"input_activations", nullptr}, {"output_activations", nullptr}};
@@ -42,8 +47,11 @@ class ForeignCompressed : public ForeignRows {
       expected[shape.kind] = m.weights_by_zeros();
     }
     folder.config["quantization_config"] = {
-        {"quant_method", "compressed-tensors"}, {"format", "pack-quantized"}, {"quantization_status", "compressed"},
-        {"config_groups", {{"group_0", group({"Linear"}, scheme(bits, group_size, symmetric))}}}, {"ignore", {"lm_head"}}};
+        {"quant_method", "compressed-tensors"},
+        {"format", "pack-quantized"},
+        {"quantization_status", "compressed"},
+        {"config_groups", {{"group_0", group({"Linear"}, scheme(bits, group_size, symmetric))}}},
+        {"ignore", {"lm_head"}}};
   }
 };
 
@@ -136,10 +144,9 @@ TEST_F(ForeignCompressed, GroupsByNameExpressionAndClass) {
   change(LinearKind::kUp, "model.layers.0.mlp.up_proj", 2);
   change(LinearKind::kGate, "model.layers.0.mlp.gate_proj", 8);
   Json& config = folder.config["quantization_config"];
-  config["config_groups"] = {
-      {"a", group({"Linear"}, scheme(4, 16, true))},
-      {"b", group({"re:.*layers\\.(0|7)\\.mlp\\.(up|gate)_proj"}, scheme(2, 32, true))},
-      {"c", group({"model.layers.0.mlp.gate_proj"}, scheme(8, 32, true))}};
+  config["config_groups"] = {{"a", group({"Linear"}, scheme(4, 16, true))},
+                             {"b", group({"re:.*layers\\.(0|7)\\.mlp\\.(up|gate)_proj"}, scheme(2, 32, true))},
+                             {"c", group({"model.layers.0.mlp.gate_proj"}, scheme(8, 32, true))}};
   config["ignore"] = {"lm_head", "re:.*o_proj$"};
   for (const char* part : {".weight_packed", ".weight_scale", ".weight_shape"})
     folder.erase("model.layers.0.self_attn.o_proj" + std::string(part));
@@ -165,6 +172,7 @@ TEST_F(ForeignCompressed, WhatItDoesNotRunIsRefused) {
   refused("/config_groups/group_0/targets", {"re:("}, "found rule '(', expected a regular expression");
   refused("/config_groups/group_0/weights/group_size", 24, "found groups of 24, expected a divisor of 32 inputs");
   refused("/config_groups/group_0/weights/symmetric", false, "weight_zero_point': missing");
+  refused("/quantization_status", "frozen", "field 'quantization_status': found 'frozen', expected 'compressed'");
   refused("/kv_cache_scheme", {{"num_bits", 8}}, "field 'kv_cache_scheme': found an object, expected null");
   refused("/sparsity_config", {{"format", "sparse-bitmask"}}, "found 'sparse-bitmask', expected 'dense'");
   refused("/config_groups", nullptr, "field 'config_groups': missing");
@@ -212,7 +220,8 @@ TEST_F(ForeignMlx, OnlyTheCopyOfTheBlock) {
 
 TEST_F(ForeignMlx, ModulesWithWidthsOfTheirOwnAndTheEmbedding) {
   fill(2, DType::kBF16);
-  const ForeignLinear up = random_linear(32, 32, 8, 32, DType::kBF16, 30), down = random_linear(32, 32, 4, 16, DType::kF16, 31),
+  const ForeignLinear up = random_linear(32, 32, 8, 32, DType::kBF16, 30),
+                      down = random_linear(32, 32, 4, 16, DType::kF16, 31),
                       embedding = random_linear(272, 32, 4, 32, DType::kF16, 32);
   folder.put_mlx("model.layers.0.mlp.up_proj", up, DType::kBF16);
   folder.put_mlx("model.layers.0.mlp.down_proj", down, DType::kF16);  // not named below: its shapes tell

@@ -38,7 +38,9 @@ class FolderExports : public testing::Test {
       }
       folder.put_gptq(shape.module, m, DType::kF16, grid == Grid::kHalf ? 1 : 0);
     }
-    folder.config["quantization_config"] = {{"quant_method", "gptq"}, {"bits", bits}, {"group_size", group_size},
+    folder.config["quantization_config"] = {{"quant_method", "gptq"},
+                                            {"bits", bits},
+                                            {"group_size", group_size},
                                             {"checkpoint_format", grid == Grid::kHalf ? "lieq_half" : "gptq_v2"}};
     folder.write();
     return load(folder.path());
@@ -237,8 +239,14 @@ model::Model layers_of_width(Threads& threads, const std::vector<unsigned>& bits
   for (const unsigned b : bits) {
     model::Layer& layer = model.layers.emplace_back();
     for (model::Linear& linear : layer.linears) {
-      pack::QuantizedMatrix m{32, 32, b, 32, std::vector<std::uint8_t>(1024), std::vector<std::uint16_t>(32, 0x3C00),
-                              std::vector<std::uint16_t>(32, static_cast<std::uint16_t>(1U << b)), {}};
+      pack::QuantizedMatrix m{32,
+                              32,
+                              b,
+                              32,
+                              std::vector<std::uint8_t>(1024),
+                              std::vector<std::uint16_t>(32, 0x3C00),
+                              std::vector<std::uint16_t>(32, static_cast<std::uint16_t>(1U << b)),
+                              {}};
       linear.weight.rows = linear.weight.cols = 32;
       linear.weight.packed = std::make_shared<const pack::PackedMatrix>(threads, m);
     }
