@@ -7,6 +7,7 @@
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/kernels/pack_rows.h"
+#include "lieq/model/folder_kind.h"
 #include "lieq/model/gptq_tensors.h"
 #include "lieq/model/model.h"
 #include "lieq/model/quantization_config.h"
@@ -29,7 +30,9 @@ class Loader {
       if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
   }
 
-  Result<void> load() {
+  Result<void> load(Sink& sink) {
+    bare_ = format_ == Format::kSafetensors && !has_prefix("model.") && has_prefix("layers.");
+    settle_tying(sink);
     model_.layers.resize(model_.config.num_hidden_layers);
     for (const TensorSpec& spec : tensor_table(model_.config)) {
       for (std::size_t l = 0; l < (spec.per_layer ? model_.layers.size() : 1); ++l) LIEQ_TRY(take(spec, l));
@@ -41,17 +44,52 @@ class Loader {
   [[nodiscard]] const std::set<std::string>& used() const { return used_; }
 
  private:
+  [[nodiscard]] bool has_prefix(std::string_view prefix) const {
+    const auto first = model_.files.all().lower_bound(prefix);
+    return first != model_.files.all().end() && first->first.starts_with(prefix);
+  }
+
+  /// The name in the files: folders of a model without its head leave out "model.".
+  [[nodiscard]] std::string stored_name(const TensorSpec& spec, std::size_t l) const {
+    std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
+    if (name == embedding_) return embedding_source_;
+    constexpr std::string_view kModel = "model.";
+    return bare_ && name.starts_with(kModel) ? name.substr(kModel.size()) : name;
+  }
+
+  /// A folder that says its head is tied can hold both matrices: a copy, or one that fine-tuning or merging has moved
+  /// away, which then counts. It can also hold the head alone, which then is the embedding, too.
+  void settle_tying(Sink& sink) {
+    if (format_ == Format::kGguf || !model_.config.tie_word_embeddings) return;
+    const std::string name = bare_ ? "embed_tokens.weight" : "model.embed_tokens.weight";
+    const io::Tensor *embedding = model_.files.find(name), *head = model_.files.find("lm_head.weight");
+    if (!head) return;
+    if (!embedding) {
+      embedding_ = "model.embed_tokens.weight";
+      embedding_source_ = head->name;
+    } else if (embedding->type != head->type || embedding->shape != head->shape ||
+               !std::ranges::equal(embedding->data, head->data)) {
+      model_.config.tie_word_embeddings = false;
+      sink.warn(fmt::format("{}: tie_word_embeddings is true, but 'lm_head.weight' is no copy of '{}': both are used as "
+                            "they are",
+                            model_.path.string(), name));
+    }
+  }
+
   Result<void> take(const TensorSpec& spec, std::size_t l) {
-    const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
+    const std::string name = stored_name(spec, l);
     if (spec.role == Role::kLinear && quantization_) {
-      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (const auto widths = quantization_->find(module))
-        return take_quantized(spec, l, module, *widths);
+      const std::string module = tensor_name(spec.hf_name, l);
+      const std::size_t suffix = std::string_view(".weight").size();
+      if (const auto widths = quantization_->find(module.substr(0, module.size() - suffix)))
+        return take_quantized(spec, l, name.substr(0, name.size() - suffix), *widths);
     }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
+    const auto doubt = model_.files.doubts().find(name);
+    if (spec.required && doubt != model_.files.doubts().end()) return fail(ErrorCode::kInvalidFormat, doubt->second);
     if (!spec.required) {
-      // A copy of the embedding under the head's name is common in tied models and carries nothing new.
+      // settle_tying() has found a head that is not required to be a copy of the embedding.
       if (!tensor || spec.role == Role::kHead) return {};
       return fail(
           ErrorCode::kInvalidFormat,
@@ -67,9 +105,10 @@ class Loader {
                   fmt::format("{}: tensor '{}': shape {}, expected {} ({})", tensor->file, name,
                               io::shape_text(tensor->shape), io::shape_text(spec.shape), spec.shape_in_words));
     const bool dense = tensor->type == DType::kF32 || tensor->type == DType::kF16 || tensor->type == DType::kBF16;
+    const bool dense_only = spec.shape.size() == 1 || format_ == Format::kSafetensors;
     if (!pack::is_weight_type(tensor->type) || (spec.shape.size() == 1 && !dense))
       return fail(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': type {}, expected {}", tensor->file, name,
-                                                       lieq::name(tensor->type), "F32, F16 or BF16 weights"));
+                                                       lieq::name(tensor->type), dense_only ? "F32, F16 or BF16" : "a type of weights"));
     store(spec, l, *tensor);
     return {};
   }
@@ -141,6 +180,8 @@ class Loader {
   Format format_;
   std::optional<QuantizationConfig> quantization_;
   bool interleaved_ = false;
+  bool bare_ = false;                          // names come without "model."
+  std::string embedding_, embedding_source_;   // the embedding's usual name and where it lies instead; empty: there
   std::set<std::string> used_;
 };
 
@@ -195,7 +236,7 @@ Result<void> read_generation_config(const std::filesystem::path& folder, ModelCo
   const std::filesystem::path file = folder / "generation_config.json";
   if (!std::filesystem::exists(file)) return {};
   LIEQ_ASSIGN(const Json json, read_json(file));
-  LIEQ_ASSIGN(auto eos, Fields(json, file.string()).counts("eos_token_id"));
+  LIEQ_ASSIGN(auto eos, token_ids(json, "eos_token_id", file.string()));
   if (!eos.empty()) config.eos_token_id = std::move(eos);
   return {};
 }
@@ -263,21 +304,22 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   const bool folder = std::filesystem::is_directory(path, ignored);
   if (folder) {
     model.format = "safetensors";
+    LIEQ_TRY(check_folder(path));
     const std::filesystem::path file = path / "config.json";
     LIEQ_ASSIGN(const Json json, read_json(file));
-    LIEQ_ASSIGN(model.config, config_from_json(json, file.string()));
+    LIEQ_ASSIGN(model.config, config_from_json(json, file.string(), sink));
     LIEQ_TRY(read_generation_config(path, model.config));
     LIEQ_ASSIGN(quantization, QuantizationConfig::read(file));
     if (quantization) model.format = "GPTQ";
-    LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path));
+    LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path, sink));
   } else {
     model.format = "GGUF";
     LIEQ_ASSIGN(io::Gguf gguf, io::open_gguf(path));
-    LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
+    LIEQ_ASSIGN(model.config, config_from_gguf(gguf, sink));
     model.files = std::move(gguf.tensors);
   }
   Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
-  LIEQ_TRY(loader.load());
+  LIEQ_TRY(loader.load(sink));
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   warn_of_unknown(model, loader.used(), sink);
   LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));

@@ -84,6 +84,9 @@ Result<Json> base_config(const model::Model& model) {
   if (model.format == "GGUF") return config_from_model(model);
   LIEQ_ASSIGN(Json config, read_json(model.path / "config.json"));
   config.erase("quantization_config");
+  // Loading finds out that a head is no copy of the embedding although its folder says so.
+  if (!model.config.tie_word_embeddings && config.value("tie_word_embeddings", false))
+    config["tie_word_embeddings"] = false;
   return config;
 }
 

@@ -146,6 +146,26 @@ Result<Decoder> read_decoder(const Json* json, const std::string& file) {
   return decoder;
 }
 
+Result<AddedToken> read_added_token(const Json& json, const std::string& place) {
+  const Fields fields(json, place);
+  AddedToken token;
+  LIEQ_ASSIGN(auto content, fields.string("content"));
+  if (!content || content->empty())
+    return fail(ErrorCode::kInvalidFormat, place + ": field 'content': found nothing, expected a text");
+  token.content = std::move(*content);
+  const auto flag = [&](std::string_view key, bool& into, bool fallback) -> Result<void> {
+    LIEQ_ASSIGN(const auto value, fields.boolean(key));
+    into = value.value_or(fallback);
+    return {};
+  };
+  LIEQ_TRY(flag("special", token.special, false));
+  LIEQ_TRY(flag("single_word", token.single_word, false));
+  LIEQ_TRY(flag("lstrip", token.lstrip, false));
+  LIEQ_TRY(flag("rstrip", token.rstrip, false));
+  LIEQ_TRY(flag("normalized", token.normalized, !token.special));
+  return token;
+}
+
 Result<std::vector<AddedToken>> read_added_tokens(const Json* json, const std::string& file) {
   std::vector<AddedToken> tokens;
   if (json == nullptr) return tokens;
@@ -154,27 +174,12 @@ Result<std::vector<AddedToken>> read_added_tokens(const Json* json, const std::s
   for (std::size_t i = 0; i < json->size(); ++i) {
     const Json& entry = (*json)[i];
     const std::string place = file + ": added_tokens[" + std::to_string(i) + "]";
-    const Fields fields(entry, place);
-    AddedToken token;
-    LIEQ_ASSIGN(const std::uint64_t id, fields.required_count("id"));
+    LIEQ_ASSIGN(const std::uint64_t id, Fields(entry, place).required_count("id"));
     if (id > static_cast<std::uint64_t>(Vocabulary::kMaxId))
       return fail(ErrorCode::kInvalidFormat, place + ": field 'id': found " + std::to_string(id) +
                                                  ", expected at most " + std::to_string(Vocabulary::kMaxId));
+    LIEQ_ASSIGN(AddedToken token, read_added_token(entry, place));
     token.id = static_cast<TokenId>(id);
-    LIEQ_ASSIGN(auto content, fields.string("content"));
-    if (!content || content->empty())
-      return fail(ErrorCode::kInvalidFormat, place + ": field 'content': found nothing, expected a text");
-    token.content = std::move(*content);
-    const auto flag = [&](std::string_view key, bool& into, bool fallback) -> Result<void> {
-      LIEQ_ASSIGN(const auto value, fields.boolean(key));
-      into = value.value_or(fallback);
-      return {};
-    };
-    LIEQ_TRY(flag("special", token.special, false));
-    LIEQ_TRY(flag("single_word", token.single_word, false));
-    LIEQ_TRY(flag("lstrip", token.lstrip, false));
-    LIEQ_TRY(flag("rstrip", token.rstrip, false));
-    LIEQ_TRY(flag("normalized", token.normalized, !token.special));
     tokens.push_back(std::move(token));
   }
   return tokens;

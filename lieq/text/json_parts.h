@@ -48,6 +48,8 @@ struct Template {
 };
 [[nodiscard]] Result<Template> read_post_processor(const Json* json, const Vocabulary& vocabulary,
                                                    const std::string& file);
+/// One token's content and flags; its id is left 0.
+[[nodiscard]] Result<AddedToken> read_added_token(const Json& json, const std::string& place);
 [[nodiscard]] Result<std::vector<AddedToken>> read_added_tokens(const Json* json, const std::string& file);
 
 }  // namespace lieq::text

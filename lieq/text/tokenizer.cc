@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "lieq/io/mapped_file.h"
 #include "lieq/text/tokenizer_impl.h"
 #include "lieq/text/utf8.h"
 
@@ -12,12 +11,6 @@ Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) 
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
-
-Result<Tokenizer> Tokenizer::from_json_file(const std::filesystem::path& file) {
-  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
-  const auto bytes = mapped.bytes();
-  return from_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
-}
 
 Result<Tokenizer> Tokenizer::load(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -62,6 +55,8 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, SpecialText special)
 }
 
 std::size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
+
+const std::vector<std::string>& Tokenizer::warnings() const { return impl_->warnings; }
 
 std::string Tokenizer::kind() const { return impl_->kind; }
 

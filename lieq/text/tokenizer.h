@@ -24,7 +24,8 @@ enum class SpecialText { kKeep, kSkip };       ///< decode: special tokens as te
 /// Immutable after loading; encode and decode may be called from several threads at once.
 class Tokenizer {
  public:
-  /// Reads a Hugging Face tokenizer.json (BPE models). Errors: kNotFound, kInvalidFormat,
+  /// Reads a Hugging Face tokenizer.json (BPE models), and from the files beside it the added tokens that it lacks
+  /// (folder_tokens.h). Errors: kNotFound, kInvalidFormat,
   /// kUnsupported naming the component (model, normalizer, pre_tokenizer, ...) that is not handled.
   [[nodiscard]] static Result<Tokenizer> from_json_file(const std::filesystem::path& file);
   /// The same from the contents of such a file; `place` opens the message of an error.
@@ -45,6 +46,8 @@ class Tokenizer {
   /// Text of `ids`; bytes that are no UTF-8 become U+FFFD as in the reference. Unknown ids are left out.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, SpecialText special) const;
 
+  /// Lines about what the files left open or contradict, and what was taken: for the user to see.
+  [[nodiscard]] const std::vector<std::string>& warnings() const;
   /// One more than the largest id.
   [[nodiscard]] std::size_t vocab_size() const;
   /// E.g. "byte-level BPE (Qwen2 pattern)".

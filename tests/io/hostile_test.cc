@@ -16,6 +16,8 @@
 namespace lieq::io {
 namespace {
 
+Sink quiet;
+
 const std::filesystem::path kData = LIEQ_TEST_DATA_DIR;
 const std::filesystem::path kHostile = kData / "hostile";
 
@@ -54,7 +56,8 @@ Result<void> open(const std::filesystem::path& path, const std::string& via) {
   if (via == "gguf") {
     LIEQ_TRY(open_gguf(path));
   } else if (via == "folder") {
-    LIEQ_TRY(open_safetensors_folder(path));
+    LIEQ_ASSIGN(const TensorSet set, open_safetensors_folder(path, quiet));
+    if (!set.doubts().empty()) return fail(ErrorCode::kInvalidFormat, set.doubts().begin()->second);
   } else {
     LIEQ_TRY(open_safetensors(path));
   }
@@ -104,7 +107,7 @@ TEST(HostileList, IsCompleteAndSmall) {
 }
 
 TEST(TinyModels, AreSound) {
-  const auto folder = open_safetensors_folder(kData / "tiny-llama");
+  const auto folder = open_safetensors_folder(kData / "tiny-llama", quiet);
   EXPECT_TRUE(folder) << folder.error().message;
   const auto gguf = open_gguf(kData / "tiny-llama.gguf");
   EXPECT_TRUE(gguf) << gguf.error().message;

@@ -18,6 +18,8 @@
 namespace lieq::pack {
 namespace {
 
+Sink quiet;
+
 const std::filesystem::path kGolden = std::filesystem::path(LIEQ_SHARED_DIR) / "golden";
 
 #define SKIP_WITHOUT_GOLDEN()            \
@@ -87,7 +89,7 @@ TEST(GoldenGguf, WeightsAreWithinOneStepOfTheirModel) {
     const auto gguf = io::open_gguf(kGolden / "gguf" / (std::string(file) + ".gguf"));
     ASSERT_TRUE(gguf) << gguf.error().message;
     const std::string model = std::string(file).substr(0, std::string(file).rfind('.'));
-    const auto source = io::open_safetensors_folder(kGolden / "models" / model);
+    const auto source = io::open_safetensors_folder(kGolden / "models" / model, quiet);
     ASSERT_TRUE(source) << source.error().message;
     const io::Tensor* stored = gguf->tensors.find("blk.1.ffn_down.weight");
     const io::Tensor* original = source->find("model.layers.1.mlp.down_proj.weight");
