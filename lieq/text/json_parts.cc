@@ -74,6 +74,11 @@ Result<void> add_decoder(const Json& json, const std::string& place, Decoder& ou
     step.strip = point.value;
     LIEQ_ASSIGN(step.start, component.fields().required_count("start"));
     LIEQ_ASSIGN(step.stop, component.fields().required_count("stop"));
+  } else if (component.type() == "Metaspace") {
+    LIEQ_ASSIGN(const Metaspace metaspace, read_metaspace(component));
+    step.kind = DecoderStep::Kind::kMetaspace;
+    step.from = metaspace.replacement;
+    step.start = metaspace.prepend == Metaspace::Prepend::kNever ? 0 : 1;
   } else if (component.type() == "Sequence") {
     LIEQ_TRY(component.only({"decoders"}));
     LIEQ_ASSIGN(const Json* list, component.list("decoders"));
@@ -81,13 +86,36 @@ Result<void> add_decoder(const Json& json, const std::string& place, Decoder& ou
       LIEQ_TRY(add_decoder((*list)[i], place + ".decoders[" + std::to_string(i) + "]", out));
     return {};
   } else {
-    return component.unsupported("ByteLevel, ByteFallback, Fuse, Replace, Strip or Sequence");
+    return component.unsupported("ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip or Sequence");
   }
   out.steps.push_back(std::move(step));
   return {};
 }
 
 }  // namespace
+
+Result<Metaspace> read_metaspace(const Component& component) {
+  LIEQ_TRY(component.only({"replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"}));
+  Metaspace metaspace;
+  LIEQ_ASSIGN(const auto replacement, component.fields().string("replacement"));
+  if (replacement) metaspace.replacement = *replacement;
+  const CodePoint point = metaspace.replacement.empty() ? CodePoint{} : decode_utf8(metaspace.replacement, 0);
+  if (!point.valid || point.bytes != metaspace.replacement.size())
+    return fail(ErrorCode::kInvalidFormat, component.place() + ": field 'replacement': found " +
+                                               in_quotes(metaspace.replacement) + ", expected one character");
+  LIEQ_ASSIGN(const auto scheme, component.fields().string("prepend_scheme"));
+  LIEQ_ASSIGN(const bool prefix, component.flag("add_prefix_space", true));  // of older files
+  using enum Metaspace::Prepend;
+  if (scheme == "never" || (!scheme && !prefix)) {
+    metaspace.prepend = kNever;
+  } else if (scheme == "first") {
+    metaspace.prepend = kFirst;
+  } else if (scheme && *scheme != "always") {
+    return fail(ErrorCode::kUnsupported, component.place() + ": field 'prepend_scheme': found " + in_quotes(*scheme) +
+                                             ", expected always, first or never");
+  }
+  return metaspace;
+}
 
 Result<Component> Component::open(const Json& json, const std::string& place) {
   if (!json.is_object())

@@ -11,7 +11,9 @@
 #include "lieq/io/mapped_file.h"
 #include "lieq/text/folder_tokens.h"
 #include "lieq/text/json_parts.h"
+#include "lieq/text/gguf_to_json.h"
 #include "lieq/text/json_reader.h"
+#include "lieq/text/sentencepiece.h"
 
 namespace lieq::text {
 namespace {
@@ -141,6 +143,8 @@ Result<std::unique_ptr<Tokenizer::Impl>> assemble(TokenizerJson& json, const std
                                                   const std::vector<FolderToken>& more) {
   LIEQ_TRY(check_top(json.rest, file));
   const Fields top(json.rest, file);
+  // Old files do not name the type of a model with merges, which is BPE.
+  if (json.has_vocab && json.has_merges && !json.rest["model"].contains("type")) json.rest["model"]["type"] = "BPE";
   const Json* model_json = top.find("model");
   if (model_json == nullptr)
     return fail(ErrorCode::kInvalidFormat, file + ": field 'model': missing, expected an object");
@@ -179,6 +183,30 @@ Result<std::unique_ptr<Tokenizer::Impl>> assemble(TokenizerJson& json, const std
 Result<Tokenizer> Tokenizer::from_json_text(std::string_view text, const std::string& place) {
   LIEQ_ASSIGN(TokenizerJson json, read_tokenizer_json(text, place));
   LIEQ_ASSIGN(auto impl, assemble(json, place, {}));
+  return Tokenizer(std::move(impl));
+}
+
+/// What tokenizer_config.json says of the tokens around a text.
+static Result<void> read_around(const std::filesystem::path& folder, io::Gguf& gguf) {
+  const std::filesystem::path file = folder / "tokenizer_config.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  LIEQ_ASSIGN(const Json config, read_json(file));
+  for (const char* key : {"add_bos_token", "add_eos_token"}) {
+    LIEQ_ASSIGN(const auto wanted, Fields(config, file.string()).boolean(key));
+    if (wanted) gguf.metadata[std::string("tokenizer.ggml.") + key] = *wanted;
+  }
+  return {};
+}
+
+Result<Tokenizer> Tokenizer::from_sentencepiece_file(const std::filesystem::path& file) {
+  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
+  LIEQ_ASSIGN(io::Gguf gguf, gguf_from_sentencepiece(mapped.bytes(), file.string()));
+  LIEQ_TRY(read_around(file.parent_path(), gguf));
+  LIEQ_ASSIGN(const TokenizerFiles files, tokenizer_files_from_gguf(gguf));
+  LIEQ_ASSIGN(TokenizerJson json, read_tokenizer_json(files.tokenizer_json, file.string()));
+  LIEQ_ASSIGN(const auto more, read_folder_tokens(file.parent_path()));
+  LIEQ_ASSIGN(auto impl, assemble(json, file.string(), more));
   return Tokenizer(std::move(impl));
 }
 

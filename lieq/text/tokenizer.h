@@ -30,10 +30,13 @@ class Tokenizer {
   [[nodiscard]] static Result<Tokenizer> from_json_file(const std::filesystem::path& file);
   /// The same from the contents of such a file; `place` opens the message of an error.
   [[nodiscard]] static Result<Tokenizer> from_json_text(std::string_view json, const std::string& place);
+  /// Reads a tokenizer.model (sentencepiece.h), with the added tokens that the files beside it name. Errors: as above.
+  [[nodiscard]] static Result<Tokenizer> from_sentencepiece_file(const std::filesystem::path& file);
   /// The tokenizer inside a GGUF (tokenizer.ggml.model "gpt2" or "llama"). Errors: kNotFound when there is none,
   /// kInvalidFormat, kUnsupported naming the model or the pre-tokenizer and listing those that are handled.
   [[nodiscard]] static Result<Tokenizer> from_gguf(const io::Gguf& gguf);
-  /// A model folder (its tokenizer.json), a tokenizer.json itself, or a .gguf file.
+  /// A model folder (its tokenizer.json, or where that is missing its tokenizer.model), one of these files itself, or a
+  /// .gguf file.
   [[nodiscard]] static Result<Tokenizer> load(const std::filesystem::path& path);
 
   Tokenizer(Tokenizer&&) noexcept;
