@@ -28,6 +28,12 @@ constexpr Row kTypes[] = {
     {DType::kQ2_K, "Q2_K", 256, 84, 2},    {DType::kQ3_K, "Q3_K", 256, 110, 3},
     {DType::kQ4_K, "Q4_K", 256, 144, 4},   {DType::kQ5_K, "Q5_K", 256, 176, 5},
     {DType::kQ6_K, "Q6_K", 256, 210, 6},   {DType::kQ2_0, "Q2_0", 64, 18, 2},
+    {DType::kIQ1_S, "IQ1_S", 256, 50, 1},  {DType::kIQ1_M, "IQ1_M", 256, 56, 1},
+    {DType::kIQ2_XXS, "IQ2_XXS", 256, 66, 2},  {DType::kIQ2_XS, "IQ2_XS", 256, 74, 2},
+    {DType::kIQ2_S, "IQ2_S", 256, 82, 2},  {DType::kIQ3_XXS, "IQ3_XXS", 256, 98, 3},
+    {DType::kIQ3_S, "IQ3_S", 256, 110, 3},  {DType::kIQ4_NL, "IQ4_NL", 32, 18, 4},
+    {DType::kIQ4_XS, "IQ4_XS", 256, 136, 4},  {DType::kTQ1_0, "TQ1_0", 256, 54, 1.6},
+    {DType::kTQ2_0, "TQ2_0", 256, 66, 2},  {DType::kMXFP4, "MXFP4", 32, 17, 4},
 };
 
 const Row& row(DType type) {

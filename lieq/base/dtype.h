@@ -14,6 +14,8 @@ namespace lieq {
 enum class DType {
   kF32, kF16, kBF16, kF64, kI8, kU8, kI16, kU16, kI32, kU32, kI64, kU64, kBool, kF8E4M3, kF8E5M2,
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kQ2_0,
+  kIQ1_S, kIQ1_M, kIQ2_XXS, kIQ2_XS, kIQ2_S, kIQ3_XXS, kIQ3_S,
+  kIQ4_NL, kIQ4_XS, kTQ1_0, kTQ2_0, kMXFP4,
 };
 
 /// The name safetensors or GGUF uses, e.g. "BF16", "Q4_K".

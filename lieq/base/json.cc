@@ -19,6 +19,39 @@ std::string reason(const nlohmann::json::exception& error) {
 
 }  // namespace
 
+namespace {
+
+/// Python writes NaN, Infinity and -Infinity for numbers that JSON has not. As strings they stop nobody who does not
+/// read the field, and are an error for who does. Nothing where `text` has none.
+std::optional<std::string> with_quoted_constants(std::string_view text) {
+  std::string out;
+  bool quoted = false, found = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted && c == '\\' && at + 1 < text.size()) {
+      out.append(text.substr(at++, 2));
+      continue;
+    }
+    if (c == '"') quoted = !quoted;
+    std::string_view constant;
+    for (const std::string_view one : {"NaN", "Infinity", "-Infinity"})
+      if (!quoted && text.substr(at).starts_with(one)) constant = one;
+    if (constant.empty()) {
+      out.push_back(c);
+      continue;
+    }
+    out.append("\"").append(constant).append("\"");
+    at += constant.size() - 1;
+    found = true;
+  }
+  return found ? std::optional(std::move(out)) : std::nullopt;
+}
+
+/// A file of another encoding, told by its first bytes.
+bool is_utf16(std::string_view text) { return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"); }
+
+}  // namespace
+
 Result<Json> parse_json(std::string_view text, const std::string& place, DuplicateKeys duplicates) {
   std::optional<std::string> twice;
   std::vector<std::set<std::string>> seen;
@@ -36,6 +69,8 @@ Result<Json> parse_json(std::string_view text, const std::string& place, Duplica
       return fail(ErrorCode::kInvalidFormat, place + ": key " + in_quotes(*twice) + " appears twice, expected once");
     return value;
   } catch (const nlohmann::json::exception& error) {
+    if (is_utf16(text)) return fail(ErrorCode::kInvalidFormat, place + ": found text in UTF-16, expected UTF-8");
+    if (const auto quoted = with_quoted_constants(text)) return parse_json(*quoted, place, duplicates);
     return fail(ErrorCode::kInvalidFormat, place + ": not valid JSON: " + reason(error));
   }
 }

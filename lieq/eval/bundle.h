@@ -15,8 +15,9 @@ struct Bundle {
   model::Model model;
   text::Tokenizer tokenizer;
 
-  /// Loads both and checks that every id of the tokenizer has a row in the embedding.
-  /// Errors: those of Model::load and Tokenizer::load; kInvalidFormat on a vocabulary that does not fit.
+  /// Loads both. Warnings of both go to `sink`. A tokenizer may have ids without a row in the embedding: it is an error of
+  /// what runs them (a choice, a prompt, a window) to meet one.
+  /// Errors: those of Model::load and Tokenizer::load.
   [[nodiscard]] static Result<Bundle> load(const std::filesystem::path& path, Threads& threads, Sink& sink,
                                            const model::LoadOptions& options = {});
 };

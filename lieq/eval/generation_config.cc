@@ -15,7 +15,12 @@ Result<GenerationConfig> GenerationConfig::load(const std::filesystem::path& mod
   const Fields fields(json, file.string());
   LIEQ_ASSIGN(config.do_sample, fields.boolean("do_sample"));
   LIEQ_ASSIGN(config.temperature, fields.number("temperature"));
-  LIEQ_ASSIGN(config.top_k, fields.count("top_k"));
+  const Json* top_k = fields.find("top_k");
+  if (top_k && top_k->is_number_integer() && !top_k->is_number_unsigned()) {
+    config.top_k = 0;  // some programs write -1 for all tokens
+  } else {
+    LIEQ_ASSIGN(config.top_k, fields.count("top_k"));
+  }
   LIEQ_ASSIGN(config.top_p, fields.number("top_p"));
   LIEQ_ASSIGN(config.min_p, fields.number("min_p"));
   LIEQ_ASSIGN(config.repetition_penalty, fields.number("repetition_penalty"));

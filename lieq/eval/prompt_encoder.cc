@@ -80,6 +80,13 @@ Result<ChoiceTokens> PromptEncoder::encode_choice(std::string_view context, std:
     return fail(ErrorCode::kInvalidFormat,
                 fmt::format("{}: found {} tokens of context and {} in all, expected some of both to score", place,
                             context_ids, ids.size()));
+  // A tokenizer may have more ids than the embedding has rows.
+  const std::size_t vocab = bundle_->model.config.vocab_size;
+  for (const TokenId id : ids)
+    if (static_cast<std::size_t>(id) >= vocab)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: found token id {}, expected below vocab_size = {} of {}", place, id, vocab,
+                              bundle_->model.path.string()));
   const std::size_t targets = ids.size() - context_ids;
   if (targets > max_length_)
     return fail(ErrorCode::kInvalidFormat,

@@ -1,10 +1,10 @@
 #pragma once
-/// Reader for GGUF version 3 (little-endian), one file or a split set.
+/// Reader for GGUF versions 2 and 3 (little-endian), one file or a split set.
 ///
 /// Goals: an opened file is proven sound: counts and lengths are checked against the bytes left before
 /// anything is allocated, keys and names are unique, offsets are aligned, tensors lie inside the file
 /// and do not overlap, row lengths are whole numbers of blocks. Zero-copy.
-/// Non-goals: versions 1 and 2, big-endian files, writing (save/).
+/// Non-goals: version 1, big-endian files, writing (save/).
 
 #include <cstddef>
 #include <cstdint>

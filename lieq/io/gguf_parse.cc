@@ -1,6 +1,6 @@
 // All numbers little-endian:
 //
-//   "GGUF" | u32 version 3 | u64 tensors | u64 keys | keys... | tensor infos... | padding to the alignment | data
+//   "GGUF" | u32 version 2 or 3 | u64 tensors | u64 keys | keys... | tensor infos... | padding to the alignment | data
 //   key:         string name | u32 type | value
 //   tensor info: string name | u32 n_dims | u64 dims[n_dims], contiguous first | u32 type | u64 offset into data
 //   string:      u64 length | bytes
@@ -22,7 +22,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "files are little-endian, and read by memcpy");
 
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 3, kOldVersion = 2;  // which differ in big-endian files alone
 constexpr std::uint64_t kDefaultAlignment = 32, kLeastAlignment = 8;
 // Least bytes a key (name length, type, value) and a tensor info (name length, n_dims, one dim, type, offset) take.
 constexpr std::size_t kLeastKeyBytes = 13, kLeastTensorBytes = 32;
@@ -37,24 +37,30 @@ struct TensorType {
 };
 
 /// By ggml's number. An empty name: never given, or withdrawn.
+// clang-format off
 const TensorType kTensorTypes[] = {
-    {"F32", DType::kF32},   {"F16", DType::kF16},   {"Q4_0", DType::kQ4_0}, {"Q4_1", DType::kQ4_1},
-    {"", {}},               {"", {}},               {"Q5_0", DType::kQ5_0}, {"Q5_1", DType::kQ5_1},
-    {"Q8_0", DType::kQ8_0}, {"Q8_1", {}},           {"Q2_K", DType::kQ2_K}, {"Q3_K", DType::kQ3_K},
-    {"Q4_K", DType::kQ4_K}, {"Q5_K", DType::kQ5_K}, {"Q6_K", DType::kQ6_K}, {"Q8_K", {}},
-    {"IQ2_XXS", {}},        {"IQ2_XS", {}},         {"IQ3_XXS", {}},        {"IQ1_S", {}},
-    {"IQ4_NL", {}},         {"IQ3_S", {}},          {"IQ2_S", {}},          {"IQ4_XS", {}},
-    {"I8", DType::kI8},     {"I16", DType::kI16},   {"I32", DType::kI32},   {"I64", DType::kI64},
-    {"F64", DType::kF64},   {"IQ1_M", {}},          {"BF16", DType::kBF16}, {"", {}},
-    {"", {}},               {"", {}},               {"TQ1_0", {}},          {"TQ2_0", {}},
-    {"", {}},               {"", {}},               {"", {}},               {"MXFP4", {}},
-    {"NVFP4", {}},          {"Q1_0", {}},           {"Q2_0", DType::kQ2_0},
+    {"F32", DType::kF32}, {"F16", DType::kF16}, {"Q4_0", DType::kQ4_0}, {"Q4_1", DType::kQ4_1}, {"", {}},
+    {"", {}}, {"Q5_0", DType::kQ5_0}, {"Q5_1", DType::kQ5_1}, {"Q8_0", DType::kQ8_0}, {"Q8_1", {}},
+    {"Q2_K", DType::kQ2_K}, {"Q3_K", DType::kQ3_K}, {"Q4_K", DType::kQ4_K}, {"Q5_K", DType::kQ5_K},
+    {"Q6_K", DType::kQ6_K}, {"Q8_K", {}}, {"IQ2_XXS", DType::kIQ2_XXS}, {"IQ2_XS", DType::kIQ2_XS},
+    {"IQ3_XXS", DType::kIQ3_XXS}, {"IQ1_S", DType::kIQ1_S}, {"IQ4_NL", DType::kIQ4_NL},
+    {"IQ3_S", DType::kIQ3_S}, {"IQ2_S", DType::kIQ2_S}, {"IQ4_XS", DType::kIQ4_XS}, {"I8", DType::kI8},
+    {"I16", DType::kI16}, {"I32", DType::kI32}, {"I64", DType::kI64}, {"F64", DType::kF64},
+    {"IQ1_M", DType::kIQ1_M}, {"BF16", DType::kBF16}, {"", {}}, {"", {}}, {"", {}}, {"TQ1_0", DType::kTQ1_0},
+    {"TQ2_0", DType::kTQ2_0}, {"", {}}, {"", {}}, {"", {}}, {"MXFP4", DType::kMXFP4}, {"NVFP4", {}},
+    {"Q1_0", {}}, {"Q2_0", DType::kQ2_0},
 };
+// clang-format on
+
+/// Types that hold no weights; tensors of them may be there but are not read.
+bool is_plain_number(DType type) {
+  return type == DType::kI8 || type == DType::kI16 || type == DType::kI32 || type == DType::kI64 || type == DType::kF64;
+}
 
 std::string supported_types() {
   std::string all;
   for (const TensorType& t : kTensorTypes) {
-    if (t.type) all += (all.empty() ? "" : ", ") + std::string(t.name);
+    if (t.type && !is_plain_number(*t.type)) all += (all.empty() ? "" : ", ") + std::string(t.name);
   }
   return all;
 }
@@ -153,13 +159,13 @@ class Parser {
       return bad("not a GGUF file: expected it to open with the letters GGUF");
     position_ = kMagic.size();
     LIEQ_ASSIGN(const auto version, read_number<std::uint32_t>("version"));
-    if (version == kVersion) return {};
+    if (version == kVersion || version == kOldVersion) return {};
     if ((version & 0xFFFF) == 0 && version != 0)
       return fail(ErrorCode::kUnsupported, place_ + ": version: found a big-endian file (version " +
                                                std::to_string(__builtin_bswap32(version)) +
                                                "), expected little-endian version 3");
     return fail(ErrorCode::kUnsupported,
-                place_ + ": version: found " + std::to_string(version) + ", expected 3 (convert the model anew)");
+                place_ + ": version: found " + std::to_string(version) + ", expected 2 or 3 (convert the model anew)");
   }
 
   /// Before anything is allocated or looped over.
@@ -270,7 +276,10 @@ class Parser {
     const bool named = number < std::size(kTensorTypes) && !kTensorTypes[number].name.empty();
     if (named && kTensorTypes[number].type) return *kTensorTypes[number].type;
     const std::string found = named ? std::string(kTensorTypes[number].name) : "number " + std::to_string(number);
-    return fail(ErrorCode::kUnsupported, place + ": type: found " + found + ", expected one of " + supported_types());
+    const bool inner = found == "Q8_1" || found == "Q8_K";
+    return fail(ErrorCode::kUnsupported, place + ": type: found " + found +
+                                             (inner ? " (of inner results, no weights)" : "") + ", expected one of " +
+                                             supported_types());
   }
 
   static Result<std::size_t> tensor_bytes(const Tensor& tensor, const std::string& place) {

@@ -172,39 +172,34 @@ Result<WeightMap> read_index(const std::filesystem::path& index) {
   return weights;
 }
 
-/// Tensors are where the index says, and nowhere else.
-Result<void> check_index(const TensorSet& tensors, const WeightMap& weights, const std::filesystem::path& folder,
-                         const std::string& index) {
+/// Tensors that are not where the index says, or of which it says nothing.
+void mark_doubts(TensorSet& tensors, const WeightMap& weights, const std::filesystem::path& folder,
+                 const std::string& index) {
   for (const auto& [tensor, shard] : weights) {
     const Tensor* found = tensors.find(tensor);
-    if (found && found->file == (folder / shard).string()) continue;
-    return bad((folder / shard).string(), "tensor " + in_quotes(tensor) + ": " +
-                                              (found ? "found in " + found->file : std::string("missing")) +
-                                              ", expected here (" + index + ")");
+    const std::string place = (folder / shard).string();
+    if (found && found->file == place) continue;
+    tensors.doubt(tensor, place + ": tensor " + in_quotes(tensor) + ": " +
+                              (found ? "found in " + found->file : std::string("missing")) + ", expected here (" +
+                              index + ")");
   }
   for (const auto& [tensor, found] : tensors.all()) {
     if (!weights.contains(tensor))
-      return bad(found.file, "tensor " + in_quotes(tensor) + ": found here, but not in the weight_map of " + index);
+      tensors.doubt(tensor, found.file + ": tensor " + in_quotes(tensor) +
+                                ": found here, but not in the weight_map of " + index);
   }
-  return {};
 }
 
-Result<TensorSet> open_sharded(const std::filesystem::path& folder, const std::filesystem::path& index) {
-  LIEQ_ASSIGN(const WeightMap weights, read_index(index));
-  std::set<std::string> shards;
-  for (const auto& [_, shard] : weights) shards.insert(shard);
+Result<TensorSet> open_sharded(const std::filesystem::path& folder, const std::filesystem::path& index,
+                               const WeightMap& weights, const std::set<std::string>& shards) {
   TensorSet all;
   for (const std::string& shard : shards) {
-    const std::filesystem::path file = folder / shard;
-    std::error_code ignored;
-    if (!std::filesystem::exists(file, ignored))
-      return fail(ErrorCode::kNotFound, index.string() + ": shard '" + shard + "' is missing, expected beside it");
-    LIEQ_ASSIGN(const MappedFile mapped, MappedFile::open(file));
+    LIEQ_ASSIGN(const MappedFile mapped, MappedFile::open(folder / shard));
     LIEQ_ASSIGN(const TensorSet part, parse_safetensors(mapped.bytes(), mapped.name()));
     for (const auto& [_, tensor] : part.all()) LIEQ_TRY(all.add(tensor));
     all.keep(mapped);
   }
-  LIEQ_TRY(check_index(all, weights, folder, index.filename().string()));
+  mark_doubts(all, weights, folder, index.filename().string());
   return all;
 }
 
@@ -220,10 +215,32 @@ std::vector<std::filesystem::path> files_ending(const std::filesystem::path& fol
   return files;
 }
 
+/// The shards of the index, unless it is left over from another state of the folder: some are gone, and a file that
+/// needs no index is there.
+Result<TensorSet> open_by_index(const std::filesystem::path& folder, const std::filesystem::path& index,
+                                const std::filesystem::path& single, Sink& sink) {
+  LIEQ_ASSIGN(const WeightMap weights, read_index(index));
+  std::set<std::string> shards;
+  for (const auto& [_, shard] : weights) shards.insert(shard);
+  std::error_code ignored;
+  const bool has_single = std::filesystem::exists(single, ignored) && !shards.contains(single.filename().string());
+  for (const std::string& shard : shards) {
+    if (std::filesystem::exists(folder / shard, ignored)) continue;
+    if (!has_single)
+      return fail(ErrorCode::kNotFound, index.string() + ": shard '" + shard + "' is missing, expected beside it");
+    sink.warn(index.string() + ": shard '" + shard + "' is missing; model.safetensors beside it is read instead");
+    return open_safetensors(single);
+  }
+  if (has_single)
+    sink.warn(folder.string() + ": found model.safetensors and " + index.filename().string() +
+              " with other shards: the shards are read, model.safetensors is left out");
+  return open_sharded(folder, index, weights, shards);
+}
+
 /// GPTQ tools name files after the quantisation: gptq_model-4bit-128g.safetensors. One such file or index is the model.
-Result<TensorSet> open_of_other_name(const std::filesystem::path& folder) {
+Result<TensorSet> open_of_other_name(const std::filesystem::path& folder, Sink& sink) {
   const auto indexes = files_ending(folder, ".safetensors.index.json");
-  if (indexes.size() == 1) return open_sharded(folder, indexes.front());
+  if (indexes.size() == 1) return open_by_index(folder, indexes.front(), folder / "model.safetensors", sink);
   const auto files = files_ending(folder, ".safetensors");
   if (indexes.empty() && files.size() == 1) return open_safetensors(files.front());
   std::string found = "neither model.safetensors nor model.safetensors.index.json";
@@ -259,15 +276,15 @@ Result<TensorSet> open_safetensors(const std::filesystem::path& file) {
   return tensors;
 }
 
-Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder) {
+Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder, Sink& sink) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored))
     return fail(ErrorCode::kNotFound, folder.string() + ": no such folder");
   const std::filesystem::path index = folder / "model.safetensors.index.json";
-  if (std::filesystem::exists(index, ignored)) return open_sharded(folder, index);
   const std::filesystem::path single = folder / "model.safetensors";
+  if (std::filesystem::exists(index, ignored)) return open_by_index(folder, index, single, sink);
   if (std::filesystem::exists(single, ignored)) return open_safetensors(single);
-  return open_of_other_name(folder);
+  return open_of_other_name(folder, sink);
 }
 
 }  // namespace lieq::io

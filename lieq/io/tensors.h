@@ -37,6 +37,10 @@ class TensorSet {
 
   /// nullptr when there is none.
   [[nodiscard]] const Tensor* find(std::string_view name) const;
+  /// Marks a tensor about which the files contradict each other. That is no error until somebody needs it.
+  void doubt(std::string name, std::string message) { doubts_.emplace(std::move(name), std::move(message)); }
+  /// What is wrong with them, by name.
+  [[nodiscard]] const std::map<std::string, std::string, std::less<>>& doubts() const { return doubts_; }
   [[nodiscard]] const std::map<std::string, Tensor, std::less<>>& all() const { return tensors_; }
   /// MappedFile::release_pages() of all files.
   void release_pages() const;
@@ -46,6 +50,7 @@ class TensorSet {
  private:
   std::vector<MappedFile> files_;
   std::map<std::string, Tensor, std::less<>> tensors_;
+  std::map<std::string, std::string, std::less<>> doubts_;
 };
 
 }  // namespace lieq::io

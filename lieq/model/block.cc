@@ -24,7 +24,7 @@ void for_rows(Threads& threads, std::size_t rows, const Body& body) {
 }  // namespace
 
 BlockState::BlockState(const ModelConfig& config, Threads& threads, kernels::Compute compute)
-    : config_(&config), threads_(&threads), compute_(compute), rope_(inverse_frequencies(config)) {}
+    : config_(&config), threads_(&threads), compute_(compute) {}
 
 void BlockState::apply(const Linear& linear, MatrixView<const float> x, MatrixView<float> y) {
   kernels::linear(*threads_, linear.weight, linear.bias, x, compute_, linear_, y);
@@ -49,7 +49,7 @@ void BlockState::place_sequences(std::size_t layer_index, std::span<const Sequen
       placed.cached.capacity = kernels::round_up_to_panel(placed.past + sequence.tokens);
       elements += placed.cached.elements();
     }
-    for (std::size_t t = 0; t < sequence.tokens; ++t) rows_.push_back({sequences_.size(), placed.past + t});
+    for (std::size_t t = 0; t < sequence.tokens; ++t) rows_.push_back({sequences_.size(), placed.past + t, nullptr});
     sequences_.push_back(placed);
     first += sequence.tokens;
   }
@@ -78,12 +78,39 @@ void BlockState::store_ancestors(std::span<const SequenceSpan> sequences, Matrix
   });
 }
 
+/// Finds the table of each row. Where frequencies depend on the length of a sequence, one that others continue is
+/// rotated like the longest of those: they read its keys.
+void BlockState::choose_rotations(std::span<const SequenceSpan> sequences) {
+  constexpr std::size_t kManyTables = 16;
+  if (ropes_.size() > kManyTables) ropes_.clear();
+  std::vector<std::size_t> root(sequences.size()), first(sequences.size()), length(sequences.size());
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    root[s] = sequences[s].parent == kNoParent ? s : root[sequences[s].parent];
+    if (root[s] == s) first[s] = sequences_[s].past;
+    length[root[s]] = std::max(length[root[s]], sequences_[s].past + sequences_[s].tokens);
+  }
+  std::vector<const kernels::RopeTable*> tables(sequences.size());
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    if (root[s] != s) continue;
+    const RopeConfig& rope = config_->rope;
+    const std::size_t key = rope.length_key(length[s]);
+    auto found = ropes_.find(key);
+    if (found == ropes_.end())
+      found = ropes_.try_emplace(key, inverse_frequencies(rope, config_->head_dim, length[s]),
+                                 static_cast<float>(rope.attention_factor)).first;
+    // A table for one length alone is used at few positions when tokens come one by one; the others grow.
+    found->second.cover(rope.type == RopeType::kDynamic && key != 0 ? first[s] : 0, length[s]);
+    tables[s] = &found->second;
+  }
+  for (Row& row : rows_) row.rope = tables[root[row.sequence]];
+}
+
 /// Normalises (Qwen3) and rotates every head of a row.
-void BlockState::prepare_heads(std::span<const float> norm, std::size_t position, std::span<float> row) const {
+void BlockState::prepare_heads(std::span<const float> norm, const Row& place, std::span<float> row) const {
   for (std::size_t first = 0; first < row.size(); first += config_->head_dim) {
     const std::span<float> head = row.subspan(first, config_->head_dim);
     if (!norm.empty()) kernels::rms_norm(head, norm, static_cast<float>(config_->rms_norm_eps), head);
-    rope_.rotate(head, position);
+    place.rope->rotate(head, place.position);
   }
 }
 
@@ -92,7 +119,7 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
   const std::size_t tokens = normed.rows();
   place_sequences(layer_index, sequences);
   LIEQ_CHECK(rows_.size() == tokens && attended.rows() == tokens);
-  rope_.extend(1 + std::ranges::max_element(rows_, {}, &Row::position)->position);
+  choose_rotations(sequences);
   const MatrixView<float> q = q_.matrix(tokens, config_->q_size());
   const MatrixView<float> k = k_.matrix(tokens, config_->kv_size());
   const MatrixView<float> v = v_.matrix(tokens, config_->kv_size());
@@ -102,8 +129,8 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
   kernels::linear_many(*threads_, std::array{task(LinearKind::kQ, q), task(LinearKind::kK, k), task(LinearKind::kV, v)},
                        normed, compute_, linear_);
   for_rows(*threads_, tokens, [&](std::size_t t) {
-    prepare_heads(layer.q_norm, rows_[t].position, q.row(t));
-    prepare_heads(layer.k_norm, rows_[t].position, k.row(t));
+    prepare_heads(layer.q_norm, rows_[t], q.row(t));
+    prepare_heads(layer.k_norm, rows_[t], k.row(t));
     kernels::store_key_values(sequences_[rows_[t].sequence].cached, rows_[t].position, k.rows(t, 1), v.rows(t, 1));
   });
   store_ancestors(sequences, k, v);

@@ -10,6 +10,7 @@
 ///   x       += down_proj(gated)                        add_linear(kDown)
 
 #include <cstddef>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -60,19 +61,21 @@ class BlockState {
   void add_linear(const Linear& linear, MatrixView<const float> input, MatrixView<float> x);
 
  private:
-  /// Which sequence a row of the batch belongs to, and its position there.
+  /// Which sequence a row of the batch belongs to, its position there, and how it is rotated.
   struct Row {
     std::size_t sequence, position;
+    const kernels::RopeTable* rope;
   };
 
   void place_sequences(std::size_t layer_index, std::span<const SequenceSpan> sequences);
   void store_ancestors(std::span<const SequenceSpan> sequences, MatrixView<const float> k, MatrixView<const float> v);
-  void prepare_heads(std::span<const float> norm, std::size_t position, std::span<float> row) const;
+  void choose_rotations(std::span<const SequenceSpan> sequences);
+  void prepare_heads(std::span<const float> norm, const Row& place, std::span<float> row) const;
 
   const ModelConfig* config_;
   Threads* threads_;
   kernels::Compute compute_;
-  kernels::RopeTable rope_;
+  std::map<std::size_t, kernels::RopeTable> ropes_;  // by RopeConfig::length_key
   kernels::LinearScratch linear_;
   kernels::AttentionScratch attention_;
   std::vector<kernels::AttentionSequence> sequences_;

@@ -10,7 +10,9 @@
 
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
+#include "lieq/base/sink.h"
 #include "lieq/io/gguf.h"
+#include "lieq/model/rope.h"
 
 namespace lieq::model {
 
@@ -21,22 +23,13 @@ struct Architecture {
   bool qkv_bias;                ///< q, k and v have a bias without the config saying so
   bool qk_norm;                 ///< RMSNorm per head on q and k before the rotation
   bool gguf_interleaves_rope;   ///< GGUF files store q and k rows with rotary pairs side by side
+  std::size_t head_dim;         ///< where config.json does not say; 0: hidden_size / num_attention_heads
+  std::size_t max_position_embeddings;  ///< where config.json does not say
+  bool sliding_windows;         ///< use_sliding_window and layer_types mean something
 };
 
 /// All supported ones, in the order error messages list them.
 [[nodiscard]] const std::vector<Architecture>& architectures();
-
-enum class RopeType { kDefault, kLinear, kLlama3 };
-
-struct RopeConfig {
-  RopeType type = RopeType::kDefault;
-  double theta = 10000;
-  double factor = 1;
-  double low_freq_factor = 1, high_freq_factor = 4;     ///< llama3 only
-  double original_max_position_embeddings = 8192;       ///< llama3 only
-  /// GGUF's rope_freqs.weight, [head_dim / 2]: divisors of the frequencies. Empty: none.
-  std::vector<float> divisors;
-};
 
 struct ModelConfig {
   std::string architecture;  ///< e.g. "LlamaForCausalLM"
@@ -55,16 +48,19 @@ struct ModelConfig {
   [[nodiscard]] std::size_t kv_size() const { return num_key_value_heads * head_dim; }
 };
 
-/// Reads config.json (both generations of its keys). `place` opens error messages.
+/// Reads config.json (both generations of its keys). `place` opens error messages. Keys that are not known are warned of
+/// (config_keys.h).
 /// Errors: kInvalidFormat (field missing, of a wrong type, or contradicting another), kUnsupported
-/// (architecture, rope type, activation, sliding windows or quantization that this version does not run).
-[[nodiscard]] Result<ModelConfig> config_from_json(const Json& json, const std::string& place);
+/// (architecture, rope type, activation, sliding windows, or any other known change of the arithmetic that this version
+/// does not run).
+[[nodiscard]] Result<ModelConfig> config_from_json(const Json& json, const std::string& place, Sink& sink);
 
 /// Reads the metadata and tensor names of a GGUF file. Errors: as config_from_json.
-[[nodiscard]] Result<ModelConfig> config_from_gguf(const io::Gguf& gguf);
+[[nodiscard]] Result<ModelConfig> config_from_gguf(const io::Gguf& gguf, Sink& sink);
 
-/// Radians per position of each rotary pair, [head_dim / 2]; llama3 scaling as in FORMATS of Llama 3.1:
-/// long wavelengths divided by `factor`, short ones kept, a linear blend between.
-[[nodiscard]] std::vector<float> inverse_frequencies(const ModelConfig& config);
+/// The ids of a field that holds one, a list or null; a negative one, with which some programs mean none, is left out.
+/// Errors: kInvalidFormat.
+[[nodiscard]] Result<std::vector<std::uint64_t>> token_ids(const Json& json, const std::string& key,
+                                                           const std::string& place);
 
 }  // namespace lieq::model

@@ -38,4 +38,33 @@ Result<void> check_sizes(const ModelConfig& config, const SizeKeys& keys, const 
   return {};
 }
 
+Result<double> positive(const Fields& fields, std::string_view key, std::optional<double> fallback) {
+  LIEQ_ASSIGN(const auto value, fields.number(key));
+  if (!value && !fallback)
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': missing, expected a number", fields.place(), key));
+  const double number = value ? *value : *fallback;
+  if (!(number > 0 && number < 1e12))
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field '{}': found {}, expected a positive number", fields.place(), key, number));
+  return number;
+}
+
+Result<std::uint64_t> GgufKeys::required_count(std::string_view name) const {
+  LIEQ_ASSIGN(const auto value, count(name));
+  if (!value)
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: key '{}': missing, expected an integer", gguf_.file, key(name)));
+  return *value;
+}
+
+Result<double> GgufKeys::positive(std::string_view name, double fallback) const {
+  LIEQ_ASSIGN(const auto value, gguf_.number(key(name)));
+  const double number = value.value_or(fallback);
+  if (!(number > 0 && number < 1e12))
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: key '{}': found {}, expected a positive number", gguf_.file, key(name), number));
+  return number;
+}
+
 }  // namespace lieq::model

@@ -7,12 +7,25 @@
 #include "lieq/model/config.h"
 #include "lieq/base/message.h"
 #include "lieq/model/config_check.h"
-#include "lieq/pack/decode.h"
+#include "lieq/model/config_keys.h"
 
 namespace lieq::model {
 namespace {
 
+/// Files in the same format that hold no whole model.
+Result<void> check_kind(const io::Gguf& gguf) {
+  LIEQ_ASSIGN(const auto type, gguf.string("general.type"));
+  LIEQ_ASSIGN(const auto architecture, gguf.string("general.architecture"));
+  const char* kind = nullptr;
+  if (type == "adapter") kind = "a LoRA adapter, expected a whole model (merge the adapter into its base model first)";
+  if (type == "mmproj" || architecture == "clip") kind = "the image part of a model, expected its language model";
+  if (type == "imatrix" || architecture == "imatrix") kind = "an importance matrix, expected a model";
+  if (!kind && gguf.tensors.all().empty()) kind = "metadata without any tensor (a vocabulary alone?), expected a model";
+  return kind ? Result<void>(fail(ErrorCode::kUnsupported, fmt::format("{}: found {}", gguf.file, kind))) : Result<void>();
+}
+
 Result<const Architecture*> find_architecture(const io::Gguf& gguf) {
+  LIEQ_TRY(check_kind(gguf));
   LIEQ_ASSIGN(const auto found, gguf.string("general.architecture"));
   if (!found)
     return fail(ErrorCode::kInvalidFormat, gguf.file + ": key 'general.architecture': missing, expected a name");
@@ -21,74 +34,17 @@ Result<const Architecture*> find_architecture(const io::Gguf& gguf) {
     if (*found == one.model_type) return &one;
     known += (known.empty() ? "" : ", ") + std::string(one.model_type);
   }
-  return unsupported(gguf.file, "general.architecture", in_quotes(*found), "one of " + known);
-}
-
-/// Reads "{architecture}.NAME" keys.
-class Keys {
- public:
-  Keys(const io::Gguf& gguf, std::string_view architecture) : gguf_(gguf), prefix_(std::string(architecture) + ".") {}
-
-  [[nodiscard]] std::string key(std::string_view name) const { return prefix_ + std::string(name); }
-  [[nodiscard]] Result<std::uint64_t> required_count(std::string_view name) const {
-    LIEQ_ASSIGN(const auto value, gguf_.count(key(name)));
-    if (!value)
-      return fail(ErrorCode::kInvalidFormat,
-                  fmt::format("{}: key '{}': missing, expected an integer", gguf_.file, key(name)));
-    return *value;
-  }
-  [[nodiscard]] Result<std::optional<std::uint64_t>> count(std::string_view name) const {
-    return gguf_.count(key(name));
-  }
-  [[nodiscard]] Result<double> positive(std::string_view name, double fallback) const {
-    LIEQ_ASSIGN(const auto value, gguf_.number(key(name)));
-    const double number = value.value_or(fallback);
-    if (!(number > 0 && number < 1e12))
-      return fail(ErrorCode::kInvalidFormat,
-                  fmt::format("{}: key '{}': found {}, expected a positive number", gguf_.file, key(name), number));
-    return number;
-  }
-
- private:
-  const io::Gguf& gguf_;
-  std::string prefix_;
-};
-
-Result<RopeConfig> read_rope(const io::Gguf& gguf, const Keys& keys, std::size_t head_dim) {
-  RopeConfig rope;
-  LIEQ_ASSIGN(rope.theta, keys.positive("rope.freq_base", 10000));
-  LIEQ_ASSIGN(const auto rotated, keys.count("rope.dimension_count"));
-  if (rotated && *rotated != head_dim)
-    return unsupported(gguf.file, keys.key("rope.dimension_count"), fmt::format("{}", *rotated),
-                       fmt::format("the head size {}", head_dim));
-  LIEQ_ASSIGN(const auto type, gguf.string(keys.key("rope.scaling.type")));
-  if (type && *type == "linear") {
-    rope.type = RopeType::kLinear;
-    LIEQ_ASSIGN(rope.factor, keys.positive("rope.scaling.factor", 1));
-  } else if (type && *type != "none") {
-    return unsupported(gguf.file, keys.key("rope.scaling.type"), in_quotes(*type), "one of none, linear");
-  }
-  const io::Tensor* divisors = gguf.tensors.find("rope_freqs.weight");
-  if (!divisors) return rope;
-  if (divisors->shape != std::vector<std::size_t>{head_dim / 2} || divisors->type != DType::kF32)
-    return fail(ErrorCode::kInvalidFormat,
-                fmt::format("{}: tensor 'rope_freqs.weight': shape {} of {}, expected [{}] of F32", gguf.file,
-                            io::shape_text(divisors->shape), name(divisors->type), head_dim / 2));
-  rope.divisors.resize(head_dim / 2);
-  pack::decode(DType::kF32, divisors->data.data(), head_dim / 2, rope.divisors.data());
-  for (const float divisor : rope.divisors)
-    if (!(divisor > 0 && divisor < 1e12F))
-      return fail(
-          ErrorCode::kInvalidFormat,
-          fmt::format("{}: tensor 'rope_freqs.weight': found {}, expected positive numbers", gguf.file, divisor));
-  return rope;
+  const bool experts = gguf.find(std::string(*found) + ".expert_count") != nullptr;
+  return unsupported(gguf.file, "general.architecture", in_quotes(*found) + (experts ? kMixture : ""),
+                     "one of " + known);
 }
 
 }  // namespace
 
-Result<ModelConfig> config_from_gguf(const io::Gguf& gguf) {
+Result<ModelConfig> config_from_gguf(const io::Gguf& gguf, Sink& sink) {
   LIEQ_ASSIGN(const Architecture* architecture, find_architecture(gguf));
-  const Keys keys(gguf, architecture->model_type);
+  LIEQ_TRY(check_gguf_keys(gguf, architecture->model_type, sink));
+  const GgufKeys keys(gguf, architecture->model_type);
   ModelConfig config;
   config.architecture = architecture->hf_name;
   config.model_type = architecture->model_type;
@@ -127,7 +83,8 @@ Result<ModelConfig> config_from_gguf(const io::Gguf& gguf) {
                         keys.key("attention.head_count"), keys.key("attention.head_count_kv"),
                         keys.key("attention.key_length"), keys.key("vocab_size")},
                        gguf.file));
-  LIEQ_ASSIGN(config.rope, read_rope(gguf, keys, config.head_dim));
+  LIEQ_ASSIGN(config.rope,
+              rope_from_gguf(gguf, config.model_type, {config.head_dim, config.max_position_embeddings}));
   return config;
 }
 

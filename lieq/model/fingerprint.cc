@@ -23,8 +23,9 @@ std::string fingerprint(const Model& model, Threads& threads) {
   });
   const ModelConfig& c = model.config;
   const std::string config = fmt::format(
-      "{} {} {} {} {} {} {} {} {}", c.architecture, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
-      c.rms_norm_eps, static_cast<int>(c.rope.type), c.rope.theta, c.rope.factor, c.tie_word_embeddings);
+      "{} {} {} {} {} {} {} {} {} {} {} {} {}", c.architecture, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
+      c.rms_norm_eps, name(c.rope.type), c.rope.theta, c.rope.factor, c.rope.original_max_position_embeddings,
+      c.rope.attention_factor, c.rope.beta_fast, c.rope.beta_slow, c.tie_word_embeddings);
   return hex(
       XXH3_64bits_withSeed(hashes.data(), hashes.size() * sizeof hashes[0], XXH3_64bits(config.data(), config.size())));
 }

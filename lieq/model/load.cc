@@ -7,6 +7,7 @@
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/kernels/pack_rows.h"
+#include "lieq/model/folder_kind.h"
 #include "lieq/model/model.h"
 #include "lieq/model/packed_tensors.h"
 #include "lieq/model/quantization_config.h"
@@ -29,7 +30,9 @@ class Loader {
       if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
   }
 
-  Result<void> load() {
+  Result<void> load(Sink& sink) {
+    bare_ = format_ == Format::kSafetensors && !has_prefix("model.") && has_prefix("layers.");
+    settle_tying(sink);
     model_.layers.resize(model_.config.num_hidden_layers);
     for (const TensorSpec& spec : tensor_table(model_.config)) {
       for (std::size_t l = 0; l < (spec.per_layer ? model_.layers.size() : 1); ++l) LIEQ_TRY(take(spec, l));
@@ -43,14 +46,48 @@ class Loader {
   [[nodiscard]] std::size_t unpacked() const { return unpacked_; }
 
  private:
+  [[nodiscard]] bool has_prefix(std::string_view prefix) const {
+    const auto first = model_.files.all().lower_bound(prefix);
+    return first != model_.files.all().end() && first->first.starts_with(prefix);
+  }
+
+  /// The name in the files: folders of a model without its head leave out "model.".
+  [[nodiscard]] std::string stored_name(const TensorSpec& spec, std::size_t l) const {
+    std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
+    if (name == embedding_) return embedding_source_;
+    constexpr std::string_view kModel = "model.";
+    return bare_ && name.starts_with(kModel) ? name.substr(kModel.size()) : name;
+  }
+
+  /// A folder that says its head is tied can hold both matrices: a copy, or one that fine-tuning or merging has moved
+  /// away, which then counts. It can also hold the head alone, which then is the embedding, too.
+  void settle_tying(Sink& sink) {
+    if (format_ == Format::kGguf || !model_.config.tie_word_embeddings) return;
+    const std::string name = bare_ ? "embed_tokens.weight" : "model.embed_tokens.weight";
+    const io::Tensor *embedding = model_.files.find(name), *head = model_.files.find("lm_head.weight");
+    if (!head) return;
+    if (!embedding) {
+      embedding_ = "model.embed_tokens.weight";
+      embedding_source_ = head->name;
+    } else if (embedding->type != head->type || embedding->shape != head->shape ||
+               !std::ranges::equal(embedding->data, head->data)) {
+      model_.config.tie_word_embeddings = false;
+      sink.warn(fmt::format("{}: tie_word_embeddings is true, but 'lm_head.weight' is no copy of '{}': both are used as "
+                            "they are",
+                            model_.path.string(), name));
+    }
+  }
+
   Result<void> take(const TensorSpec& spec, std::size_t l) {
-    const std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
-    LIEQ_ASSIGN(const auto how, quantization_of(spec, name));
+    const std::string name = stored_name(spec, l);
+    LIEQ_ASSIGN(const auto how, quantization_of(spec, name, module_of(tensor_name(spec.hf_name, l))));
     if (how) return take_quantized(spec, l, module_of(name), *how);
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
+    const auto doubt = model_.files.doubts().find(name);
+    if (spec.required && doubt != model_.files.doubts().end()) return fail(ErrorCode::kInvalidFormat, doubt->second);
     if (!spec.required) {
-      // A copy of the embedding under the head's name is common in tied models and carries nothing new.
+      // settle_tying() has found a head that is not required to be a copy of the embedding.
       if (!tensor || spec.role == Role::kHead || is_zero_bias(spec, *tensor)) return {};
       return fail(
           ErrorCode::kInvalidFormat,
@@ -66,9 +103,10 @@ class Loader {
                   fmt::format("{}: tensor '{}': shape {}, expected {} ({})", tensor->file, name,
                               io::shape_text(tensor->shape), io::shape_text(spec.shape), spec.shape_in_words));
     const bool dense = tensor->type == DType::kF32 || tensor->type == DType::kF16 || tensor->type == DType::kBF16;
+    const bool dense_only = spec.shape.size() == 1 || format_ == Format::kSafetensors;
     if (!pack::is_weight_type(tensor->type) || (spec.shape.size() == 1 && !dense))
       return fail(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': type {}, expected {}", tensor->file, name,
-                                                       lieq::name(tensor->type), "F32, F16 or BF16 weights"));
+                                                       lieq::name(tensor->type), dense_only ? "F32, F16 or BF16" : "a type of weights"));
     store(spec, l, *tensor);
     return {};
   }
@@ -77,16 +115,18 @@ class Loader {
     return tensor.substr(0, tensor.size() - std::string_view(".weight").size());
   }
 
-  /// How the weights of `name` are quantised; nothing: they are dense. Rules say what may be, the tensors what is, since
-  /// tools leave modules dense that no rule excludes. Codes that the rules exclude are refused, not guessed at.
-  Result<std::optional<LinearQuantization>> quantization_of(const TensorSpec& spec, const std::string& name) const {
+  /// How the weights of `name` are quantised; nothing: they are dense. Rules, which go by the name of `rule_module`, say
+  /// what may be, the tensors what is, since tools leave modules dense that no rule excludes. Codes that the rules
+  /// exclude are refused, not guessed at.
+  Result<std::optional<LinearQuantization>> quantization_of(const TensorSpec& spec, const std::string& name,
+                                                            const std::string& rule_module) const {
     const bool is_matrix = spec.role == Role::kLinear || spec.role == Role::kEmbedding || spec.role == Role::kHead;
     if (!quantization_ || !is_matrix || !spec.required) return std::nullopt;
     const std::string module = module_of(name);
     const std::string codes(packed_parts(quantization_->container()).front());
     const io::Tensor* found = model_.files.find(module + codes);
-    const auto how = quantization_->find(module, spec.role == Role::kEmbedding ? ModuleClass::kEmbedding
-                                                                               : ModuleClass::kLinear);
+    const auto how = quantization_->find(rule_module, spec.role == Role::kEmbedding ? ModuleClass::kEmbedding
+                                                                                    : ModuleClass::kLinear);
     const io::Tensor* dense = model_.files.find(name);
     if (how && (found || (!dense && spec.role == Role::kLinear))) return how;
     if (found && !dense)
@@ -169,6 +209,8 @@ class Loader {
   Format format_;
   std::optional<QuantizationConfig> quantization_;
   bool interleaved_ = false;
+  bool bare_ = false;                          // names come without "model."
+  std::string embedding_, embedding_source_;   // the embedding's usual name and where it lies instead; empty: there
   std::set<std::string> used_;
   std::size_t unpacked_ = 0;
 };
@@ -224,7 +266,7 @@ Result<void> read_generation_config(const std::filesystem::path& folder, ModelCo
   const std::filesystem::path file = folder / "generation_config.json";
   if (!std::filesystem::exists(file)) return {};
   LIEQ_ASSIGN(const Json json, read_json(file));
-  LIEQ_ASSIGN(auto eos, Fields(json, file.string()).counts("eos_token_id"));
+  LIEQ_ASSIGN(auto eos, token_ids(json, "eos_token_id", file.string()));
   if (!eos.empty()) config.eos_token_id = std::move(eos);
   return {};
 }
@@ -301,22 +343,23 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   const bool folder = std::filesystem::is_directory(path, ignored);
   if (folder) {
     model.format = "safetensors";
+    LIEQ_TRY(check_folder(path));
     const std::filesystem::path file = path / "config.json";
     LIEQ_ASSIGN(const Json json, read_json(file));
-    LIEQ_ASSIGN(model.config, config_from_json(json, file.string()));
+    LIEQ_ASSIGN(model.config, config_from_json(json, file.string(), sink));
     LIEQ_TRY(read_generation_config(path, model.config));
     LIEQ_ASSIGN(quantization, QuantizationConfig::read(file));
     if (quantization) model.format = name(quantization->container());
-    LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path));
+    LIEQ_ASSIGN(model.files, io::open_safetensors_folder(path, sink));
     if (quantization) untie_quantized_head(model, *quantization, sink);
   } else {
     model.format = "GGUF";
     LIEQ_ASSIGN(io::Gguf gguf, io::open_gguf(path));
-    LIEQ_ASSIGN(model.config, config_from_gguf(gguf));
+    LIEQ_ASSIGN(model.config, config_from_gguf(gguf, sink));
     model.files = std::move(gguf.tensors);
   }
   Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
-  LIEQ_TRY(loader.load());
+  LIEQ_TRY(loader.load(sink));
   LIEQ_TRY(check_finite(model, loader.used(), threads));
   if (loader.unpacked() > 0)
     sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",

@@ -1,5 +1,5 @@
 // Dense floats, and the blocks of 32 or 64 weights with one or two f16 numbers. All little-endian.
-// The blocks of 256 ("K") are in decode_k.cc.
+// The blocks of 256 ("K") are in decode_k.cc, those with tables in decode_iq.cc.
 
 #include "lieq/pack/decode.h"
 
@@ -132,6 +132,18 @@ Decoder decoder(DType type) {
     case DType::kQ4_K: return decode_blocks<DType::kQ4_K, decode_q4_k>;
     case DType::kQ5_K: return decode_blocks<DType::kQ5_K, decode_q5_k>;
     case DType::kQ6_K: return decode_blocks<DType::kQ6_K, decode_q6_k>;
+    case DType::kIQ1_S: return decode_blocks<DType::kIQ1_S, decode_iq1_s>;
+    case DType::kIQ1_M: return decode_blocks<DType::kIQ1_M, decode_iq1_m>;
+    case DType::kIQ2_XXS: return decode_blocks<DType::kIQ2_XXS, decode_iq2_xxs>;
+    case DType::kIQ2_XS: return decode_blocks<DType::kIQ2_XS, decode_iq2_xs>;
+    case DType::kIQ2_S: return decode_blocks<DType::kIQ2_S, decode_iq2_s>;
+    case DType::kIQ3_XXS: return decode_blocks<DType::kIQ3_XXS, decode_iq3_xxs>;
+    case DType::kIQ3_S: return decode_blocks<DType::kIQ3_S, decode_iq3_s>;
+    case DType::kIQ4_NL: return decode_blocks<DType::kIQ4_NL, decode_iq4_nl>;
+    case DType::kIQ4_XS: return decode_blocks<DType::kIQ4_XS, decode_iq4_xs>;
+    case DType::kTQ1_0: return decode_blocks<DType::kTQ1_0, decode_tq1_0>;
+    case DType::kTQ2_0: return decode_blocks<DType::kTQ2_0, decode_tq2_0>;
+    case DType::kMXFP4: return decode_blocks<DType::kMXFP4, decode_mxfp4>;
     default: return nullptr;
   }
 }

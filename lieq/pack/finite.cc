@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <vector>
 
 #include "lieq/base/check.h"
+#include "lieq/pack/decode.h"
 
 namespace lieq::pack {
 namespace {
@@ -31,6 +33,16 @@ bool scales_finite(DType type, std::span<const std::byte> blocks, std::initializ
   return true;
 }
 
+/// For scales that are no f16 number at one place.
+bool decoded_finite(DType type, std::span<const std::byte> blocks) {
+  std::vector<float> weights(block_elements(type));
+  for (std::size_t block = 0; block < blocks.size(); block += block_bytes(type)) {
+    decode(type, blocks.data() + block, weights.size(), weights.data());
+    if (!elements_finite<std::uint32_t>(std::as_bytes(std::span(weights)), 0x7F800000U)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool all_finite(DType type, std::span<const std::byte> blocks) {
@@ -42,7 +54,19 @@ bool all_finite(DType type, std::span<const std::byte> blocks) {
     case DType::kQ4_0:
     case DType::kQ5_0:
     case DType::kQ8_0:
-    case DType::kQ2_0: return scales_finite(type, blocks, {0});
+    case DType::kQ2_0:
+    case DType::kIQ1_S:
+    case DType::kIQ2_XXS:
+    case DType::kIQ2_XS:
+    case DType::kIQ2_S:
+    case DType::kIQ3_XXS:
+    case DType::kIQ3_S:
+    case DType::kIQ4_NL:
+    case DType::kIQ4_XS: return scales_finite(type, blocks, {0});
+    case DType::kTQ1_0: return scales_finite(type, blocks, {52});
+    case DType::kTQ2_0: return scales_finite(type, blocks, {64});
+    case DType::kIQ1_M:
+    case DType::kMXFP4: return decoded_finite(type, blocks);
     case DType::kQ4_1:
     case DType::kQ5_1:
     case DType::kQ4_K:

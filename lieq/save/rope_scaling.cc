@@ -16,9 +16,8 @@ using model::RopeType;
 /// Both sides round a few times in float32, which the blend magnifies at most eightfold: 2^-20 is 16 of its steps.
 constexpr double kRelativeError = 0x1p-20;
 
-std::vector<float> frequencies_with(model::ModelConfig config, const RopeConfig& rope) {
-  config.rope = rope;
-  return model::inverse_frequencies(config);
+std::vector<float> frequencies_with(const model::ModelConfig& config, const RopeConfig& rope) {
+  return model::inverse_frequencies(rope, config.head_dim);
 }
 
 bool gives(const model::ModelConfig& config, const RopeConfig& rope, const std::vector<float>& expected) {
@@ -60,18 +59,31 @@ std::vector<RopeConfig> candidates(const model::ModelConfig& config, const std::
   return all;
 }
 
+/// The object of each scaling but llama3's, which GGUF files keep as divisors.
+Json scaling_object(const RopeConfig& rope) {
+  if (rope.type == RopeType::kDefault) return nullptr;
+  Json object = {{"rope_type", name(rope.type)}};
+  if (rope.type == RopeType::kLongRope) {
+    object.update({{"short_factor", rope.short_factor}, {"long_factor", rope.long_factor}});
+  } else {
+    object["factor"] = rope.factor;
+  }
+  if (rope.type == RopeType::kYarn) object.update({{"beta_fast", rope.beta_fast}, {"beta_slow", rope.beta_slow}});
+  if (rope.type == RopeType::kYarn || rope.type == RopeType::kLongRope)
+    object.update({{"attention_factor", rope.attention_factor},
+                   {"original_max_position_embeddings", std::llround(rope.original_max_position_embeddings)}});
+  return object;
+}
+
 }  // namespace
 
 Result<Json> rope_scaling(const model::ModelConfig& config, const std::string& place) {
   const RopeConfig& rope = config.rope;
-  if (rope.divisors.empty()) {
-    if (rope.type != RopeType::kLinear) return Json(nullptr);
-    return Json{{"rope_type", "linear"}, {"factor", rope.factor}};
-  }
+  if (rope.divisors.empty()) return scaling_object(rope);
   if (rope.type == RopeType::kDefault) {
     RopeConfig plain = rope;
     plain.divisors.clear();
-    const std::vector<float> expected = model::inverse_frequencies(config);
+    const std::vector<float> expected = model::inverse_frequencies(config.rope, config.head_dim);
     if (gives(config, plain, expected)) return Json(nullptr);
     for (const RopeConfig& one : candidates(config, frequencies_with(config, plain)))
       if (gives(config, one, expected))

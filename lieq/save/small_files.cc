@@ -33,6 +33,15 @@ Result<void> copy_folder(const std::filesystem::path& source, const std::filesys
   return {};
 }
 
+/// Chat templates other than the default one have a folder of their own.
+Result<void> copy_templates(const std::filesystem::path& source, const std::filesystem::path& target) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(source, error)) return {};
+  std::filesystem::create_directories(target, error);
+  if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be made: {}", target.string(), error.message()));
+  return copy_folder(source, target);
+}
+
 /// One id as a number, several as a list.
 Json ids(const std::vector<std::uint64_t>& all) {
   if (all.empty()) return nullptr;
@@ -78,13 +87,19 @@ Result<Json> config_from_model(const model::Model& model) {
 }  // namespace
 
 Result<void> copy_small_files(const model::Model& model, const std::filesystem::path& target) {
-  return model.format == "GGUF" ? write_from_gguf(model, target) : copy_folder(model.path, target);
+  if (model.format == "GGUF") return write_from_gguf(model, target);
+  LIEQ_TRY(copy_folder(model.path, target));
+  constexpr const char* kTemplates = "additional_chat_templates";
+  return copy_templates(model.path / kTemplates, target / kTemplates);
 }
 
 Result<Json> base_config(const model::Model& model) {
   if (model.format == "GGUF") return config_from_model(model);
   LIEQ_ASSIGN(Json config, read_json(model.path / "config.json"));
   for (const char* key : {"quantization_config", "quantization"}) config.erase(key);
+  // Loading finds out that a head is no copy of the embedding although its folder says so.
+  if (!model.config.tie_word_embeddings && config.value("tie_word_embeddings", false))
+    config["tie_word_embeddings"] = false;
   return config;
 }
 

@@ -10,7 +10,8 @@
 namespace lieq::save {
 
 /// Copies all small files of the model's folder into `target` (tokenizer, chat template, generation config, licence,
-/// ...), leaving out weights, their index, config.json and earlier quantisation records; folders are not entered.
+/// ...), leaving out weights, their index, config.json and earlier quantisation records; of folders only
+/// additional_chat_templates/ is copied.
 /// A GGUF model's tokenizer and chat template are written as tokenizer.json, tokenizer_config.json and
 /// generation_config.json. Errors: kIo; kUnsupported for a GGUF tokenizer that has no tokenizer.json form here.
 [[nodiscard]] Result<void> copy_small_files(const model::Model& model, const std::filesystem::path& target);

@@ -127,6 +127,11 @@ Result<Sources> read_folder(const fs::path& folder) {
     LIEQ_ASSIGN(std::string text, read_file(own_file));
     sources.main = Source{std::move(text), own_file.string()};
   }
+  const fs::path tool_file = folder / "additional_chat_templates" / "tool_use.jinja";
+  if (is_there(tool_file)) {
+    LIEQ_ASSIGN(std::string text, read_file(tool_file));
+    sources.tool_use = Source{std::move(text), tool_file.string()};
+  }
   return sources;
 }
 
@@ -154,12 +159,16 @@ Result<Source> chosen(const std::string& choice) {
   return Source{std::move(text), choice};
 }
 
-/// Reasoning under its newest name; `thinking` stays readable for templates that ask for it.
-OrderedJson with_reasoning(const OrderedJson& message) {
-  if (!message.is_object()) return message;
+/// A message as templates expect it: without null fields, which clients send for "nothing" and templates would print,
+/// and reasoning under its newest name; `thinking` stays readable for templates that ask for it.
+OrderedJson normalized(const OrderedJson& original) {
+  if (!original.is_object()) return original;
+  OrderedJson message = OrderedJson::object();
+  for (const auto& [key, value] : original.items())
+    if (!value.is_null()) message[key] = value;
   for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
     const auto found = message.find(name);
-    if (found == message.end() || found->is_null()) continue;
+    if (found == message.end()) continue;
     OrderedJson renamed = message;
     if (!renamed.contains("thinking")) renamed["thinking"] = *found;
     renamed["reasoning_content"] = *found;
@@ -196,7 +205,7 @@ Result<std::string> ChatTemplate::render(const ChatRequest& request) const {
   OrderedJson variables = special_tokens_;
   if (request.arguments.is_object()) variables.update(request.arguments);
   variables["messages"] = OrderedJson::array();
-  for (const OrderedJson& message : request.messages) variables["messages"].push_back(with_reasoning(message));
+  for (const OrderedJson& message : request.messages) variables["messages"].push_back(normalized(message));
   variables["tools"] = request.tools;
   variables["documents"] = request.documents;
   variables["add_generation_prompt"] = request.add_generation_prompt;

@@ -15,6 +15,9 @@ Result<std::string> read_utf8(const std::filesystem::path& file, Sink& sink) {
   const auto bytes = mapped.bytes();
   const std::string_view raw(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (is_utf8(raw)) return std::string(raw);
+  // Its letters would be read as text with NUL between.
+  if (raw.starts_with("\xFF\xFE") || raw.starts_with("\xFE\xFF"))
+    return fail(ErrorCode::kInvalidFormat, file.string() + ": found text in UTF-16, expected UTF-8");
   RepairedText repaired = repair_utf8(raw);
   sink.warn(file.string() + ": " + std::to_string(repaired.replaced) + " invalid UTF-8 sequence" +
             (repaired.replaced == 1 ? "" : "s") + " replaced by U+FFFD");

@@ -115,6 +115,10 @@ std::string Decoder::apply(std::vector<std::string> tokens) const {
       case DecoderStep::Kind::kReplace:
         for (std::string& token : tokens) token = replace_all(token, step.from, step.to);
         break;
+      case DecoderStep::Kind::kMetaspace:
+        for (std::size_t i = 0; i < tokens.size(); ++i)
+          tokens[i] = replace_all(tokens[i], step.from, i == 0 && step.start != 0 ? "" : " ");
+        break;
       case DecoderStep::Kind::kStrip:
         for (std::string& token : tokens) token = strip(token, step);
         break;

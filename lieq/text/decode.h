@@ -11,10 +11,11 @@
 namespace lieq::text {
 
 struct DecoderStep {
-  enum class Kind { kByteLevel, kReplace, kByteFallback, kFuse, kStrip } kind = Kind::kByteLevel;
-  std::string from, to;         ///< kReplace; `from` is not empty
+  enum class Kind { kByteLevel, kReplace, kByteFallback, kFuse, kStrip, kMetaspace } kind = Kind::kByteLevel;
+  std::string from, to;         ///< kReplace; `from` is not empty. kMetaspace: `from` becomes a blank
   char32_t strip = U' ';        ///< kStrip: this character,
-  std::size_t start = 0;        ///< at most so many of it at the start of each token
+  std::size_t start = 0;        ///< at most so many of it at the start of each token. kMetaspace: 0, or 1: none of
+                                ///< the first token's becomes a blank, all are left out
   std::size_t stop = 0;         ///< and at its end
 };
 

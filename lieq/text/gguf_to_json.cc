@@ -8,30 +8,29 @@
 #include "lieq/base/json.h"
 #include "lieq/base/message.h"
 #include "lieq/base/utf8.h"
+#include "lieq/text/gguf_pre.h"
+#include "lieq/text/pretokenize.h"
 
 namespace lieq::text {
 namespace {
-
-constexpr const char* kLlama3 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kQwen2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 Json byte_level(bool use_regex) {
   return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
-Json sequence(Json first, Json second) {
-  return {{"type", "Sequence"}, {"pretokenizers", {std::move(first), std::move(second)}}};
+Json split(std::string_view pattern) {
+  return {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
 }
 
-Json split(const char* pattern) {
-  return sequence({{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
-                  byte_level(false));
+/// The steps of a rule; GPT-2's pattern at the end is ByteLevel's own.
+Json pre_tokenizer(const PreRule& rule) {
+  Json steps = Json::array();
+  if (rule.single_digits) steps.push_back({{"type", "Digits"}, {"individual_digits", true}});
+  const bool own = rule.patterns.back() == kGpt2Pattern.regex;
+  for (std::size_t i = 0; i + (own ? 1 : 0) < rule.patterns.size(); ++i) steps.push_back(split(rule.patterns[i]));
+  steps.push_back(byte_level(own));
+  return steps.size() == 1 ? steps.front() : Json{{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
 }
-
-/// tokenizer.ggml.token_type
-enum TokenType : std::int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5 };
 
 /// What the token list of a GGUF file says.
 struct Tokens {
@@ -58,27 +57,15 @@ Json bpe_model(const Tokens& tokens) {
 }
 
 Result<Parts> byte_level_parts(const io::Gguf& gguf, const Tokens& tokens) {
-  LIEQ_ASSIGN(const auto named, gguf.string("tokenizer.ggml.pre"));
-  const std::string_view pre = named.value_or("default");
+  std::vector<std::string> told;  // when the tokenizer was loaded
+  LIEQ_ASSIGN(const PreRule* rule, pre_rule(gguf, told));
   Parts parts;
   parts.decoder = byte_level(true);
   parts.model = bpe_model(tokens);
-  if (pre == "smollm" || pre == "starcoder") {
-    parts.pre_tokenizer = sequence({{"type", "Digits"}, {"individual_digits", true}}, byte_level(true));
-  } else if (pre == "gpt-2" || pre == "default" || pre == "phi-2") {
-    parts.pre_tokenizer = byte_level(true);
-  } else if (pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3") {
-    parts.pre_tokenizer = split(kLlama3);
-    parts.model["ignore_merges"] = true;
-    parts.adds_bos = true;
-  } else if (pre == "qwen2") {
-    parts.pre_tokenizer = split(kQwen2);
-    parts.normalizer = {{"type", "NFC"}};
-  } else {
-    return fail(ErrorCode::kUnsupported,
-                gguf.file + ": key 'tokenizer.ggml.pre': found " + in_quotes(pre) +
-                    ", expected one of smollm, gpt-2, llama-bpe, qwen2 to write a tokenizer.json");
-  }
+  parts.pre_tokenizer = pre_tokenizer(*rule);
+  parts.model["ignore_merges"] = rule->ignore_merges;
+  parts.adds_bos = rule->add_bos;
+  if (rule->nfc) parts.normalizer = {{"type", "NFC"}};
   LIEQ_ASSIGN(const auto* merges, gguf.strings("tokenizer.ggml.merges"));
   if (!merges)
     return fail(ErrorCode::kInvalidFormat, gguf.file + ": key 'tokenizer.ggml.merges': missing, expected a list");
@@ -150,17 +137,6 @@ Result<Parts> sentence_piece_parts(const io::Gguf& gguf, const Tokens& tokens) {
   return parts;
 }
 
-/// The types of tokens, in the widened form the reader chose.
-std::vector<std::int64_t> token_types(const io::Gguf& gguf, std::size_t count) {
-  std::vector<std::int64_t> types(count, 1);
-  const io::GgufValue* value = gguf.find("tokenizer.ggml.token_type");
-  if (!value) return types;
-  if (const auto* list = std::get_if<std::vector<std::int64_t>>(value)) types = *list;
-  if (const auto* list = std::get_if<std::vector<std::uint64_t>>(value)) types.assign(list->begin(), list->end());
-  types.resize(count, 1);
-  return types;
-}
-
 /// A token that every text gets.
 struct Around {
   std::string token;
@@ -205,7 +181,8 @@ Result<TokenizerFiles> tokenizer_files_from_gguf(const io::Gguf& gguf) {
   LIEQ_ASSIGN(tokens.texts, gguf.strings("tokenizer.ggml.tokens"));
   if (!tokens.texts)
     return fail(ErrorCode::kInvalidFormat, gguf.file + ": key 'tokenizer.ggml.tokens': missing, expected a list");
-  tokens.types = token_types(gguf, tokens.size());
+  std::vector<std::string> told;  // when the tokenizer was loaded
+  LIEQ_ASSIGN(tokens.types, token_types(gguf, *tokens.texts, told));
   LIEQ_ASSIGN(const auto model, gguf.string("tokenizer.ggml.model"));
   if (model != "gpt2" && model != "llama")
     return fail(ErrorCode::kUnsupported, gguf.file + ": key 'tokenizer.ggml.model': found " +
@@ -219,8 +196,8 @@ Result<TokenizerFiles> tokenizer_files_from_gguf(const io::Gguf& gguf) {
     if (!wanted.value_or(fallback) || !id || *id >= tokens.size()) return std::nullopt;
     return Around{tokens.text(*id), *id};
   };
-  LIEQ_ASSIGN(const auto bos_id, gguf.count("tokenizer.ggml.bos_token_id"));
-  LIEQ_ASSIGN(const auto eos_id, gguf.count("tokenizer.ggml.eos_token_id"));
+  LIEQ_ASSIGN(const auto bos_id, special_id(gguf, "bos"));
+  LIEQ_ASSIGN(const auto eos_id, special_id(gguf, "eos"));
   LIEQ_ASSIGN(const auto before, around("tokenizer.ggml.add_bos_token", bos_id, parts.adds_bos));
   LIEQ_ASSIGN(const auto after, around("tokenizer.ggml.add_eos_token", eos_id, false));
   const Json tokenizer = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr},

@@ -1,7 +1,7 @@
 /// The tokenizer inside a GGUF file.
 ///
 /// Goals: the ids of the tokenizer.json the file was made from. tokenizer.ggml.pre names a rule of llama.cpp; the
-/// table below says what we run for it. NFC is not part of that rule, yet the Qwen2 family's tokenizer.json has it, so
+/// table in gguf_pre.cc says what we run for it. NFC is not part of that rule, yet the Qwen2 family's tokenizer.json has it, so
 /// we do it (llama.cpp does not, and differs on text that is not NFC).
 /// Non-goals: WordPiece, Unigram ("t5"), RWKV and the pre-tokenizers not in the table, which are refused.
 
@@ -10,34 +10,11 @@
 
 #include "lieq/base/message.h"
 #include "lieq/base/utf8.h"
+#include "lieq/text/gguf_pre.h"
 #include "lieq/text/tokenizer_impl.h"
 
 namespace lieq::text {
 namespace {
-
-struct PreRule {
-  std::string_view pre;  ///< tokenizer.ggml.pre
-  const KnownPattern* pattern;
-  bool single_digits = false;   ///< Digits in front of the pattern
-  bool nfc = false;
-  bool ignore_merges = false;
-  bool add_bos = false;         ///< unless tokenizer.ggml.add_bos_token says otherwise
-};
-
-constexpr PreRule kPreRules[] = {
-    {"gpt-2", &kGpt2Pattern},
-    {"default", &kGpt2Pattern},
-    {"phi-2", &kGpt2Pattern},
-    {"llama-bpe", &kLlama3Pattern, false, false, true, true},
-    {"llama3", &kLlama3Pattern, false, false, true, true},
-    {"llama-v3", &kLlama3Pattern, false, false, true, true},
-    {"qwen2", &kQwen2Pattern, false, true},
-    {"smollm", &kGpt2Pattern, true},
-    {"starcoder", &kGpt2Pattern, true},
-};
-
-/// tokenizer.ggml.token_type
-enum TokenType : std::int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
 class Reader {
  public:
@@ -68,28 +45,10 @@ class Reader {
   }
   static std::string filler_name(std::size_t id) { return "[PAD" + std::to_string(id) + "]"; }
 
-  /// An array of integers, empty when absent.
-  Result<std::vector<std::int64_t>> integers(std::string_view key) const {
-    const io::GgufValue* value = gguf_.find(key);
-    std::vector<std::int64_t> out;
-    if (value == nullptr) return out;
-    if (const auto* wide = std::get_if<std::vector<std::int64_t>>(value)) return *wide;
-    const auto* counts = std::get_if<std::vector<std::uint64_t>>(value);
-    if (counts == nullptr) return fail(ErrorCode::kInvalidFormat, place(key) + ": expected an array of integers");
-    for (const std::uint64_t one : *counts)
-      out.push_back(static_cast<std::int64_t>(std::min<std::uint64_t>(one, 1U << 30)));
-    return out;
-  }
-
   Result<void> read_tokens() {
     LIEQ_ASSIGN(const auto* tokens, gguf_.strings("tokenizer.ggml.tokens"));
     if (tokens == nullptr) return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml.tokens") + ": missing");
-    LIEQ_ASSIGN(types_, integers("tokenizer.ggml.token_type"));
-    if (types_.empty()) types_.assign(tokens->size(), kNormal);
-    if (types_.size() != tokens->size())
-      return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml.token_type") + ": found " +
-                                                 std::to_string(types_.size()) + " entries, expected " +
-                                                 std::to_string(tokens->size()) + " (one for each token)");
+    LIEQ_ASSIGN(types_, token_types(gguf_, *tokens, impl_->warnings));
     std::vector<Vocabulary::Entry> entries;
     entries.reserve(tokens->size());
     for (std::size_t i = 0; i < tokens->size(); ++i) {
@@ -120,37 +79,25 @@ class Reader {
   }
 
   Result<void> read_around(bool bos_by_default) {
-    const auto one = [&](std::string_view flag, std::string_view key, bool fallback,
+    const auto one = [&](std::string_view flag, const std::string& name, bool fallback,
                          std::vector<TokenId>& into) -> Result<void> {
       LIEQ_ASSIGN(const auto wanted, gguf_.boolean(flag));
       if (!wanted.value_or(fallback)) return {};
-      LIEQ_ASSIGN(const auto id, gguf_.count(key));
+      LIEQ_ASSIGN(const auto id, special_id(gguf_, name));
       if (!id && !wanted) return {};
       if (!id || *id >= impl_->vocabulary.size())
-        return fail(ErrorCode::kInvalidFormat, place(key) + ": found " + (id ? std::to_string(*id) : "nothing") +
+        return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml." + name + "_token_id") + ": found " + (id ? std::to_string(*id) : "nothing") +
                                                    ", expected an id below " +
                                                    std::to_string(impl_->vocabulary.size()));
       into.push_back(static_cast<TokenId>(*id));
       return {};
     };
-    LIEQ_TRY(one("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", bos_by_default, impl_->before));
-    return one("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", false, impl_->after);
-  }
-
-  Result<const PreRule*> pre_rule() const {
-    LIEQ_ASSIGN(const auto pre, gguf_.string("tokenizer.ggml.pre"));
-    if (!pre) return &kPreRules[0];
-    std::string known;
-    for (const PreRule& rule : kPreRules) {
-      if (rule.pre == *pre) return &rule;
-      known.append(known.empty() ? "" : ", ").append(rule.pre);
-    }
-    return fail(ErrorCode::kUnsupported, place("tokenizer.ggml.pre") + ": " + in_quotes(*pre) +
-                                             " is not supported, expected one of " + known);
+    LIEQ_TRY(one("tokenizer.ggml.add_bos_token", "bos", bos_by_default, impl_->before));
+    return one("tokenizer.ggml.add_eos_token", "eos", false, impl_->after);
   }
 
   Result<void> read_gpt2() {
-    LIEQ_ASSIGN(const PreRule* rule, pre_rule());
+    LIEQ_ASSIGN(const PreRule* rule, pre_rule(gguf_, impl_->warnings));
     BpeSource source;
     source.byte_level = true;
     source.ignore_merges = rule->ignore_merges;
@@ -160,10 +107,16 @@ class Reader {
     LIEQ_TRY(read_merges(source));
     if (rule->nfc) impl_->normalizer.steps.push_back({NormalizerStep::Kind::kNfc, "", ""});
     if (rule->single_digits) impl_->pre_tokenizer.steps.push_back(digit_splitter(true));
-    impl_->pre_tokenizer.steps.push_back(known_splitter(rule->pattern->regex));
+    for (const std::string_view pattern : rule->patterns) {
+      auto splitter = known_splitter(pattern);
+      if (!splitter) {
+        LIEQ_ASSIGN(splitter, regex_splitter(pattern, MatchPolicy{}, place("tokenizer.ggml.pre")));
+      }
+      impl_->pre_tokenizer.steps.push_back(std::move(splitter));
+    }
     impl_->pre_tokenizer.byte_level = true;
     impl_->kind = "byte-level BPE (" + std::string(rule->single_digits ? "single digits, then " : "") +
-                  std::string(rule->pattern->name) + ")";
+                  std::string(rule->title) + ")";
     impl_->decoder.steps.push_back({});
     LIEQ_ASSIGN(impl_->bpe, build_bpe(source, impl_->vocabulary, place("tokenizer.ggml.merges")));
     read_added();

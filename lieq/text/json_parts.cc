@@ -74,6 +74,11 @@ Result<void> add_decoder(const Json& json, const std::string& place, Decoder& ou
     step.strip = point.value;
     LIEQ_ASSIGN(step.start, component.fields().required_count("start"));
     LIEQ_ASSIGN(step.stop, component.fields().required_count("stop"));
+  } else if (component.type() == "Metaspace") {
+    LIEQ_ASSIGN(const Metaspace metaspace, read_metaspace(component));
+    step.kind = DecoderStep::Kind::kMetaspace;
+    step.from = metaspace.replacement;
+    step.start = metaspace.prepend == Metaspace::Prepend::kNever ? 0 : 1;
   } else if (component.type() == "Sequence") {
     LIEQ_TRY(component.only({"decoders"}));
     LIEQ_ASSIGN(const Json* list, component.list("decoders"));
@@ -81,13 +86,36 @@ Result<void> add_decoder(const Json& json, const std::string& place, Decoder& ou
       LIEQ_TRY(add_decoder((*list)[i], place + ".decoders[" + std::to_string(i) + "]", out));
     return {};
   } else {
-    return component.unsupported("ByteLevel, ByteFallback, Fuse, Replace, Strip or Sequence");
+    return component.unsupported("ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip or Sequence");
   }
   out.steps.push_back(std::move(step));
   return {};
 }
 
 }  // namespace
+
+Result<Metaspace> read_metaspace(const Component& component) {
+  LIEQ_TRY(component.only({"replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"}));
+  Metaspace metaspace;
+  LIEQ_ASSIGN(const auto replacement, component.fields().string("replacement"));
+  if (replacement) metaspace.replacement = *replacement;
+  const CodePoint point = metaspace.replacement.empty() ? CodePoint{} : decode_utf8(metaspace.replacement, 0);
+  if (!point.valid || point.bytes != metaspace.replacement.size())
+    return fail(ErrorCode::kInvalidFormat, component.place() + ": field 'replacement': found " +
+                                               in_quotes(metaspace.replacement) + ", expected one character");
+  LIEQ_ASSIGN(const auto scheme, component.fields().string("prepend_scheme"));
+  LIEQ_ASSIGN(const bool prefix, component.flag("add_prefix_space", true));  // of older files
+  using enum Metaspace::Prepend;
+  if (scheme == "never" || (!scheme && !prefix)) {
+    metaspace.prepend = kNever;
+  } else if (scheme == "first") {
+    metaspace.prepend = kFirst;
+  } else if (scheme && *scheme != "always") {
+    return fail(ErrorCode::kUnsupported, component.place() + ": field 'prepend_scheme': found " + in_quotes(*scheme) +
+                                             ", expected always, first or never");
+  }
+  return metaspace;
+}
 
 Result<Component> Component::open(const Json& json, const std::string& place) {
   if (!json.is_object())
@@ -146,6 +174,26 @@ Result<Decoder> read_decoder(const Json* json, const std::string& file) {
   return decoder;
 }
 
+Result<AddedToken> read_added_token(const Json& json, const std::string& place) {
+  const Fields fields(json, place);
+  AddedToken token;
+  LIEQ_ASSIGN(auto content, fields.string("content"));
+  if (!content || content->empty())
+    return fail(ErrorCode::kInvalidFormat, place + ": field 'content': found nothing, expected a text");
+  token.content = std::move(*content);
+  const auto flag = [&](std::string_view key, bool& into, bool fallback) -> Result<void> {
+    LIEQ_ASSIGN(const auto value, fields.boolean(key));
+    into = value.value_or(fallback);
+    return {};
+  };
+  LIEQ_TRY(flag("special", token.special, false));
+  LIEQ_TRY(flag("single_word", token.single_word, false));
+  LIEQ_TRY(flag("lstrip", token.lstrip, false));
+  LIEQ_TRY(flag("rstrip", token.rstrip, false));
+  LIEQ_TRY(flag("normalized", token.normalized, !token.special));
+  return token;
+}
+
 Result<std::vector<AddedToken>> read_added_tokens(const Json* json, const std::string& file) {
   std::vector<AddedToken> tokens;
   if (json == nullptr) return tokens;
@@ -154,27 +202,12 @@ Result<std::vector<AddedToken>> read_added_tokens(const Json* json, const std::s
   for (std::size_t i = 0; i < json->size(); ++i) {
     const Json& entry = (*json)[i];
     const std::string place = file + ": added_tokens[" + std::to_string(i) + "]";
-    const Fields fields(entry, place);
-    AddedToken token;
-    LIEQ_ASSIGN(const std::uint64_t id, fields.required_count("id"));
+    LIEQ_ASSIGN(const std::uint64_t id, Fields(entry, place).required_count("id"));
     if (id > static_cast<std::uint64_t>(Vocabulary::kMaxId))
       return fail(ErrorCode::kInvalidFormat, place + ": field 'id': found " + std::to_string(id) +
                                                  ", expected at most " + std::to_string(Vocabulary::kMaxId));
+    LIEQ_ASSIGN(AddedToken token, read_added_token(entry, place));
     token.id = static_cast<TokenId>(id);
-    LIEQ_ASSIGN(auto content, fields.string("content"));
-    if (!content || content->empty())
-      return fail(ErrorCode::kInvalidFormat, place + ": field 'content': found nothing, expected a text");
-    token.content = std::move(*content);
-    const auto flag = [&](std::string_view key, bool& into, bool fallback) -> Result<void> {
-      LIEQ_ASSIGN(const auto value, fields.boolean(key));
-      into = value.value_or(fallback);
-      return {};
-    };
-    LIEQ_TRY(flag("special", token.special, false));
-    LIEQ_TRY(flag("single_word", token.single_word, false));
-    LIEQ_TRY(flag("lstrip", token.lstrip, false));
-    LIEQ_TRY(flag("rstrip", token.rstrip, false));
-    LIEQ_TRY(flag("normalized", token.normalized, !token.special));
     tokens.push_back(std::move(token));
   }
   return tokens;

@@ -42,12 +42,16 @@ class Component {
 [[nodiscard]] Result<Normalizer> read_normalizer(const Json* json, const std::string& file);
 [[nodiscard]] Result<PreTokenizer> read_pre_tokenizer(const Json* json, const std::string& file);
 [[nodiscard]] Result<Decoder> read_decoder(const Json* json, const std::string& file);
+/// Of a pre-tokenizer or a decoder; `split` is left to the caller.
+[[nodiscard]] Result<Metaspace> read_metaspace(const Component& component);
 /// The ids before and after the text. Ids and names must agree with `vocabulary`.
 struct Template {
   std::vector<TokenId> before, after;
 };
 [[nodiscard]] Result<Template> read_post_processor(const Json* json, const Vocabulary& vocabulary,
                                                    const std::string& file);
+/// One token's content and flags; its id is left 0.
+[[nodiscard]] Result<AddedToken> read_added_token(const Json& json, const std::string& place);
 [[nodiscard]] Result<std::vector<AddedToken>> read_added_tokens(const Json* json, const std::string& file);
 
 }  // namespace lieq::text

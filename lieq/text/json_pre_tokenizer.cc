@@ -1,5 +1,8 @@
 /// The pre-tokenizer and the post-processor of tokenizer.json.
 
+#include <algorithm>
+#include <utility>
+
 #include "lieq/base/message.h"
 #include "lieq/text/json_parts.h"
 
@@ -35,7 +38,8 @@ class PreTokenizerReader {
     if (component.type() == "ByteLevel") return byte_level(component);
     if (component.type() == "Digits") return digits(component);
     if (component.type() == "Split") return split(component);
-    return component.unsupported("ByteLevel, Digits, Split or Sequence");
+    if (component.type() == "Metaspace") return metaspace(component);
+    return component.unsupported("ByteLevel, Digits, Metaspace, Split or Sequence");
   }
 
   void step(std::unique_ptr<Splitter> splitter, std::string_view name) {
@@ -47,6 +51,7 @@ class PreTokenizerReader {
     LIEQ_TRY(component.only({"add_prefix_space", "trim_offsets", "use_regex"}));
     LIEQ_ASSIGN(out_.prefix_space, component.flag("add_prefix_space", true));
     LIEQ_ASSIGN(const bool use_regex, component.flag("use_regex", true));
+    if (out_.metaspace) return component.unsupported("no ByteLevel after Metaspace");
     out_.byte_level = true;
     out_.prefix_step = out_.steps.size();
     if (use_regex) step(known_splitter(kGpt2Pattern.regex), kGpt2Pattern.name);
@@ -60,30 +65,62 @@ class PreTokenizerReader {
     return {};
   }
 
+  Result<void> metaspace(const Component& component) {
+    if (out_.metaspace) return component.unsupported("one Metaspace");
+    LIEQ_ASSIGN(out_.metaspace, read_metaspace(component));
+    LIEQ_ASSIGN(const bool split, component.flag("split", true));
+    out_.prefix_step = out_.steps.size();
+    using enum MatchPolicy::Behavior;
+    if (split) step(text_splitter(out_.metaspace->replacement, {kMergedWithNext}), "words");
+    return {};
+  }
+
   Result<void> split(const Component& component) {
     LIEQ_TRY(component.only({"pattern", "behavior", "invert"}));
     const Json* pattern = component.fields().find("pattern");
     const std::string place = component.place() + ".pattern";
-    if (pattern == nullptr || !pattern->is_object() || pattern->size() != 1)
-      return fail(ErrorCode::kInvalidFormat, place + ": expected {\"Regex\": ...}");
-    if (!pattern->contains("Regex") || !(*pattern)["Regex"].is_string())
-      return fail(ErrorCode::kUnsupported, place + ": only {\"Regex\": ...} is supported");
-    const std::string regex = (*pattern)["Regex"].get<std::string>();
+    if (pattern == nullptr || !pattern->is_object() || pattern->size() != 1 || !pattern->begin()->is_string() ||
+        pattern->begin()->get<std::string>().empty())
+      return fail(ErrorCode::kInvalidFormat, place + ": expected {\"Regex\": ...} or {\"String\": ...}");
     LIEQ_ASSIGN(const std::string behavior, component.text("behavior"));
-    LIEQ_ASSIGN(const bool invert, component.flag("invert", false));
-    if (behavior != "Isolated" && behavior != "Removed")
+    MatchPolicy policy;
+    LIEQ_ASSIGN(policy.invert, component.flag("invert", false));
+    using enum MatchPolicy::Behavior;
+    constexpr std::pair<std::string_view, MatchPolicy::Behavior> kBehaviors[] = {
+        {"Isolated", kIsolated},
+        {"Removed", kRemoved},
+        {"MergedWithPrevious", kMergedWithPrevious},
+        {"MergedWithNext", kMergedWithNext},
+        {"Contiguous", kContiguous}};
+    const auto* named = std::find_if(std::begin(kBehaviors), std::end(kBehaviors),
+                                     [&](const auto& one) { return one.first == behavior; });
+    if (named == std::end(kBehaviors))
       return fail(ErrorCode::kUnsupported, component.place() + ".behavior: " + in_quotes(behavior) +
-                                               " is not supported, expected Isolated or Removed");
-    auto policy = MatchPolicy::kIsolate;
-    if (behavior == "Removed") policy = invert ? MatchPolicy::kKeepMatches : MatchPolicy::kDropMatches;
+                                               " is not supported, expected Isolated, Removed, MergedWithPrevious, "
+                                               "MergedWithNext or Contiguous");
+    policy.behavior = named->second;
+    const std::string kind = pattern->begin().key(), text = pattern->begin()->get<std::string>();
+    if (kind == "String") {
+      step(text_splitter(text, policy), "a text");
+    } else if (kind == "Regex") {
+      LIEQ_TRY(regex(text, policy, place));
+    } else {
+      return fail(ErrorCode::kUnsupported, place + ": only {\"Regex\": ...} and {\"String\": ...} are supported");
+    }
+    return {};
+  }
+
+  Result<void> regex(const std::string& text, MatchPolicy policy, const std::string& place) {
     // The known patterns match all of a text, so that keeping the matches and isolating them is the same.
-    auto known = policy == MatchPolicy::kDropMatches ? nullptr : known_splitter(regex);
+    using enum MatchPolicy::Behavior;
+    const bool whole = policy.behavior == kIsolated || (policy.behavior == kRemoved && policy.invert);
+    auto known = whole ? known_splitter(text) : nullptr;
     if (known != nullptr) {
       for (const KnownPattern& named : {kGpt2Pattern, kLlama3Pattern, kQwen2Pattern})
-        if (named.regex == regex) step(std::move(known), named.name);
+        if (named.regex == text) step(std::move(known), named.name);
       return {};
     }
-    LIEQ_ASSIGN(auto splitter, regex_splitter(regex, policy, place));
+    LIEQ_ASSIGN(auto splitter, regex_splitter(text, policy, place));
     step(std::move(splitter), "a pattern of its own");
     return {};
   }

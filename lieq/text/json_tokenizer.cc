@@ -2,13 +2,18 @@
 ///
 /// Goals: BPE models with the components that Llama, Qwen, SmolLM and GPT-2 files have; what else stands in a file is
 /// refused by name, because a component left out changes ids silently. Ids and merges are proven consistent.
-/// Non-goals: other models (WordPiece, Unigram), dropout, subword prefixes and suffixes, truncation, padding.
+/// Non-goals: other models (WordPiece, Unigram), dropout, subword prefixes and suffixes; truncation and padding, which
+/// are left out as for one text alone.
 
 #include <algorithm>
 
 #include "lieq/base/message.h"
+#include "lieq/io/mapped_file.h"
+#include "lieq/text/folder_tokens.h"
 #include "lieq/text/json_parts.h"
+#include "lieq/text/gguf_to_json.h"
 #include "lieq/text/json_reader.h"
+#include "lieq/text/sentencepiece.h"
 
 namespace lieq::text {
 namespace {
@@ -95,9 +100,8 @@ Result<std::vector<bool>> merge_vocabularies(TokenizerJson& json, const std::vec
 /// Everything but the model is checked by its own reader; here what belongs to none.
 Result<void> check_top(const Json& top, const std::string& file) {
   if (!top.is_object()) return fail(ErrorCode::kInvalidFormat, file + ": found " + brief(top) + ", expected an object");
-  for (const auto& [key, value] : top.items()) {
-    if ((key == "truncation" || key == "padding") && !value.is_null())
-      return fail(ErrorCode::kUnsupported, file + ": field " + in_quotes(key) + " is not supported, expected null");
+  for (const auto& [key, _] : top.items()) {
+    // Truncation and padding are for batches of texts; encoding a text heeds neither.
     constexpr std::string_view kKnown[] = {"version",        "truncation", "padding", "added_tokens", "normalizer",
                                            "pre_tokenizer",  "post_processor", "decoder", "model"};
     if (std::find(std::begin(kKnown), std::end(kKnown), key) == std::end(kKnown))
@@ -117,9 +121,30 @@ Unexpected lacks(const Component& model, std::string_view key, const std::string
                                              expected);
 }
 
-Result<std::unique_ptr<Tokenizer::Impl>> assemble(TokenizerJson& json, const std::string& file) {
+/// Those of the file itself, and `more` from the files beside it.
+Result<std::vector<AddedToken>> all_added_tokens(const TokenizerJson& json, const Json* listed,
+                                                 const std::vector<FolderToken>& more, const std::string& file,
+                                                 std::vector<std::string>& warnings) {
+  LIEQ_ASSIGN(auto added, read_added_tokens(listed, file));
+  if (more.empty()) return added;
+  std::unordered_map<std::string_view, std::int64_t> ids;
+  ids.reserve(json.vocab.size());
+  for (const auto& entry : json.vocab) ids.emplace(entry.text, entry.id);
+  const auto id_in_model = [&](const std::string& text) -> std::optional<TokenId> {
+    const auto found = ids.find(text);
+    if (found == ids.end()) return std::nullopt;
+    return static_cast<TokenId>(found->second);
+  };
+  warnings = add_folder_tokens(more, json.vocab.size(), id_in_model, file, added);
+  return added;
+}
+
+Result<std::unique_ptr<Tokenizer::Impl>> assemble(TokenizerJson& json, const std::string& file,
+                                                  const std::vector<FolderToken>& more) {
   LIEQ_TRY(check_top(json.rest, file));
   const Fields top(json.rest, file);
+  // Old files do not name the type of a model with merges, which is BPE.
+  if (json.has_vocab && json.has_merges && !json.rest["model"].contains("type")) json.rest["model"]["type"] = "BPE";
   const Json* model_json = top.find("model");
   if (model_json == nullptr)
     return fail(ErrorCode::kInvalidFormat, file + ": field 'model': missing, expected an object");
@@ -130,7 +155,7 @@ Result<std::unique_ptr<Tokenizer::Impl>> assemble(TokenizerJson& json, const std
   if (!json.fault.empty()) return fail(ErrorCode::kInvalidFormat, file + ": " + json.fault);
 
   auto impl = std::make_unique<Tokenizer::Impl>();
-  LIEQ_ASSIGN(auto added, read_added_tokens(top.find("added_tokens"), file));
+  LIEQ_ASSIGN(auto added, all_added_tokens(json, top.find("added_tokens"), more, file, impl->warnings));
   LIEQ_ASSIGN(auto mergeable, merge_vocabularies(json, added, file, impl->vocabulary));
   LIEQ_ASSIGN(BpeSource source, read_options(model, impl->vocabulary));
   source.mergeable = std::move(mergeable);
@@ -157,7 +182,41 @@ Result<std::unique_ptr<Tokenizer::Impl>> assemble(TokenizerJson& json, const std
 
 Result<Tokenizer> Tokenizer::from_json_text(std::string_view text, const std::string& place) {
   LIEQ_ASSIGN(TokenizerJson json, read_tokenizer_json(text, place));
-  LIEQ_ASSIGN(auto impl, assemble(json, place));
+  LIEQ_ASSIGN(auto impl, assemble(json, place, {}));
+  return Tokenizer(std::move(impl));
+}
+
+/// What tokenizer_config.json says of the tokens around a text.
+static Result<void> read_around(const std::filesystem::path& folder, io::Gguf& gguf) {
+  const std::filesystem::path file = folder / "tokenizer_config.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  LIEQ_ASSIGN(const Json config, read_json(file));
+  for (const char* key : {"add_bos_token", "add_eos_token"}) {
+    LIEQ_ASSIGN(const auto wanted, Fields(config, file.string()).boolean(key));
+    if (wanted) gguf.metadata[std::string("tokenizer.ggml.") + key] = *wanted;
+  }
+  return {};
+}
+
+Result<Tokenizer> Tokenizer::from_sentencepiece_file(const std::filesystem::path& file) {
+  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
+  LIEQ_ASSIGN(io::Gguf gguf, gguf_from_sentencepiece(mapped.bytes(), file.string()));
+  LIEQ_TRY(read_around(file.parent_path(), gguf));
+  LIEQ_ASSIGN(const TokenizerFiles files, tokenizer_files_from_gguf(gguf));
+  LIEQ_ASSIGN(TokenizerJson json, read_tokenizer_json(files.tokenizer_json, file.string()));
+  LIEQ_ASSIGN(const auto more, read_folder_tokens(file.parent_path()));
+  LIEQ_ASSIGN(auto impl, assemble(json, file.string(), more));
+  return Tokenizer(std::move(impl));
+}
+
+Result<Tokenizer> Tokenizer::from_json_file(const std::filesystem::path& file) {
+  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
+  const auto bytes = mapped.bytes();
+  LIEQ_ASSIGN(TokenizerJson json,
+              read_tokenizer_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string()));
+  LIEQ_ASSIGN(const auto more, read_folder_tokens(file.parent_path()));
+  LIEQ_ASSIGN(auto impl, assemble(json, file.string(), more));
   return Tokenizer(std::move(impl));
 }
 

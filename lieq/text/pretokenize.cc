@@ -1,8 +1,10 @@
 #include "lieq/text/pretokenize.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lieq/base/utf8.h"
+#include "lieq/text/normalize.h"
 #include "lieq/text/unicode.h"
 
 namespace lieq::text {
@@ -145,6 +147,55 @@ class DigitSplitter final : public Splitter {
   bool individual_;
 };
 
+class TextFinder final : public Finder {
+ public:
+  explicit TextFinder(std::string text) : text_(std::move(text)) {}
+  Match find(std::string_view text, std::size_t begin) const override {
+    const std::size_t at = text.find(text_, begin);
+    return at == std::string_view::npos ? Match{text.size(), text.size()} : Match{at, at + text_.size()};
+  }
+
+ private:
+  std::string text_;
+};
+
+/// A text is a row of segments, matches and what is between; a policy says which of them make a piece.
+class MatchSplitter final : public Splitter {
+ public:
+  MatchSplitter(std::unique_ptr<const Finder> finder, MatchPolicy policy)
+      : finder_(std::move(finder)), policy_(policy) {}
+
+  Piece next(std::string_view text, std::size_t begin) const override {
+    using enum MatchPolicy::Behavior;
+    Segment first = segment(text, begin);
+    if (policy_.behavior == kRemoved) return {first.end, !first.match};
+    if (policy_.behavior == kIsolated) return {first.end};
+    // A match goes to the other kind beside it; with kContiguous, kinds stay together.
+    const bool merges = policy_.behavior == kMergedWithPrevious ? !first.match : first.match;
+    if (policy_.behavior != kContiguous && !merges) return {first.end};
+    while (first.end < text.size()) {
+      const Segment second = segment(text, first.end);
+      if (policy_.behavior != kContiguous) return {second.match != first.match ? second.end : first.end};
+      if (second.match != first.match) break;
+      first.end = second.end;
+    }
+    return {first.end};
+  }
+
+ private:
+  struct Segment {
+    std::size_t end;
+    bool match;
+  };
+  [[nodiscard]] Segment segment(std::string_view text, std::size_t begin) const {
+    const Finder::Match found = finder_->find(text, begin);
+    return found.begin > begin ? Segment{found.begin, policy_.invert} : Segment{found.end, !policy_.invert};
+  }
+
+  std::unique_ptr<const Finder> finder_;
+  MatchPolicy policy_;
+};
+
 }  // namespace
 
 std::unique_ptr<Splitter> known_splitter(std::string_view regex) {
@@ -154,30 +205,46 @@ std::unique_ptr<Splitter> known_splitter(std::string_view regex) {
   return nullptr;
 }
 
-std::unique_ptr<Splitter> digit_splitter(bool individual) { return std::make_unique<DigitSplitter>(individual); }
-
-void PreTokenizer::split(std::string_view text, const std::function<void(std::string_view)>& sink) const {
-  split_from(0, text, sink);
+std::unique_ptr<Splitter> match_splitter(std::unique_ptr<const Finder> finder, MatchPolicy policy) {
+  return std::make_unique<MatchSplitter>(std::move(finder), policy);
 }
 
-void PreTokenizer::split_from(std::size_t step, std::string_view text,
+std::unique_ptr<Splitter> text_splitter(std::string text, MatchPolicy policy) {
+  return match_splitter(std::make_unique<TextFinder>(std::move(text)), policy);
+}
+
+std::unique_ptr<Splitter> digit_splitter(bool individual) { return std::make_unique<DigitSplitter>(individual); }
+
+void PreTokenizer::split(std::string_view text, bool opens, const std::function<void(std::string_view)>& sink) const {
+  split_from(0, text, opens, sink);
+}
+
+std::string PreTokenizer::changed(std::string_view text, bool opens) const {
+  if (!metaspace) return text.starts_with(' ') ? std::string(text) : " " + std::string(text);
+  std::string out = replace_all(text, " ", metaspace->replacement);
+  const bool wanted = metaspace->prepend == Metaspace::Prepend::kAlways ||
+                      (metaspace->prepend == Metaspace::Prepend::kFirst && opens);
+  if (wanted && !out.starts_with(metaspace->replacement)) out.insert(0, metaspace->replacement);
+  return out;
+}
+
+void PreTokenizer::split_from(std::size_t step, std::string_view text, bool opens,
                               const std::function<void(std::string_view)>& sink) const {
-  std::string prefixed;
-  if (prefix_space && step == prefix_step && !text.starts_with(' ')) {
-    prefixed.reserve(text.size() + 1);
-    prefixed.append(1, ' ').append(text);
-    text = prefixed;
+  std::string other;
+  if (changes_before(step)) {
+    other = changed(text, opens);
+    text = other;
   }
   if (step == steps.size()) return sink(text);
-  for (std::size_t begin = 0; begin < text.size();) {
+  for (std::size_t begin = 0; begin < text.size(); opens = false) {
     const Splitter::Piece piece = steps[step]->next(text, begin);
     const std::string_view part = text.substr(begin, piece.end - begin);
     begin = piece.end;
     if (!piece.keep) continue;
-    if (step + 1 == steps.size() && !(prefix_space && prefix_step == steps.size())) {
+    if (step + 1 == steps.size() && !changes_before(steps.size())) {
       sink(part);  // spares a call for each word
     } else {
-      split_from(step + 1, part, sink);
+      split_from(step + 1, part, opens, sink);
     }
   }
 }

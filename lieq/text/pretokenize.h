@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,12 +46,40 @@ inline constexpr KnownPattern kQwen2Pattern{
 /// Numbers apart from the rest; each digit alone, or runs of them together.
 [[nodiscard]] std::unique_ptr<Splitter> digit_splitter(bool individual);
 
-/// What becomes of the matches of a pattern.
-enum class MatchPolicy { kIsolate, kDropMatches, kKeepMatches };
-/// Any other pattern, by PCRE2 (Unicode 14). `place` opens the message of an error.
-/// Errors: kInvalidFormat naming the pattern and the offset of the fault.
+/// What becomes of the matches of a pattern, and of what is between them.
+struct MatchPolicy {
+  enum class Behavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
+  Behavior behavior = Behavior::kIsolated;
+  bool invert = false;  ///< what is between the matches counts as a match, and the matches do not
+};
+
+/// Finds what a pattern matches.
+class Finder {
+ public:
+  struct Match {
+    std::size_t begin, end;
+  };
+  virtual ~Finder() = default;
+  /// The first match from `begin` on, not empty; (size, size) when there is none.
+  [[nodiscard]] virtual Match find(std::string_view text, std::size_t begin) const = 0;
+};
+
+/// Cuts by the matches of `finder`.
+[[nodiscard]] std::unique_ptr<Splitter> match_splitter(std::unique_ptr<const Finder> finder, MatchPolicy policy);
+/// Cuts by a text, which is not empty.
+[[nodiscard]] std::unique_ptr<Splitter> text_splitter(std::string text, MatchPolicy policy);
+
+/// Any other pattern, read as Oniguruma's (oniguruma.h), by PCRE2 (Unicode 14). `place` opens the message of an error.
+/// Errors: kInvalidFormat naming the pattern and the offset of the fault; kUnsupported naming a construct.
 [[nodiscard]] Result<std::unique_ptr<Splitter>> regex_splitter(std::string_view regex, MatchPolicy policy,
                                                                const std::string& place);
+
+/// Blanks as a visible character, which is also put in front of text.
+struct Metaspace {
+  enum class Prepend { kNever, kFirst, kAlways };  ///< kFirst: of what opens the text, not of what follows a token
+  std::string replacement = "\u2581";
+  Prepend prepend = Prepend::kAlways;
+};
 
 /// The steps one after the other, each applied to the pieces of the one before.
 struct PreTokenizer {
@@ -58,13 +87,18 @@ struct PreTokenizer {
   std::string name;            ///< for Tokenizer::kind()
   bool byte_level = false;     ///< pieces are merged byte by byte, not character by character
   bool prefix_space = false;   ///< before step `prefix_step`, a piece gets a blank in front unless it has one
+  std::optional<Metaspace> metaspace;  ///< before step `prefix_step`
   std::size_t prefix_step = 0;
 
   /// Calls `sink` with each piece of `text`, in order. Pieces live as long as the call.
-  void split(std::string_view text, const std::function<void(std::string_view)>& sink) const;
+  /// opens: nothing comes before `text` in what is encoded.
+  void split(std::string_view text, bool opens, const std::function<void(std::string_view)>& sink) const;
 
  private:
-  void split_from(std::size_t step, std::string_view text, const std::function<void(std::string_view)>& sink) const;
+  [[nodiscard]] bool changes_before(std::size_t step) const { return (prefix_space || metaspace) && step == prefix_step; }
+  [[nodiscard]] std::string changed(std::string_view text, bool opens) const;
+  void split_from(std::size_t step, std::string_view text, bool opens,
+                  const std::function<void(std::string_view)>& sink) const;
 };
 
 }  // namespace lieq::text

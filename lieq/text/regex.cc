@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "lieq/base/utf8.h"
+#include "lieq/text/oniguruma.h"
 #include "lieq/text/pretokenize.h"
 
 namespace lieq::text {
@@ -20,26 +21,6 @@ struct Free {
   void operator()(pcre2_match_data* p) const { pcre2_match_data_free(p); }
   void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }
 };
-
-/// \s as Unicode's White_Space, which Oniguruma means; PCRE2's own \s has U+180E in addition.
-std::string translate(std::string_view regex) {
-  std::string out;
-  for (std::size_t i = 0; i < regex.size(); ++i) {
-    if (regex[i] != '\\' || i + 1 == regex.size()) {
-      out.push_back(regex[i]);
-      continue;
-    }
-    ++i;
-    if (regex[i] == 's') {
-      out += "\\p{White_Space}";
-    } else if (regex[i] == 'S') {
-      out += "\\P{White_Space}";
-    } else {
-      out.append(1, '\\').append(1, regex[i]);
-    }
-  }
-  return out;
-}
 
 /// What one thread matches with.
 struct Workspace {
@@ -56,21 +37,13 @@ struct Workspace {
   }
 };
 
-class RegexSplitter final : public Splitter {
+class RegexFinder final : public Finder {
  public:
-  RegexSplitter(pcre2_code* code, MatchPolicy policy) : code_(code), policy_(policy) {}
+  explicit RegexFinder(pcre2_code* code) : code_(code) {}
 
-  Piece next(std::string_view text, std::size_t begin) const override {
-    const auto [match_begin, match_end] = find(text, begin);
-    if (match_begin > begin) return {match_begin, policy_ != MatchPolicy::kKeepMatches};
-    return {match_end, policy_ != MatchPolicy::kDropMatches};
-  }
-
- private:
-  /// The first match from `begin` on; (size, size) when there is none, or none within the limits.
-  std::pair<std::size_t, std::size_t> find(std::string_view text, std::size_t begin) const {
+  Match find(std::string_view text, std::size_t begin) const override {
     thread_local const Workspace workspace;
-    const std::pair none{text.size(), text.size()};
+    const Match none{text.size(), text.size()};
     if (!workspace.data || !workspace.context) return none;
     workspace.limit(text.size());
     const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
@@ -87,15 +60,15 @@ class RegexSplitter final : public Splitter {
     return {ends[0], ends[1]};
   }
 
+ private:
   std::unique_ptr<pcre2_code, Free> code_;
-  MatchPolicy policy_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Splitter>> regex_splitter(std::string_view regex, MatchPolicy policy,
                                                  const std::string& place) {
-  const std::string pattern = translate(regex);
+  LIEQ_ASSIGN(const std::string pattern, pcre_from_oniguruma(regex, place));
   int error = 0;
   PCRE2_SIZE offset = 0;
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
@@ -108,7 +81,7 @@ Result<std::unique_ptr<Splitter>> regex_splitter(std::string_view regex, MatchPo
                                                ": " + reinterpret_cast<const char*>(reason.data()));
   }
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where it fails, matching is slower and the result the same
-  return std::make_unique<RegexSplitter>(code, policy);
+  return match_splitter(std::make_unique<RegexFinder>(code), policy);
 }
 
 }  // namespace lieq::text

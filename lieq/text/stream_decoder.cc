@@ -66,6 +66,8 @@ std::string StreamDecoder::settle(bool last) {
   if (!last && (!by_tokens_ || byte_token(tokens_.back()))) return {};
   const bool opens = std::exchange(first_, false);
   std::string text = per_token_.apply(std::exchange(tokens_, {}));
+  for (DecoderStep& step : per_token_.steps)
+    if (step.kind == DecoderStep::Kind::kMetaspace && by_tokens_) step.start = 0;  // no first token is to come
   if (!opens) text.insert(0, per_token_.joint);
   return by_tokens_ ? without_lead(std::move(text)) : text;
 }

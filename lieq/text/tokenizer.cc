@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "lieq/base/utf8.h"
-#include "lieq/io/mapped_file.h"
 #include "lieq/text/tokenizer_impl.h"
 
 namespace lieq::text {
@@ -13,15 +12,14 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-Result<Tokenizer> Tokenizer::from_json_file(const std::filesystem::path& file) {
-  LIEQ_ASSIGN(const io::MappedFile mapped, io::MappedFile::open(file));
-  const auto bytes = mapped.bytes();
-  return from_json_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
-}
-
 Result<Tokenizer> Tokenizer::load(const std::filesystem::path& path) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return from_json_file(path / "tokenizer.json");
+  if (std::filesystem::is_directory(path, ignored)) {
+    const bool old = !std::filesystem::exists(path / "tokenizer.json", ignored) &&
+                     std::filesystem::exists(path / "tokenizer.model", ignored);
+    return old ? from_sentencepiece_file(path / "tokenizer.model") : from_json_file(path / "tokenizer.json");
+  }
+  if (path.extension() == ".model") return from_sentencepiece_file(path);
   if (path.extension() != ".gguf") return from_json_file(path);
   LIEQ_ASSIGN(const io::Gguf gguf, io::open_gguf(path));
   return from_gguf(gguf);
@@ -33,14 +31,16 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, SpecialTokens spec
   if (special == SpecialTokens::kAdd) ids = impl_->before;
   ids.reserve(ids.size() + text.size() / 3 + impl_->after.size());
   EncodeScratch scratch;
+  bool opens = true;
   const auto encode_piece = [&](std::string_view piece) { impl_->bpe.encode(piece, scratch, ids); };
   const std::function<void(std::string_view)> sink = encode_piece;
   impl_->added.split(text, impl_->normalizer, [&](std::string_view section, const AddedToken* token) {
     if (token != nullptr) {
       ids.push_back(token->id);
     } else {
-      impl_->pre_tokenizer.split(section, sink);
+      impl_->pre_tokenizer.split(section, opens, sink);
     }
+    opens = false;
   });
   if (special == SpecialTokens::kAdd) ids.insert(ids.end(), impl_->after.begin(), impl_->after.end());
   return ids;
@@ -62,6 +62,8 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, SpecialText special)
 }
 
 std::size_t Tokenizer::vocab_size() const { return impl_->vocabulary.size(); }
+
+const std::vector<std::string>& Tokenizer::warnings() const { return impl_->warnings; }
 
 std::string Tokenizer::kind() const { return impl_->kind; }
 

@@ -24,15 +24,19 @@ enum class SpecialText { kKeep, kSkip };       ///< decode: special tokens as te
 /// Immutable after loading; encode and decode may be called from several threads at once.
 class Tokenizer {
  public:
-  /// Reads a Hugging Face tokenizer.json (BPE models). Errors: kNotFound, kInvalidFormat,
+  /// Reads a Hugging Face tokenizer.json (BPE models), and from the files beside it the added tokens that it lacks
+  /// (folder_tokens.h). Errors: kNotFound, kInvalidFormat,
   /// kUnsupported naming the component (model, normalizer, pre_tokenizer, ...) that is not handled.
   [[nodiscard]] static Result<Tokenizer> from_json_file(const std::filesystem::path& file);
   /// The same from the contents of such a file; `place` opens the message of an error.
   [[nodiscard]] static Result<Tokenizer> from_json_text(std::string_view json, const std::string& place);
+  /// Reads a tokenizer.model (sentencepiece.h), with the added tokens that the files beside it name. Errors: as above.
+  [[nodiscard]] static Result<Tokenizer> from_sentencepiece_file(const std::filesystem::path& file);
   /// The tokenizer inside a GGUF (tokenizer.ggml.model "gpt2" or "llama"). Errors: kNotFound when there is none,
   /// kInvalidFormat, kUnsupported naming the model or the pre-tokenizer and listing those that are handled.
   [[nodiscard]] static Result<Tokenizer> from_gguf(const io::Gguf& gguf);
-  /// A model folder (its tokenizer.json), a tokenizer.json itself, or a .gguf file.
+  /// A model folder (its tokenizer.json, or where that is missing its tokenizer.model), one of these files itself, or a
+  /// .gguf file.
   [[nodiscard]] static Result<Tokenizer> load(const std::filesystem::path& path);
 
   Tokenizer(Tokenizer&&) noexcept;
@@ -45,6 +49,8 @@ class Tokenizer {
   /// Text of `ids`; bytes that are no UTF-8 become U+FFFD as in the reference. Unknown ids are left out.
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, SpecialText special) const;
 
+  /// Lines about what the files left open or contradict, and what was taken: for the user to see.
+  [[nodiscard]] const std::vector<std::string>& warnings() const;
   /// One more than the largest id.
   [[nodiscard]] std::size_t vocab_size() const;
   /// E.g. "byte-level BPE (Qwen2 pattern)".

@@ -25,6 +25,7 @@ struct Tokenizer::Impl {
   std::vector<TokenId> before, after;  ///< what SpecialTokens::kAdd puts around the ids
   Decoder decoder;
   std::string kind;
+  std::vector<std::string> warnings;
 
   /// Fast path of decoding: bytes of each token, when ByteLevel is the only step.
   std::vector<std::string> token_bytes;

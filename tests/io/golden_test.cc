@@ -11,6 +11,7 @@
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
 #include "tests/support/paths.h"
+#include "tests/support/quiet.h"
 
 namespace lieq::io {
 namespace {
@@ -57,7 +58,7 @@ TEST(GoldenSafetensors, EveryModelOpens) {
   for (const auto& entry : std::filesystem::directory_iterator(kGolden / "models")) {
     if (!entry.is_directory()) continue;
     ++models;
-    const auto set = open_safetensors_folder(entry.path());
+    const auto set = open_safetensors_folder(entry.path(), quiet);
     ASSERT_TRUE(set) << set.error().message;
     const auto config = read_json(entry.path() / "config.json");
     ASSERT_TRUE(config) << config.error().message;
@@ -89,7 +90,7 @@ TEST(GoldenGguf, TensorsHaveTheShapesOfTheirModel) {
     const auto gguf = open_gguf(file);
     ASSERT_TRUE(gguf) << gguf.error().message;
     const std::string model = file.stem().stem().string();
-    const auto source = open_safetensors_folder(kGolden / "models" / model);
+    const auto source = open_safetensors_folder(kGolden / "models" / model, quiet);
     ASSERT_TRUE(source) << source.error().message;
     std::size_t matched = 0;
     for (const auto& [name, tensor] : gguf->tensors.all()) {
@@ -111,7 +112,7 @@ TEST(GoldenGguf, StoredTypesKeepTheirBytes) {
                                     {"qwen2_tied_bf16.BF16.gguf", "qwen2_tied_bf16"}}) {
     const auto gguf = open_gguf(kGolden / "gguf" / file);
     ASSERT_TRUE(gguf) << gguf.error().message;
-    const auto source = open_safetensors_folder(kGolden / "models" / model);
+    const auto source = open_safetensors_folder(kGolden / "models" / model, quiet);
     ASSERT_TRUE(source) << source.error().message;
     std::size_t compared = 0;
     for (const auto& [name, tensor] : gguf->tensors.all()) {

@@ -13,6 +13,7 @@
 #include "lieq/io/gguf.h"
 #include "lieq/io/safetensors.h"
 #include "tests/support/paths.h"
+#include "tests/support/quiet.h"
 
 namespace lieq::io {
 namespace {
@@ -54,8 +55,10 @@ std::vector<Lie> io_lies() {
 Result<void> open(const std::filesystem::path& path, const std::string& via) {
   if (via == "gguf") {
     LIEQ_TRY(open_gguf(path));
-  } else if (via == "folder") {
-    LIEQ_TRY(open_safetensors_folder(path));
+  } else if (via == "folder" || via == "doubt") {
+    LIEQ_ASSIGN(const TensorSet set, open_safetensors_folder(path, quiet));
+    if (via == "doubt" && !set.doubts().empty())
+      return fail(ErrorCode::kInvalidFormat, set.doubts().begin()->second);
   } else {
     LIEQ_TRY(open_safetensors(path));
   }
@@ -89,7 +92,7 @@ TEST(HostileList, IsCompleteAndSmall) {
   std::set<std::string> listed;
   for (const Lie& lie : lies) {
     EXPECT_TRUE(std::filesystem::exists(kHostile / lie.path)) << lie.path;
-    EXPECT_TRUE(lie.via == "safetensors" || lie.via == "gguf" || lie.via == "folder" || lie.via == "model") << lie.path;
+    EXPECT_TRUE(lie.via == "safetensors" || lie.via == "gguf" || lie.via == "folder" || lie.via == "doubt" || lie.via == "model") << lie.path;
     listed.insert(lie.path);
   }
   for (const auto& entry : std::filesystem::directory_iterator(kHostile)) {
@@ -105,7 +108,7 @@ TEST(HostileList, IsCompleteAndSmall) {
 }
 
 TEST(TinyModels, AreSound) {
-  const auto folder = open_safetensors_folder(kData / "tiny-llama");
+  const auto folder = open_safetensors_folder(kData / "tiny-llama", quiet);
   EXPECT_TRUE(folder) << folder.error().message;
   const auto gguf = open_gguf(kData / "tiny-llama.gguf");
   EXPECT_TRUE(gguf) << gguf.error().message;

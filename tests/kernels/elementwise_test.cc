@@ -206,7 +206,7 @@ TEST(RoundToBf16, EqualsTheScalarRounding) {
 
 TEST(RopeTable, RotatesPairsOfHalves) {
   RopeTable rope({1.0F, 0.1F});
-  rope.extend(4);
+  rope.cover(0, 4);
   std::vector<float> head = {1, 0, 0, 2};
   rope.rotate(head, 3);
   EXPECT_NEAR(head[0], std::cos(3.0), 1e-6);

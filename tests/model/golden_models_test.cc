@@ -17,8 +17,17 @@ using test::must;
 constexpr double kLogitBound = 1e-4, kNllBound = 1e-4, kPerplexityBound = 1e-5;
 
 struct Case {
-  std::string model;  ///< folder below golden/models
-  std::string gguf;   ///< file below golden/gguf, or empty for the folder itself
+  std::string model;  ///< folder below golden/models, or golden/more_models
+  std::string gguf;   ///< file below golden/gguf (or golden/more_models/gguf), or empty for the folder itself
+  bool more = false;  ///< in golden/more_models
+
+  [[nodiscard]] std::filesystem::path folder() const {
+    return test::shared() / (more ? "golden/more_models" : "golden/models") / model;
+  }
+  /// A file beside the weights, e.g. with the end ".golden.json"; of a folder one inside.
+  [[nodiscard]] std::filesystem::path file(const std::string& end) const {
+    return test::shared() / (more ? "golden/more_models/gguf" : "golden/gguf") / (gguf + end);
+  }
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << (c.gguf.empty() ? c.model : c.gguf); }
@@ -81,26 +90,23 @@ double max_difference(std::span<const float> a, std::span<const float> b) {
 class GoldenModel : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override { LIEQ_NEEDS_SHARED("golden/models"); }
-  [[nodiscard]] std::filesystem::path folder() const { return test::shared() / "golden/models" / GetParam().model; }
+  [[nodiscard]] std::filesystem::path folder() const { return GetParam().folder(); }
   [[nodiscard]] std::filesystem::path path() const {
-    return GetParam().gguf.empty() ? folder() : test::shared() / "golden/gguf" / (GetParam().gguf + ".gguf");
+    return GetParam().gguf.empty() ? folder() : GetParam().file(".gguf");
   }
   [[nodiscard]] GoldenArrays arrays() const {
-    return GoldenArrays(GetParam().gguf.empty()
-                            ? folder() / "golden.safetensors"
-                            : test::shared() / "golden/gguf" / (GetParam().gguf + ".golden.safetensors"));
+    return GoldenArrays(GetParam().gguf.empty() ? folder() / "golden.safetensors"
+                                                : GetParam().file(".golden.safetensors"));
   }
   [[nodiscard]] Json numbers() const {
-    return must(read_json(GetParam().gguf.empty()
-                              ? folder() / "golden.json"
-                              : test::shared() / "golden/gguf" / (GetParam().gguf + ".golden.json")));
+    return must(read_json(GetParam().gguf.empty() ? folder() / "golden.json" : GetParam().file(".golden.json")));
   }
 };
 
 TEST_P(GoldenModel, LogitsAndNllEqualTheReference) {
   Fixture f(path());
   const GoldenArrays golden = arrays();
-  for (const std::string n : {"1", "7", "128", "300"}) {
+  for (const std::string n : {"1", "7", "72", "128", "300"}) {
     if (!golden.has("logits_" + n)) continue;
     const auto ids = golden.get<TokenId>("ids_" + n);
     Matrix logits = f.all_logits(ids);
@@ -150,6 +156,11 @@ std::string case_name(const testing::TestParamInfo<Case>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GoldenModel, kAllCases, case_name);
+INSTANTIATE_TEST_SUITE_P(RopeTypes, GoldenModel,
+                         testing::Values(Case{"llama_linear_bf16", "", true}, Case{"llama_dynamic_f16", "", true},
+                                         Case{"llama_yarn_f32", "", true}, Case{"qwen3_yarn_f16", "", true},
+                                         Case{"qwen3_yarn_f16", "qwen3_yarn_f16.Q8_0", true}),
+                         case_name);
 
 /// What only the source folders have golden results for.
 class GoldenFolder : public GoldenModel {};

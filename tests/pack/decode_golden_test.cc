@@ -15,6 +15,7 @@
 #include "lieq/io/safetensors.h"
 #include "lieq/pack/decode.h"
 #include "tests/support/paths.h"
+#include "tests/support/quiet.h"
 
 namespace lieq::pack {
 namespace {
@@ -65,7 +66,28 @@ TEST_P(GoldenBlocks, DecodeToTheReferenceBits) {
 INSTANTIATE_TEST_SUITE_P(Types, GoldenBlocks,
                          ::testing::Values(DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
                                            DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K,
-                                           DType::kQ6_K),
+                                           DType::kQ6_K, DType::kIQ4_NL, DType::kIQ4_XS),
+                         [](const auto& test) { return std::string(name(test.param)); });
+
+/// The types with tables: blocks that come with the sources (tests/data/make_iq_blocks.py).
+class TableBlocks : public ::testing::TestWithParam<DType> {};
+
+TEST_P(TableBlocks, DecodeToTheReferenceBits) {
+  const auto set = io::open_safetensors(test::data_dir() / "iq_blocks.safetensors");
+  ASSERT_TRUE(set) << set.error().message;
+  const std::string type(name(GetParam()));
+  const std::vector<float> reference = floats(*set->find(type + ".deq"));
+  const io::Tensor& raw = *set->find(type + ".raw");
+  std::vector<float> decoded(reference.size());
+  ASSERT_EQ(bytes_of(GetParam(), reference.size()), raw.data.size());
+  decode(GetParam(), raw.data.data(), decoded.size(), decoded.data());
+  EXPECT_EQ(differences(decoded, reference), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, TableBlocks,
+                         ::testing::Values(DType::kIQ1_S, DType::kIQ1_M, DType::kIQ2_XXS, DType::kIQ2_XS, DType::kIQ2_S,
+                                           DType::kIQ3_XXS, DType::kIQ3_S, DType::kIQ4_NL, DType::kIQ4_XS,
+                                           DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4),
                          [](const auto& test) { return std::string(name(test.param)); });
 
 /// Largest step between two codes anywhere in the row of a block format, as a share of the row's largest weight.
@@ -88,7 +110,7 @@ TEST(GoldenGguf, WeightsAreWithinOneStepOfTheirModel) {
     const auto gguf = io::open_gguf(kGolden / "gguf" / (std::string(file) + ".gguf"));
     ASSERT_TRUE(gguf) << gguf.error().message;
     const std::string model = std::string(file).substr(0, std::string(file).rfind('.'));
-    const auto source = io::open_safetensors_folder(kGolden / "models" / model);
+    const auto source = io::open_safetensors_folder(kGolden / "models" / model, quiet);
     ASSERT_TRUE(source) << source.error().message;
     const io::Tensor* stored = gguf->tensors.find("blk.1.ffn_down.weight");
     const io::Tensor* original = source->find("model.layers.1.mlp.down_proj.weight");

@@ -26,7 +26,9 @@ TEST(AllFinite, AgreesWithDecodingWhereTheScaleIsUsed) {
   std::mt19937 random(3);
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
                            DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K,
-                           DType::kQ6_K, DType::kQ2_0}) {
+                           DType::kQ6_K, DType::kQ2_0, DType::kIQ1_S, DType::kIQ1_M, DType::kIQ2_XXS, DType::kIQ2_XS,
+                           DType::kIQ2_S, DType::kIQ3_XXS, DType::kIQ3_S, DType::kIQ4_NL, DType::kIQ4_XS,
+                           DType::kTQ1_0, DType::kTQ2_0, DType::kMXFP4}) {
     // Random bytes: with several hundred repeats both answers come up often. NaN x 0 is NaN too, so a scale that
     // is not finite always shows.
     int finite = 0;

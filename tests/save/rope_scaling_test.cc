@@ -21,14 +21,14 @@ ModelConfig llama(std::size_t head_dim, double theta) {
 
 /// What a converter stores: plain frequencies over scaled ones.
 ModelConfig with_divisors(ModelConfig config, double factor, double low, double high, double original) {
-  const std::vector<float> plain = inverse_frequencies(config);
+  const std::vector<float> plain = inverse_frequencies(config.rope, config.head_dim);
   ModelConfig scaled = config;
   scaled.rope.type = RopeType::kLlama3;
   scaled.rope.factor = factor;
   scaled.rope.low_freq_factor = low;
   scaled.rope.high_freq_factor = high;
   scaled.rope.original_max_position_embeddings = original;
-  const std::vector<float> frequencies = inverse_frequencies(scaled);
+  const std::vector<float> frequencies = inverse_frequencies(scaled.rope, scaled.head_dim);
   for (std::size_t j = 0; j < plain.size(); ++j) config.rope.divisors.push_back(plain[j] / frequencies[j]);
   return config;
 }

@@ -78,6 +78,23 @@ TEST_F(ChatTemplateFiles, ListsOfTemplates) {
   EXPECT_NE(prompt(request).find("rag, expected one named default"), std::string::npos);
 }
 
+TEST_F(ChatTemplateFiles, ToolsMayHaveATemplateInAFolderOfTheirOwn) {
+  folder_.write("chat_template.jinja", "plain");
+  std::filesystem::create_directory(folder_.path() / "additional_chat_templates");
+  folder_.write("additional_chat_templates/tool_use.jinja", "tools {{ tools | length }}");
+  ChatRequest request = asking("x");
+  EXPECT_EQ(prompt(request), "plain");
+  request.tools = OrderedJson::array({OrderedJson::object()});
+  EXPECT_EQ(prompt(request), "tools 1");
+}
+
+TEST_F(ChatTemplateFiles, NullFieldsOfMessagesAreLeftOut) {
+  folder_.write("chat_template.jinja", "{% for m in messages %}{{ m.content is defined }} {{ m.tool_calls | length }}{% endfor %}");
+  ChatRequest request;
+  request.messages.push_back({{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {1, 2}}});
+  EXPECT_EQ(prompt(request), "False 2");
+}
+
 TEST_F(ChatTemplateFiles, WithoutATemplateTheErrorSaysHowToGiveOne) {
   const auto loaded = ChatTemplate::load(folder_.path());
   ASSERT_FALSE(loaded);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "lieq/io/gguf.h"
+#include "lieq/text/gguf_pre.h"
+#include "lieq/text/gguf_to_json.h"
 #include "tests/text/small.h"
 
 namespace lieq::text {
@@ -39,15 +41,81 @@ io::Gguf llama() {
 
 TEST(GgufTokenizer, PreNamesTheRule) {
   const auto loaded = [](std::string_view pre) { return Tokenizer::from_gguf(gpt2(pre)).value(); };
-  EXPECT_EQ(ids_of(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
-  EXPECT_EQ(ids_of(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
-  EXPECT_EQ(ids_of(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
-  EXPECT_EQ(ids_of(loaded("gpt-2"), "a1"), (Ids{0, 1}));
-  io::Gguf without = gpt2("");
-  without.metadata.erase("tokenizer.ggml.pre");
-  EXPECT_EQ(Tokenizer::from_gguf(without).value().kind(), "byte-level BPE (GPT-2 pattern)");
-  EXPECT_EQ(ids_of(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
-  EXPECT_EQ(ids_of(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
+  EXPECT_EQ(encode(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
+  EXPECT_EQ(encode(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
+  EXPECT_EQ(encode(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
+  EXPECT_EQ(encode(loaded("gpt-2"), "a1"), (Ids{0, 1}));
+  EXPECT_EQ(encode(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
+  EXPECT_EQ(encode(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
+}
+
+TEST(GgufTokenizer, EveryNameOfTheTableHasAPattern) {
+  std::vector<std::string> warnings;
+  io::Gguf gguf = gpt2("no such name");
+  const std::string refusal = pre_rule(gguf, warnings).error().message;
+  std::string names = refusal.substr(refusal.find("one of ") + 7);
+  std::size_t count = 0;
+  for (std::size_t begin = 0; begin < names.size(); ++count) {
+    const std::size_t end = std::min(names.find(", ", begin), names.size());
+    const std::string name = names.substr(begin, end - begin);
+    gguf.metadata["tokenizer.ggml.pre"] = std::string_view(name);
+    const auto tokenizer = Tokenizer::from_gguf(gguf);
+    ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+    const auto files = tokenizer_files_from_gguf(gguf);
+    ASSERT_TRUE(files) << name << ": " << files.error().message;
+    const auto written = Tokenizer::from_json_text(files->tokenizer_json, name);
+    ASSERT_TRUE(written) << written.error().message;
+    for (const char* text : {"a1a  1 a11a", "<|s|>a 1\u00e9<tool>"})
+      EXPECT_EQ(written->encode(text, SpecialTokens::kAdd), tokenizer->encode(text, SpecialTokens::kAdd)) << name;
+    begin = end + 2;
+  }
+  EXPECT_GE(count, 60U);
+}
+
+TEST(GgufTokenizer, WithoutANameTheArchitectureOrLlamaCppsDefaultDecides) {
+  for (const bool named : {false, true}) {
+    io::Gguf gguf = gpt2("default");
+    if (!named) gguf.metadata.erase("tokenizer.ggml.pre");
+    gguf.metadata["general.architecture"] = std::string_view("qwen2");
+    const auto certain = Tokenizer::from_gguf(gguf);
+    ASSERT_TRUE(certain) << certain.error().message;
+    EXPECT_EQ(certain->kind(), "byte-level BPE (Qwen2 pattern)");
+    ASSERT_EQ(certain->warnings().size(), 1U);
+    EXPECT_NE(certain->warnings()[0].find("taken as 'qwen2', which every qwen2 model has"), std::string::npos);
+    gguf.metadata["general.architecture"] = std::string_view("llama");
+    const auto open = Tokenizer::from_gguf(gguf);
+    EXPECT_EQ(open->kind(), "byte-level BPE (llama.cpp's default pattern)");
+    ASSERT_EQ(open->warnings().size(), 1U);
+    EXPECT_NE(open->warnings()[0].find("which is not the one the model was trained with"), std::string::npos);
+    const auto written = Tokenizer::from_json_text(tokenizer_files_from_gguf(gguf)->tokenizer_json, "t");
+    EXPECT_EQ(encode(*written, "a1111"), encode(*open, "a1111"));
+  }
+}
+
+TEST(GgufTokenizer, ChatMarkersAreControlTokensWhateverTheFileSays) {
+  io::Gguf gguf = gpt2("gpt-2");
+  gguf.metadata["tokenizer.ggml.tokens"] =
+      Strings{"a", "1", "\u0120", "\u0120\u0120", "a1", "<|im_start|>", "<|im_end|>", "<odd>", "\u00c3", "\u00a9"};
+  gguf.metadata["tokenizer.ggml.token_type"] = std::vector<std::int64_t>(10, 1);
+  for (const bool with_types : {true, false}) {
+    if (!with_types) gguf.metadata.erase("tokenizer.ggml.token_type");
+    const auto tokenizer = Tokenizer::from_gguf(gguf);
+    ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+    EXPECT_EQ(encode(*tokenizer, "<|im_start|>a<|im_end|>"), (Ids{5, 0, 6}));
+    EXPECT_EQ(tokenizer->decode(Ids{5, 0, 6}, SpecialText::kSkip), "a");
+    ASSERT_FALSE(tokenizer->warnings().empty());
+    EXPECT_NE(tokenizer->warnings()[0].find("taken as control tokens"), std::string::npos) << tokenizer->warnings()[0];
+  }
+}
+
+TEST(GgufTokenizer, WithoutTypesSentencePieceTokensAreToldByName) {
+  io::Gguf gguf = llama();
+  gguf.metadata.erase("tokenizer.ggml.token_type");
+  gguf.metadata.erase("tokenizer.ggml.bos_token_id");  // 1, as in llama.cpp
+  const auto tokenizer = Tokenizer::from_gguf(gguf);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_EQ(tokenizer->encode("A?", SpecialTokens::kAdd), (Ids{1, 3, 2, 0}));
+  EXPECT_EQ(tokenizer->decode(Ids{1, 2}, SpecialText::kSkip), "A");
 }
 
 TEST(GgufTokenizer, TypesDecide) {
@@ -93,9 +161,9 @@ TEST(GgufTokenizer, ErrorsNameTheKey) {
     const auto tokenizer = Tokenizer::from_gguf(gguf);
     return tokenizer ? std::string("was loaded") : tokenizer.error().message;
   };
-  EXPECT_EQ(message(gpt2("gpt-2"), "tokenizer.ggml.pre", std::string_view("qwen35")),
-            "m.gguf: key 'tokenizer.ggml.pre': 'qwen35' is not supported, expected one of gpt-2, default, phi-2, "
-            "llama-bpe, llama3, llama-v3, qwen2, smollm, starcoder");
+  EXPECT_EQ(message(gpt2("gpt-2"), "tokenizer.ggml.pre", std::string_view("kimi-k2"))
+                .rfind("m.gguf: key 'tokenizer.ggml.pre': 'kimi-k2' is not supported, expected one of gpt-2, ", 0),
+            0U);
   EXPECT_EQ(message(llama(), "tokenizer.ggml.model", std::string_view("bert")),
             "m.gguf: key 'tokenizer.ggml.model': 'bert' is not supported, expected gpt2 or llama");
   EXPECT_EQ(message(llama(), "tokenizer.ggml.model", std::nullopt),

@@ -47,7 +47,7 @@ TEST_P(Published, EncodesChatPrompts) {
               line["ids"].get<std::vector<TokenId>>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Tokenizers, Published, testing::Values("qwen3", "qwen2_5", "llama3_2", "llama2", "smollm2"),
+INSTANTIATE_TEST_SUITE_P(Tokenizers, Published, testing::Values("qwen3", "qwen2_5", "llama3_2", "llama2", "smollm2", "gemma3"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(GoldenModels, TokenizerJsonEncodesEveryString) {
@@ -59,6 +59,30 @@ TEST(GoldenModels, TokenizerJsonEncodesEveryString) {
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
     expect_encodes(*tokenizer, entry.path() / "encode.jsonl");
   }
+}
+
+/// Where a folder has both files, they are the same tokenizer.
+TEST(GoldenModels, TokenizerModelGivesTheIdsOfTokenizerJson) {
+  LIEQ_NEED(kGolden / "tokenizers/strings.jsonl");
+  std::size_t compared = 0;
+  for (const char* models : {"models", "more_models"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(kGolden / models)) {
+      const std::filesystem::path file = entry.path() / "tokenizer.model";
+      if (!std::filesystem::exists(file)) continue;
+      SCOPED_TRACE(entry.path());
+      const auto tokenizer = Tokenizer::load(file), original = Tokenizer::load(entry.path());
+      ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+      ASSERT_TRUE(original) << original.error().message;
+      for (const Json& line : read_lines(kGolden / "tokenizers/strings.jsonl")) {
+        const auto text = line["text"].get<std::string>();
+        const auto ids = original->encode(text, SpecialTokens::kAdd);
+        EXPECT_EQ(tokenizer->encode(text, SpecialTokens::kAdd), ids) << text;
+        EXPECT_EQ(tokenizer->decode(ids, SpecialText::kKeep), original->decode(ids, SpecialText::kKeep)) << text;
+      }
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 3U);
 }
 
 TEST(GoldenModels, GgufEncodesEveryString) {

@@ -38,7 +38,7 @@ TEST(Splitter, KnownPatternsEqualPcre2) {
   for (const KnownPattern& pattern : {kGpt2Pattern, kLlama3Pattern, kQwen2Pattern}) {
     const auto known = known_splitter(pattern.regex);
     ASSERT_NE(known, nullptr);
-    const auto regex = regex_splitter(pattern.regex, MatchPolicy::kIsolate, "t");
+    const auto regex = regex_splitter(pattern.regex, MatchPolicy{}, "t");
     ASSERT_TRUE(regex) << regex.error().message;
     std::mt19937 random(7);
     for (int i = 0; i < 20000; ++i) {
@@ -51,13 +51,13 @@ TEST(Splitter, KnownPatternsEqualPcre2) {
 
 TEST(Splitter, MatchesAreIsolatedDroppedOrKept) {
   const auto split = [](MatchPolicy policy) { return pieces(*regex_splitter("\\d+", policy, "t").value(), "12ab3c"); };
-  EXPECT_EQ(split(MatchPolicy::kIsolate), (std::vector<std::string>{"12", "ab", "3", "c"}));
-  EXPECT_EQ(split(MatchPolicy::kDropMatches), (std::vector<std::string>{"ab", "c"}));
-  EXPECT_EQ(split(MatchPolicy::kKeepMatches), (std::vector<std::string>{"12", "3"}));
+  EXPECT_EQ(split(MatchPolicy{}), (std::vector<std::string>{"12", "ab", "3", "c"}));
+  EXPECT_EQ(split({MatchPolicy::Behavior::kRemoved}), (std::vector<std::string>{"ab", "c"}));
+  EXPECT_EQ(split({MatchPolicy::Behavior::kRemoved, true}), (std::vector<std::string>{"12", "3"}));
 }
 
 TEST(Splitter, EmptyMatchesMakeNoPieces) {
-  EXPECT_EQ(pieces(*regex_splitter("a*", MatchPolicy::kIsolate, "t").value(), "baab"),
+  EXPECT_EQ(pieces(*regex_splitter("a*", MatchPolicy{}, "t").value(), "baab"),
             (std::vector<std::string>{"b", "aa", "b"}));
 }
 
@@ -67,15 +67,15 @@ TEST(Splitter, DigitsAloneOrTogether) {
 }
 
 TEST(Splitter, BadPatternIsRefused) {
-  const auto regex = regex_splitter("a(b", MatchPolicy::kIsolate, "f.json");
+  const auto regex = regex_splitter("a(b", MatchPolicy{}, "f.json");
   ASSERT_FALSE(regex);
   EXPECT_EQ(regex.error().code, ErrorCode::kInvalidFormat);
   EXPECT_EQ(regex.error().message.find("f.json: not a regular expression, at offset 3: "), 0U);
-  EXPECT_FALSE(regex_splitter("\\C", MatchPolicy::kIsolate, "f.json"));
+  EXPECT_FALSE(regex_splitter("\\C", MatchPolicy{}, "f.json"));
 }
 
 TEST(Splitter, Pcre2TakesLongRuns) {
-  const auto regex = regex_splitter(kLlama3Pattern.regex, MatchPolicy::kIsolate, "t");
+  const auto regex = regex_splitter(kLlama3Pattern.regex, MatchPolicy{}, "t");
   ASSERT_TRUE(regex);
   const std::size_t size = std::size_t{10} << 20;
   EXPECT_EQ(pieces(**regex, std::string(size, 'a')).size(), 1U);
@@ -84,7 +84,7 @@ TEST(Splitter, Pcre2TakesLongRuns) {
 }
 
 TEST(Splitter, PatternsThatNeverEndAreCutShort) {
-  const auto regex = regex_splitter("(a+)+$|b", MatchPolicy::kIsolate, "t");
+  const auto regex = regex_splitter("(a+)+$|b", MatchPolicy{}, "t");
   ASSERT_TRUE(regex);
   const std::string text = std::string(40, 'a') + "c";
   std::string joined;

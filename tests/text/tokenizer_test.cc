@@ -162,5 +162,13 @@ TEST(Tokenizer, ThreadsAgree) {
   for (const Ids& result : results) EXPECT_EQ(result, expected);
 }
 
+TEST(Tokenizer, AModelWithMergesAndNoTypeIsBpe) {
+  Json json = byte_level_json();
+  json["model"].erase("type");
+  const auto tokenizer = load_json(json);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_EQ(encode(*tokenizer, "the"), (Ids{257}));
+}
+
 }  // namespace
 }  // namespace lieq::text
