@@ -2,12 +2,13 @@
 /// matrix of the same activations:
 ///   k_blocks_bench --model FILE [--ggml libggml-base.so] [--layer 0] [--bits 2] [--samples 8] [--window 1024]
 ///                  [--sweeps 4] [--rows 1000000] [--only down_proj] [--calibration FILE] [--threads 2]
-/// Each line: the linear, then loss / energy (tr(E H Eᵀ) / tr(W H Wᵀ), H of the unquantised model's inputs, damped as in
-/// a run) of every method, and the seconds it took.
+/// For every method: loss / energy (tr(E H Eᵀ) / tr(W H Wᵀ), H of the unquantised model's inputs, damped as in a run),
+/// the same on as much text again that was not fitted to, the same with H's diagonal alone, and the seconds it took.
 
 #include <dlfcn.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -79,15 +80,34 @@ struct Bench {
   const pack::KForm& form;
   MatrixView<const float> weight;
   const quantize::Quadratic& quadratic;
-  double energy;
+  MatrixView<const float> held_out;  // H of other text
 
   template <class Fit>
   void line(const char* name, const Fit& fit) const {
     const double start = seconds();
     const AnyFitted fitted = fit();
     const double took = seconds() - start;
-    const double loss = quadratic_loss(threads, weight, fitted, quadratic.hessian());
-    std::printf("  %-10s %.5f  %.1f s\n", name, loss / energy, took);
+    std::vector<float> decoded(weight.rows() * weight.cols());
+    for (std::size_t i = 0; i < weight.rows(); ++i) decode_row(fitted, i, &decoded[i * weight.cols()]);
+    print(name, decoded, took);
+  }
+
+  void print(const char* name, const std::vector<float>& decoded, double took) const {
+    std::vector<float> error(decoded.size());
+    double diagonal = 0, diagonal_energy = 0;
+    for (std::size_t k = 0; k < error.size(); ++k) {
+      const std::size_t j = k % weight.cols();
+      const auto w = static_cast<double>(weight.data()[k]), h = static_cast<double>(quadratic.hessian()(j, j));
+      error[k] = weight.data()[k] - decoded[k];
+      diagonal += h * std::pow(w - static_cast<double>(decoded[k]), 2);
+      diagonal_energy += h * w * w;
+    }
+    const MatrixView<const float> e(error.data(), weight.rows(), weight.cols());
+    const auto relative = [&](MatrixView<const float> hessian) {
+      return quantize::quadratic_energy(threads, e, hessian) / quantize::quadratic_energy(threads, weight, hessian);
+    };
+    std::printf("  %-10s %.5f  held out %.5f  diagonal %.5f  %.1f s\n", name, relative(quadratic.hessian()),
+                relative(held_out), diagonal / diagonal_energy, took);
     std::fflush(stdout);
   }
 
@@ -99,11 +119,9 @@ struct Bench {
     chunk(type, weight.data(), bytes.data(), 0, static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols),
           importance.data());
     const double took = seconds() - start;
-    std::vector<float> decoded(rows * cols), error(rows * cols);
+    std::vector<float> decoded(rows * cols);
     pack::decode(form.type, bytes.data(), decoded.size(), decoded.data());
-    for (std::size_t k = 0; k < error.size(); ++k) error[k] = weight.data()[k] - decoded[k];
-    const double loss = quantize::quadratic_energy(threads, {error.data(), rows, cols}, quadratic.hessian());
-    std::printf("  %-10s %.5f  %.1f s\n", "llama.cpp", loss / energy, took);
+    print("llama.cpp", decoded, took);
   }
 };
 
@@ -118,16 +136,17 @@ int run(const Arguments& a) {
       must(text::read_text(get(a, "calibration", shared + "/data/text/wikitext2-train-part.txt"), text::Join::kRows,
                            sink)),
       text::SpecialTokens::kAdd);
-  ids.resize(std::min(ids.size(), count(a, "samples", "8") * window));
+  const std::size_t tokens = count(a, "samples", "8") * window;
+  ids.resize(std::min(ids.size(), 2 * tokens));
 
-  Inputs inputs(layer, threads);
+  Inputs inputs(layer, threads), others(layer, threads);
   model::RunState state(bundle.model, threads, kernels::Compute::kF32);
   kernels::Buffer<float> stream;
   for (std::size_t first = 0; first + window <= ids.size(); first += window) {
     const MatrixView<float> x = stream.matrix(window, bundle.model.config.hidden_size);
     model::embed(bundle.model, std::span(ids).subspan(first, window), threads, x);
     const std::vector<model::SequenceSpan> sequence(1, {window, nullptr});
-    for (std::size_t l = 0; l <= layer; ++l) model::run_block(bundle.model, l, sequence, x, state, &inputs);
+    for (std::size_t l = 0; l <= layer; ++l) model::run_block(bundle.model, l, sequence, x, state, first < tokens ? &inputs : &others);
   }
 
   QuantizeChunk chunk = nullptr;
@@ -149,10 +168,11 @@ int run(const Arguments& a) {
     for (std::size_t i = 0; i < rows; ++i) kernels::decode_row(stored, i, &values[i * stored.cols]);
     std::vector<float> hessian = inputs.hessian(kind), importance(stored.cols);
     for (std::size_t j = 0; j < stored.cols; ++j)
-      importance[j] = hessian[j * stored.cols + j] / static_cast<float>(ids.size());
+      importance[j] = hessian[j * stored.cols + j] / static_cast<float>(tokens);
     const quantize::Quadratic quadratic = must(quantize::Quadratic::create(threads, std::move(hessian), 0.01));
     const MatrixView<const float> weight(values.data(), rows, stored.cols);
-    const Bench bench{threads, form, weight, quadratic, quantize::quadratic_energy(threads, weight, quadratic.hessian())};
+    const std::vector<float> held_out = others.hessian(kind);
+    const Bench bench{threads, form, weight, quadratic, {held_out.data(), stored.cols, stored.cols}};
     std::printf("%s [%zu, %zu]\n", name.c_str(), rows, stored.cols);
     if (chunk) bench.peer(chunk, importance);
     bench.line("rtn", [&]() -> AnyFitted { return quantize::k_rtn(threads, weight, form, importance); });

@@ -15,8 +15,8 @@ inline void store_block(const LaneBlock& block, std::size_t first, std::size_t r
   const std::size_t subs = fitted.form.sub_blocks();
   for (std::size_t l = 0; l < rows; ++l) {
     const std::size_t i = first + l;
-    fitted.d[i * fitted.blocks() + b] = block.d[l];
-    fitted.dmin[i * fitted.blocks() + b] = block.dmin[l];
+    fitted.d[i * fitted.blocks() + b] = block.units[l].d;
+    fitted.dmin[i * fitted.blocks() + b] = block.units[l].dmin;
     for (std::size_t s = 0; s < subs; ++s) {
       fitted.scales[i * fitted.sub_blocks() + b * subs + s] = static_cast<std::int8_t>(block.scales[s][l]);
       fitted.minima[i * fitted.sub_blocks() + b * subs + s] = static_cast<std::uint8_t>(block.minima[s][l]);
@@ -34,8 +34,7 @@ inline void load_block(const KFitted& fitted, std::size_t first, std::size_t row
   block.codes.assign(pack::kBlockWeights * kLanes, 0);
   for (std::size_t l = 0; l < rows; ++l) {
     const std::size_t i = first + l;
-    block.d[l] = fitted.d[i * fitted.blocks() + b];
-    block.dmin[l] = fitted.dmin[i * fitted.blocks() + b];
+    block.units[l] = {fitted.d[i * fitted.blocks() + b], fitted.dmin[i * fitted.blocks() + b]};
     for (std::size_t s = 0; s < subs; ++s) {
       block.scales[s][l] = static_cast<float>(fitted.scales[i * fitted.sub_blocks() + b * subs + s]);
       block.minima[s][l] = static_cast<float>(fitted.minima[i * fitted.sub_blocks() + b * subs + s]);
