@@ -1,7 +1,5 @@
 #include "lieq/save/gptq_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -10,36 +8,13 @@
 #include "lieq/pack/decode.h"
 #include "lieq/save/quantization_config.h"
 #include "lieq/save/small_files.h"
+#include "lieq/save/temporary_path.h"
 
 namespace lieq::save {
 namespace {
 
 using model::Role;
 using quantize::QuantizedLayer;
-
-/// Removes a half-made folder unless it was renamed to its final place.
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {}
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  Result<void> rename_to(const std::filesystem::path& target) {
-    std::error_code error;
-    std::filesystem::rename(path_, target, error);
-    if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be written: {}", target.string(), error.message()));
-    path_.clear();
-    return {};
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Bytes of an array ready to be written.
 struct Array {
@@ -199,10 +174,8 @@ Result<void> check_packable(const model::Model& model, const std::vector<unsigne
 
 Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder) {
   LIEQ_CHECK(contents.layer_bits.size() == contents.source->layers.size());
-  TemporaryFolder temporary(folder.string() + ".tmp-" + std::to_string(::getpid()));
-  std::error_code error;
-  std::filesystem::create_directories(temporary.path(), error);
-  if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be made: {}", folder.string(), error.message()));
+  TemporaryPath temporary(folder);
+  LIEQ_TRY(temporary.make_folder());
 
   LIEQ_TRY(copy_small_files(*contents.source, temporary.path()));
   LIEQ_ASSIGN(Json config, base_config(*contents.source));
@@ -217,7 +190,7 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
   LIEQ_TRY(io::write_json(temporary.path() / "quantize_config.json", quantization));
   LIEQ_TRY(io::write_json(temporary.path() / "lieq.json", contents.provenance));
   LIEQ_TRY(FolderWriter(contents).write_weights(temporary.path() / "model.safetensors"));
-  return temporary.rename_to(folder);
+  return temporary.rename();
 }
 
 }  // namespace lieq::save

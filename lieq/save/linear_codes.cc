@@ -1,0 +1,131 @@
+#include "lieq/save/linear_codes.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "lieq/base/check.h"
+#include "lieq/pack/packed_blocks.h"
+
+namespace lieq::save {
+namespace {
+
+constexpr std::size_t kBlockRows = pack::PackedMatrix::kBlockRows;
+
+/// What a block type holds when no packed codes were made of it. Bits are those of the packed form.
+std::optional<CodeFacts> facts_of_blocks(DType type) {
+  switch (type) {
+    case DType::kQ2_0: return CodeFacts{2, 64, false, true};
+    case DType::kQ4_0: return CodeFacts{4, 32, false, true};
+    case DType::kQ4_1: return CodeFacts{4, 32, true, true};
+    case DType::kQ5_0: return CodeFacts{8, 32, false, true};
+    case DType::kQ5_1: return CodeFacts{8, 32, true, true};
+    case DType::kQ8_0: return CodeFacts{8, 32, false, true};
+    default: return std::nullopt;
+  }
+}
+
+/// Twice the zero point that all groups of a block type share.
+unsigned double_zero_of_blocks(DType type) {
+  switch (type) {
+    case DType::kQ2_0: return 2;
+    case DType::kQ4_0: return 16;
+    case DType::kQ5_0: return 32;
+    case DType::kQ8_0: return 256;
+    default: LIEQ_CHECK(false);
+  }
+}
+
+/// A row of the packed form into row `r` of the target.
+void copy_row(const pack::PackedMatrix& from, std::size_t row, std::size_t r, LinearCodes& to) {
+  pack::QuantizedMatrix& m = to.matrix;
+  const std::span<const std::int32_t> order = from.order();
+  std::uint8_t* codes = m.codes.data() + r * m.cols;
+  for (std::size_t k = 0; k < m.cols; ++k)
+    codes[order.empty() ? k : static_cast<std::size_t>(order[k])] = static_cast<std::uint8_t>(from.code(row, k));
+  const std::size_t block = row / kBlockRows, lane = row % kBlockRows;
+  for (std::size_t g = 0; g < m.groups(); ++g) {
+    const std::size_t at = r * m.groups() + g;
+    m.scales[at] = from.scales(block, g)[lane];
+    if (from.has_minima()) {
+      to.minima[at] = from.minima(block, g)[lane];
+    } else {
+      m.double_zeros[at] = static_cast<std::uint16_t>(from.double_zero(row, g));
+    }
+  }
+}
+
+/// The rows of `matrix`, blocks of a mapped file, as a matrix of their own. A slab begins and ends anywhere; rows of
+/// heads whose rotary pairs lie side by side are gathered one by one.
+std::vector<std::byte> gather(const pack::StoredMatrix& matrix, std::size_t first, std::size_t count) {
+  std::vector<std::byte> rows(count * matrix.row_bytes());
+  for (std::size_t r = 0; r < count; ++r)
+    std::copy_n(matrix.row(first + r), matrix.row_bytes(), rows.data() + r * matrix.row_bytes());
+  return rows;
+}
+
+}  // namespace
+
+std::optional<CodeFacts> code_facts(const pack::StoredMatrix& matrix) {
+  if (!matrix.packed) return facts_of_blocks(matrix.type);
+  const pack::PackedMatrix& packed = *matrix.packed;
+  return CodeFacts{packed.bits(), packed.group_size(), packed.has_minima(), packed.order().empty()};
+}
+
+LinearCodes codes_of(Threads& threads, const pack::StoredMatrix& matrix, std::size_t first, std::size_t count) {
+  const auto facts = code_facts(matrix);
+  LIEQ_CHECK(facts && count > 0 && first + count <= matrix.rows);
+  LinearCodes codes;
+  pack::QuantizedMatrix& m = codes.matrix;
+  m.rows = count;
+  m.cols = matrix.cols;
+  m.bits = facts->bits;
+  m.group_size = facts->group_size;
+  m.codes.resize(count * m.cols);
+  m.scales.resize(count * m.groups());
+  m.double_zeros.resize(m.scales.size());
+  if (facts->has_minima) codes.minima.resize(m.scales.size());
+
+  std::shared_ptr<const pack::PackedMatrix> packed = matrix.packed;
+  if (!packed) {
+    const std::vector<std::byte> bytes = gather(matrix, first, count);
+    const pack::StoredMatrix slab = {.name = matrix.name, .type = matrix.type, .rows = count, .cols = matrix.cols,
+                                     .data = bytes.data()};
+    packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, slab));
+    first = 0;
+  }
+  if (!packed->order().empty()) {
+    m.g_idx.resize(m.cols);
+    for (std::size_t k = 0; k < m.cols; ++k)
+      m.g_idx[static_cast<std::size_t>(packed->order()[k])] = narrow<std::int32_t>(k / m.group_size);
+  }
+  threads.for_each(count, [&](std::size_t r, std::size_t) { copy_row(*packed, first + r, r, codes); });
+  return codes;
+}
+
+bool ZeroPoints::only(std::initializer_list<unsigned> double_zeros) const {
+  for (unsigned z = 0; z < doubled.size(); ++z)
+    if (doubled[z] && std::ranges::find(double_zeros, z) == double_zeros.end()) return false;
+  return true;
+}
+
+bool ZeroPoints::all_whole() const {
+  for (std::size_t z = 1; z < doubled.size(); z += 2)
+    if (doubled[z]) return false;
+  return true;
+}
+
+ZeroPoints zero_points(const pack::StoredMatrix& matrix) {
+  const auto facts = code_facts(matrix);
+  LIEQ_CHECK(facts && !facts->has_minima);
+  ZeroPoints zeros;
+  zeros.doubled.resize((std::size_t{2} << facts->bits) + 1);
+  if (!matrix.packed) {
+    zeros.doubled[double_zero_of_blocks(matrix.type)] = true;
+    return zeros;
+  }
+  for (std::size_t i = 0; i < matrix.rows; ++i)
+    for (std::size_t g = 0; g < matrix.packed->groups(); ++g) zeros.doubled.at(matrix.packed->double_zero(i, g)) = true;
+  return zeros;
+}
+
+}  // namespace lieq::save
