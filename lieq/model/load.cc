@@ -39,6 +39,8 @@ class Loader {
   }
 
   [[nodiscard]] const std::set<std::string>& used() const { return used_; }
+  /// Tensors of bytes as what they hold: rows of blocks.
+  [[nodiscard]] const std::vector<io::Tensor>& blocks() const { return blocks_; }
 
  private:
   Result<void> take(const TensorSpec& spec, std::size_t l) {
@@ -47,6 +49,10 @@ class Loader {
       const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
       if (const auto widths = quantization_->find(module))
         return take_quantized(spec, l, module, *widths);
+    }
+    if ((spec.role == Role::kEmbedding || spec.role == Role::kHead) && spec.required && quantization_) {
+      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
+      if (const auto type = quantization_->block_type(module)) return take_blocks(spec, l, module + kBlocksPart, *type);
     }
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
@@ -85,6 +91,24 @@ class Loader {
     weight.rows = matrix.rows();
     weight.cols = matrix.cols();
     weight.packed = std::make_shared<const pack::PackedMatrix>(std::move(matrix));
+    return {};
+  }
+
+  /// An embedding or head whose rows are bytes of blocks.
+  Result<void> take_blocks(const TensorSpec& spec, std::size_t l, const std::string& name, DType type) {
+    const io::Tensor* bytes = model_.files.find(name);
+    const auto row_bytes = bytes_of(type, spec.shape[1]);
+    const std::vector<std::size_t> shape = {spec.shape[0], row_bytes.value_or(0)};
+    if (!bytes || !row_bytes || bytes->type != DType::kU8 || bytes->shape != shape)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: tensor '{}': {}, expected {} of U8, rows of {} in {} blocks",
+                              bytes ? bytes->file : model_.path.string(), name,
+                              bytes ? fmt::format("shape {} of {}", io::shape_text(bytes->shape), lieq::name(bytes->type))
+                                    : "missing",
+                              io::shape_text(shape), spec.shape[1], lieq::name(type)));
+    used_.insert(name);
+    blocks_.push_back({name, type, spec.shape, bytes->data, bytes->file});
+    store(spec, l, blocks_.back());
     return {};
   }
 
@@ -142,6 +166,7 @@ class Loader {
   std::optional<QuantizationConfig> quantization_;
   bool interleaved_ = false;
   std::set<std::string> used_;
+  std::vector<io::Tensor> blocks_;
 };
 
 /// Tensors that other programs leave behind and that carry no weights of ours.
@@ -162,19 +187,21 @@ void warn_of_unknown(const Model& model, const std::set<std::string>& used, Sink
 }
 
 /// One read of every weight used. The first bad tensor in name order is reported, whatever the thread.
-Result<void> check_finite(const Model& model, const std::set<std::string>& used, Threads& threads) {
+Result<void> check_finite(const Model& model, const Loader& loader, Threads& threads) {
   constexpr std::size_t kChunkBlocks = std::size_t{1} << 16;
   struct Chunk {
     const io::Tensor* tensor;
     std::size_t first, blocks;
   };
   std::vector<Chunk> chunks;
-  for (const auto& [name, tensor] : model.files.all()) {
-    if (!used.contains(name) || !pack::is_weight_type(tensor.type)) continue;
+  const auto add = [&](const io::Tensor& tensor) {
     const std::size_t blocks = tensor.data.size() / block_bytes(tensor.type);
     for (std::size_t b = 0; b < blocks; b += kChunkBlocks)
       chunks.push_back({&tensor, b, std::min(kChunkBlocks, blocks - b)});
-  }
+  };
+  for (const io::Tensor& tensor : loader.blocks()) add(tensor);
+  for (const auto& [name, tensor] : model.files.all())
+    if (loader.used().contains(name) && pack::is_weight_type(tensor.type)) add(tensor);
   std::vector<char> finite(chunks.size(), 1);
   threads.for_each(chunks.size(), [&](std::size_t i, std::size_t) {
     const Chunk& chunk = chunks[i];
@@ -278,7 +305,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   }
   Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load());
-  LIEQ_TRY(check_finite(model, loader.used(), threads));
+  LIEQ_TRY(check_finite(model, loader, threads));
   warn_of_unknown(model, loader.used(), sink);
   LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
   round_embeddings(model, embed_bits, threads);

@@ -1,5 +1,7 @@
 #include "lieq/model/quantization_config.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "lieq/io/atomic_file.h"
@@ -33,6 +35,26 @@ Result<std::optional<std::int64_t>> integer(const Fields& fields, const char* ke
     return fail(ErrorCode::kInvalidFormat,
                 fmt::format("{}: field '{}': found {}, expected an integer", fields.place(), key, brief(*value)));
   return value->get<std::int64_t>();
+}
+
+/// {"model.embed_tokens": "Q8_0", ...}
+Result<std::map<std::string, DType>> read_blocks(const Json& json, const std::string& place) {
+  constexpr DType kTypes[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,
+                              DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kQ2_0};
+  std::map<std::string, DType> blocks;
+  if (!json.is_object())
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field 'blocks': found {}, expected an object of modules and block types", place,
+                            brief(json)));
+  for (const auto& [module, value] : json.items()) {
+    const auto* type = std::ranges::find_if(
+        kTypes, [&](DType one) { return value.is_string() && value.get<std::string>() == lieq::name(one); });
+    if (type == std::end(kTypes))
+      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: blocks: field {}: found {}, expected a block type as Q8_0",
+                                                         place, in_quotes(module), brief(value)));
+    blocks.emplace(module, *type);
+  }
+  return blocks;
 }
 
 }  // namespace
@@ -86,15 +108,16 @@ Result<QuantizationConfig> QuantizationConfig::from_json(const Json& json, const
   if (!format) {
     LIEQ_ASSIGN(format, fields.string("format"));
   }
-  if (!format || *format == "gptq") {
+  if (!format || *format == "gptq" || *format == kBlocksCheckpointFormat) {
     config.zero_format_ = pack::ZeroFormat::kV1;
-  } else if (*format == "gptq_v2") {
+  } else if (*format == "gptq_v2" || *format == kBlocksV2CheckpointFormat) {
     config.zero_format_ = pack::ZeroFormat::kV2;
   } else if (*format == kHalfCheckpointFormat) {
     config.zero_format_ = pack::ZeroFormat::kHalf;
   } else {
     return unsupported(where, "checkpoint_format", in_quotes(*format),
-                       fmt::format("one of gptq, gptq_v2, {}", kHalfCheckpointFormat));
+                       fmt::format("one of gptq, gptq_v2, {}, {}, {}", kHalfCheckpointFormat, kBlocksCheckpointFormat,
+                                   kBlocksV2CheckpointFormat));
   }
   LIEQ_ASSIGN(const auto packed_as, fields.string("pack_dtype"));
   if (packed_as.value_or("int32") != "int32") return unsupported(where, "pack_dtype", in_quotes(*packed_as), "'int32'");
@@ -104,6 +127,9 @@ Result<QuantizationConfig> QuantizationConfig::from_json(const Json& json, const
   LIEQ_ASSIGN(config.defaults_.bits, check_bits(bits, where));
   LIEQ_ASSIGN(const auto group_size, integer(fields, "group_size"));
   LIEQ_ASSIGN(config.defaults_.group_size, check_group_size(group_size.value_or(128), where));
+  if (const Json* blocks = fields.find("blocks")) {
+    LIEQ_ASSIGN(config.blocks_, read_blocks(*blocks, where));
+  }
   if (const Json* rules = fields.find("dynamic")) {
     if (!rules->is_object())
       return fail(ErrorCode::kInvalidFormat,
@@ -126,6 +152,12 @@ std::optional<LinearQuantization> QuantizationConfig::find(const std::string& mo
     break;
   }
   return found;
+}
+
+std::optional<DType> QuantizationConfig::block_type(const std::string& module) const {
+  const auto found = blocks_.find(module);
+  if (found == blocks_.end()) return std::nullopt;
+  return found->second;
 }
 
 }  // namespace lieq::model

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "lieq/base/dtype.h"
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
 #include "lieq/pack/gptq.h"
@@ -31,6 +33,8 @@ class QuantizationConfig {
   /// Nothing: the module is not quantised.
   [[nodiscard]] std::optional<LinearQuantization> find(const std::string& module) const;
   [[nodiscard]] pack::ZeroFormat zero_format() const { return zero_format_; }
+  /// The block type that `module`, the embedding or the head, is held in as MODULE.blocks; nothing: as a plain weight.
+  [[nodiscard]] std::optional<DType> block_type(const std::string& module) const;
 
  private:
   struct Rule {
@@ -46,10 +50,16 @@ class QuantizationConfig {
 
   LinearQuantization defaults_;
   pack::ZeroFormat zero_format_ = pack::ZeroFormat::kV1;
+  std::map<std::string, DType> blocks_;
   std::vector<Rule> rules_;
 };
 
-/// The checkpoint_format that other tools must not take for GPTQ's: zero fields hold 2 z - 1.
+/// The checkpoint_formats that other tools must not take for GPTQ's. Zero fields hold 2 z - 1:
 inline constexpr const char* kHalfCheckpointFormat = "lieq_half";
+/// Zero fields as in gptq and gptq_v2, but embedding or head are blocks, named in "blocks", and g_idx may be missing:
+inline constexpr const char* kBlocksCheckpointFormat = "lieq_gptq";
+inline constexpr const char* kBlocksV2CheckpointFormat = "lieq_gptq_v2";
+/// What is appended to the name of a module that is held in blocks: U8 [rows, bytes of a row].
+inline constexpr const char* kBlocksPart = ".blocks";
 
 }  // namespace lieq::model

@@ -7,6 +7,7 @@
 
 #include "lieq/base/message.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/save/gguf_export.h"
 #include "lieq/save/temporary_path.h"
 
 namespace lieq::save {
@@ -83,7 +84,7 @@ Result<DType> embed_type(std::string_view name) {
 }
 
 std::span<const Target* const> targets() {
-  static constexpr std::array<const Target*, 0> kTargets = {};
+  static constexpr std::array kTargets = {&kGgufTarget};
   return kTargets;
 }
 

@@ -10,10 +10,10 @@
 
 namespace lieq::save {
 
-std::string checkpoint_format(pack::ZeroFormat zeros) {
+std::string checkpoint_format(pack::ZeroFormat zeros, bool has_blocks) {
   switch (zeros) {
-    case pack::ZeroFormat::kV1: return "gptq";
-    case pack::ZeroFormat::kV2: return "gptq_v2";
+    case pack::ZeroFormat::kV1: return has_blocks ? model::kBlocksCheckpointFormat : "gptq";
+    case pack::ZeroFormat::kV2: return has_blocks ? model::kBlocksV2CheckpointFormat : "gptq_v2";
     case pack::ZeroFormat::kHalf: return model::kHalfCheckpointFormat;
   }
   LIEQ_CHECK(false);
@@ -26,7 +26,7 @@ Json quantization_config(const PackingFacts& facts) {
   const unsigned usual =
       std::ranges::max_element(layers_of, {}, [](const auto& one) { return one.second.size(); })->first;
   const int group_size = facts.group_size == 0 ? -1 : narrow<int>(facts.group_size);
-  const std::string format = checkpoint_format(facts.zeros);
+  const std::string format = checkpoint_format(facts.zeros, !facts.blocks.empty());
   Json config = {
       {"quant_method", "gptq"},
       {"method", "gptq"},
@@ -39,6 +39,7 @@ Json quantization_config(const PackingFacts& facts) {
       {"lm_head", false},
       {"pack_dtype", "int32"},
       {"meta", {{"quantizer", {facts.quantizer}}, {"damp_percent", facts.damp_percent}, {"true_sequential", true}}}};
+  for (const auto& [module, type] : facts.blocks) config["blocks"][module] = name(type);
   for (const auto& [bits, layers] : layers_of) {
     if (bits == usual) continue;
     const std::string rule = fmt::format("+:^model\\.layers\\.(?:{})\\..*", fmt::join(layers, "|"));
