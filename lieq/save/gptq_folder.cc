@@ -211,7 +211,7 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
                                                  .desc_act = options.act_order == quantize::ActOrder::kDynamic,
                                                  .zeros = zero_format(options.grid), .damp_percent = options.damping,
                                                  .quantizer = contents.quantizer, .blocks = blocks_of(embeddings)});
-  if (!embeddings.head) config["tie_word_embeddings"] = true;
+  config["tie_word_embeddings"] = embeddings.head == nullptr;
   config["quantization_config"] = quantization;
   LIEQ_TRY(io::write_json(temporary.path() / "config.json", config));
   LIEQ_TRY(io::write_json(temporary.path() / "quantize_config.json", quantization));

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lieq/base/json.h"
+#include "lieq/io/atomic_file.h"
 #include "lieq/save/export.h"
 #include "lieq/save/gguf_blocks.h"
 #include "lieq/save/gguf_export.h"

@@ -202,7 +202,7 @@ INSTANTIATE_TEST_SUITE_P(Families, GoldenExport,
                          testing::Values(std::pair{"llama_bias_sharded_bf16", "Q8_0"},
                                          std::pair{"llama_rope3_tied_f16", "F16"},
                                          std::pair{"qwen2_tied_bf16", "BF16"}, std::pair{"qwen3_tied_f16", "F16"}),
-                         [](const auto& info) { return std::string(info.param.first); });
+                         [](const auto& one) { return std::string(one.param.first); });
 
 }  // namespace
 }  // namespace lieq::save

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, Published,
                                          std::tuple{"llama3_2", "gpt2", "llama-bpe", true},
                                          std::tuple{"smollm2", "gpt2", "smollm", false},
                                          std::tuple{"llama2", "llama", "default", true}),
-                         [](const auto& info) { return std::string(std::get<0>(info.param)); });
+                         [](const auto& one) { return std::string(std::get<0>(one.param)); });
 
 }  // namespace
 }  // namespace lieq::text
