@@ -27,10 +27,18 @@ using GgufValue = std::variant<std::uint64_t, std::int64_t, double, bool, std::s
                                std::vector<std::int64_t>, std::vector<double>, std::vector<bool>,
                                std::vector<std::string_view>>;
 
+/// A key as it lies in the file, so that it can be written again as it was.
+struct GgufKey {
+  std::string_view name;
+  std::uint32_t type = 0;           ///< ggml's number of the value's type
+  std::span<const std::byte> value; ///< for an array: element type, count and elements
+};
+
 /// An opened GGUF model. Tensor shapes are reversed to Hugging Face order ([out, in]).
 struct Gguf {
   std::string file;  ///< the (first) file, for error messages
   std::map<std::string, GgufValue, std::less<>> metadata;
+  std::vector<GgufKey> keys;  ///< the same in file order; views of the mapped file
   TensorSet tensors;
 
   /// nullptr when absent.
@@ -49,6 +57,9 @@ struct Gguf {
 /// Errors: kNotFound (also a missing part), kIo, kInvalidFormat, kUnsupported (version, tensor type),
 /// kInvalidArgument (a later part of a split set).
 [[nodiscard]] Result<Gguf> open_gguf(const std::filesystem::path& file);
+
+/// ggml's number of a tensor type; nothing for types that GGUF has not.
+[[nodiscard]] std::optional<std::uint32_t> ggml_type(DType type);
 
 /// The proof behind it, over the bytes of one file, which must outlive the result. `place` opens each message.
 /// A part of a split set is read like any other file.

@@ -179,9 +179,11 @@ class Parser {
     LIEQ_ASSIGN(const std::string_view key, read_string(place_, "name of a key"));
     const std::string place = place_ + ": key " + in_quotes(key);
     LIEQ_ASSIGN(const auto type, read_number<std::uint32_t>(place, "type"));
+    const std::size_t begin = position_;
     LIEQ_ASSIGN(GgufValue value, type == kArray ? read_array(place) : read_value(type, place));
     if (!gguf.metadata.emplace(std::string(key), std::move(value)).second)
       return bad(place, "appears twice, expected once");
+    gguf.keys.push_back({key, type, bytes_.subspan(begin, position_ - begin)});
     return {};
   }
 
@@ -344,6 +346,12 @@ class Parser {
 };
 
 }  // namespace
+
+std::optional<std::uint32_t> ggml_type(DType type) {
+  const auto* found = std::ranges::find_if(kTensorTypes, [&](const TensorType& t) { return t.type == type; });
+  if (found == std::end(kTensorTypes)) return std::nullopt;
+  return static_cast<std::uint32_t>(found - std::begin(kTensorTypes));
+}
 
 Result<Gguf> parse_gguf(std::span<const std::byte> bytes, const std::string& place) {
   return Parser(bytes, place).parse();

@@ -44,6 +44,8 @@ class Loader {
   [[nodiscard]] const std::set<std::string>& used() const { return used_; }
   /// Quantised modules whose scales halves cannot hold.
   [[nodiscard]] std::size_t unpacked() const { return unpacked_; }
+  /// Tensors of bytes as what they hold: rows of blocks.
+  [[nodiscard]] const std::vector<io::Tensor>& blocks() const { return blocks_; }
 
  private:
   [[nodiscard]] bool has_prefix(std::string_view prefix) const {
@@ -80,6 +82,10 @@ class Loader {
 
   Result<void> take(const TensorSpec& spec, std::size_t l) {
     const std::string name = stored_name(spec, l);
+    if ((spec.role == Role::kEmbedding || spec.role == Role::kHead) && spec.required && quantization_) {
+      const std::string module = module_of(name);
+      if (const auto type = quantization_->block_type(module)) return take_blocks(spec, l, module + kBlocksPart, *type);
+    }
     LIEQ_ASSIGN(const auto how, quantization_of(spec, name, module_of(tensor_name(spec.hf_name, l))));
     if (how) return take_quantized(spec, l, module_of(name), *how);
     const io::Tensor* tensor = model_.files.find(name);
@@ -156,6 +162,24 @@ class Loader {
     }
   }
 
+  /// An embedding or head whose rows are bytes of blocks.
+  Result<void> take_blocks(const TensorSpec& spec, std::size_t l, const std::string& name, DType type) {
+    const io::Tensor* bytes = model_.files.find(name);
+    const auto row_bytes = bytes_of(type, spec.shape[1]);
+    const std::vector<std::size_t> shape = {spec.shape[0], row_bytes.value_or(0)};
+    if (!bytes || !row_bytes || bytes->type != DType::kU8 || bytes->shape != shape)
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: tensor '{}': {}, expected {} of U8, rows of {} in {} blocks",
+                              bytes ? bytes->file : model_.path.string(), name,
+                              bytes ? fmt::format("shape {} of {}", io::shape_text(bytes->shape), lieq::name(bytes->type))
+                                    : "missing",
+                              io::shape_text(shape), spec.shape[1], lieq::name(type)));
+    used_.insert(name);
+    blocks_.push_back({name, type, spec.shape, bytes->data, bytes->file});
+    store(spec, l, blocks_.back());
+    return {};
+  }
+
   void store(const TensorSpec& spec, std::size_t l, const io::Tensor& tensor) {
     switch (spec.role) {
       case Role::kEmbedding: model_.embed_tokens = matrix(tensor); return;
@@ -213,6 +237,7 @@ class Loader {
   std::string embedding_, embedding_source_;   // the embedding's usual name and where it lies instead; empty: there
   std::set<std::string> used_;
   std::size_t unpacked_ = 0;
+  std::vector<io::Tensor> blocks_;
 };
 
 /// Tensors that other programs leave behind and that carry no weights of ours.
@@ -233,19 +258,21 @@ void warn_of_unknown(const Model& model, const std::set<std::string>& used, Sink
 }
 
 /// One read of every weight used. The first bad tensor in name order is reported, whatever the thread.
-Result<void> check_finite(const Model& model, const std::set<std::string>& used, Threads& threads) {
+Result<void> check_finite(const Model& model, const Loader& loader, Threads& threads) {
   constexpr std::size_t kChunkBlocks = std::size_t{1} << 16;
   struct Chunk {
     const io::Tensor* tensor;
     std::size_t first, blocks;
   };
   std::vector<Chunk> chunks;
-  for (const auto& [name, tensor] : model.files.all()) {
-    if (!used.contains(name) || !pack::is_weight_type(tensor.type)) continue;
+  const auto add = [&](const io::Tensor& tensor) {
     const std::size_t blocks = tensor.data.size() / block_bytes(tensor.type);
     for (std::size_t b = 0; b < blocks; b += kChunkBlocks)
       chunks.push_back({&tensor, b, std::min(kChunkBlocks, blocks - b)});
-  }
+  };
+  for (const io::Tensor& tensor : loader.blocks()) add(tensor);
+  for (const auto& [name, tensor] : model.files.all())
+    if (loader.used().contains(name) && pack::is_weight_type(tensor.type)) add(tensor);
   std::vector<char> finite(chunks.size(), 1);
   threads.for_each(chunks.size(), [&](std::size_t i, std::size_t) {
     const Chunk& chunk = chunks[i];
@@ -360,7 +387,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   }
   Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load(sink));
-  LIEQ_TRY(check_finite(model, loader.used(), threads));
+  LIEQ_TRY(check_finite(model, loader, threads));
   if (loader.unpacked() > 0)
     sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
                           path.string(), loader.unpacked()));

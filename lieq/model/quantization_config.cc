@@ -169,4 +169,10 @@ std::optional<LinearQuantization> QuantizationConfig::find(const std::string& mo
   return defaults_;
 }
 
+std::optional<DType> QuantizationConfig::block_type(const std::string& module) const {
+  const auto found = blocks_.find(module);
+  if (found == blocks_.end()) return std::nullopt;
+  return found->second;
+}
+
 }  // namespace lieq::model

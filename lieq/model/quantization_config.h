@@ -6,12 +6,14 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lieq/base/dtype.h"
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
 #include "lieq/pack/gptq.h"
@@ -76,18 +78,26 @@ class QuantizationConfig {
   /// Nothing: the module is not quantised.
   [[nodiscard]] std::optional<LinearQuantization> find(const std::string& module, ModuleClass which) const;
   [[nodiscard]] Container container() const { return container_; }
+  /// The block type that `module`, the embedding or the head, is held in as MODULE.blocks; nothing: as a plain weight.
+  [[nodiscard]] std::optional<DType> block_type(const std::string& module) const;
 
   QuantizationConfig(Container container, std::optional<LinearQuantization> defaults,
-                     std::vector<QuantizationRule> rules)
-      : container_(container), defaults_(std::move(defaults)), rules_(std::move(rules)) {}
+                     std::vector<QuantizationRule> rules, std::map<std::string, DType> blocks = {})
+      : container_(container), defaults_(std::move(defaults)), rules_(std::move(rules)), blocks_(std::move(blocks)) {}
 
  private:
   Container container_;
   std::optional<LinearQuantization> defaults_;
   std::vector<QuantizationRule> rules_;
+  std::map<std::string, DType> blocks_;
 };
 
-/// The checkpoint_format that other tools must not take for GPTQ's: zero fields hold 2 z - 1.
+/// The checkpoint_formats that other tools must not take for GPTQ's. Zero fields hold 2 z - 1:
 inline constexpr const char* kHalfCheckpointFormat = "lieq_half";
+/// Zero fields as in gptq and gptq_v2, but embedding or head are blocks, named in "blocks", and g_idx may be missing:
+inline constexpr const char* kBlocksCheckpointFormat = "lieq_gptq";
+inline constexpr const char* kBlocksV2CheckpointFormat = "lieq_gptq_v2";
+/// What is appended to the name of a module that is held in blocks: U8 [rows, bytes of a row].
+inline constexpr const char* kBlocksPart = ".blocks";
 
 }  // namespace lieq::model

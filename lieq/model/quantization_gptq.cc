@@ -1,5 +1,8 @@
 /// quantization_config of GPTQ folders and of AutoRound's, whose tensors are GPTQ's or AWQ's.
 
+#include <algorithm>
+#include <map>
+
 #include <fmt/format.h>
 
 #include "lieq/base/message.h"
@@ -16,11 +19,32 @@ Result<pack::ZeroFormat> read_zero_format(const Fields& fields) {
   if (!format) {
     LIEQ_ASSIGN(format, fields.string("format"));
   }
-  if (!format || *format == "gptq") return pack::ZeroFormat::kV1;
-  if (*format == "gptq_v2") return pack::ZeroFormat::kV2;
+  if (!format || *format == "gptq" || *format == kBlocksCheckpointFormat) return pack::ZeroFormat::kV1;
+  if (*format == "gptq_v2" || *format == kBlocksV2CheckpointFormat) return pack::ZeroFormat::kV2;
   if (*format == kHalfCheckpointFormat) return pack::ZeroFormat::kHalf;
   return unsupported(fields.place(), "checkpoint_format", in_quotes(*format),
-                     fmt::format("one of gptq, gptq_v2, {}", kHalfCheckpointFormat));
+                     fmt::format("one of gptq, gptq_v2, {}, {}, {}", kHalfCheckpointFormat, kBlocksCheckpointFormat,
+                                 kBlocksV2CheckpointFormat));
+}
+
+/// {"model.embed_tokens": "Q8_0", ...}
+Result<std::map<std::string, DType>> read_blocks(const Json& json, const std::string& place) {
+  constexpr DType kTypes[] = {DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,
+                              DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kQ2_0};
+  std::map<std::string, DType> blocks;
+  if (!json.is_object())
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field 'blocks': found {}, expected an object of modules and block types", place,
+                            brief(json)));
+  for (const auto& [module, value] : json.items()) {
+    const auto* type = std::ranges::find_if(
+        kTypes, [&](DType one) { return value.is_string() && value.get<std::string>() == lieq::name(one); });
+    if (type == std::end(kTypes))
+      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: blocks: field {}: found {}, expected a block type as Q8_0",
+                                                         place, in_quotes(module), brief(value)));
+    blocks.emplace(module, *type);
+  }
+  return blocks;
 }
 
 /// A rule of `dynamic`: "+:REGEX" or "REGEX" overrides, "-:REGEX" leaves modules as they were.
@@ -106,7 +130,11 @@ Result<QuantizationConfig> read_gptq_config(const ConfigBlock& block) {
   LIEQ_ASSIGN(LinearQuantization defaults, read_defaults(fields));
   LIEQ_ASSIGN(defaults.zeros, read_zero_format(fields));
   LIEQ_ASSIGN(std::vector<QuantizationRule> rules, read_dynamic(block, defaults));
-  return QuantizationConfig(Container::kGptq, defaults, std::move(rules));
+  std::map<std::string, DType> blocks;
+  if (const Json* found = fields.find("blocks")) {
+    LIEQ_ASSIGN(blocks, read_blocks(*found, fields.place()));
+  }
+  return QuantizationConfig(Container::kGptq, defaults, std::move(rules), std::move(blocks));
 }
 
 Result<QuantizationConfig> read_auto_round_config(const ConfigBlock& block) {

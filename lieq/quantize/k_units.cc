@@ -9,11 +9,11 @@
 namespace lieq::quantize {
 namespace {
 
-constexpr double kLargestHalf = 65504;
+constexpr double kLargestUnit = 65504;
 constexpr int kTries = 7;  // integers that the largest wish is put on
 
 float half(double value) {
-  return f16_to_float(float_to_f16(static_cast<float>(std::clamp(value, -kLargestHalf, kLargestHalf))));
+  return f16_to_float(float_to_f16(static_cast<float>(std::clamp(value, -kLargestUnit, kLargestUnit))));
 }
 
 /// What rounding all wishes to multiples of these units costs.

@@ -112,6 +112,28 @@ class Comparison {
   std::vector<TensorDifference> differences_;
 };
 
+/// What the forward pass needs beside the weights.
+Result<void> compare_configs(const model::Model& source, const model::Model& written) {
+  const model::ModelConfig &a = source.config, &b = written.config;
+  const auto expect = [&](const char* field, auto found, auto expected) -> Result<void> {
+    if (found == expected) return {};
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: {}: read back as {}, expected {}", written.path.string(),
+                                                       field, found, expected));
+  };
+  LIEQ_TRY(expect("architecture", b.architecture, a.architecture));
+  LIEQ_TRY(expect("num_hidden_layers", b.num_hidden_layers, a.num_hidden_layers));
+  LIEQ_TRY(expect("num_attention_heads", b.num_attention_heads, a.num_attention_heads));
+  LIEQ_TRY(expect("num_key_value_heads", b.num_key_value_heads, a.num_key_value_heads));
+  LIEQ_TRY(expect("max_position_embeddings", b.max_position_embeddings, a.max_position_embeddings));
+  LIEQ_TRY(expect("rms_norm_eps", static_cast<float>(b.rms_norm_eps), static_cast<float>(a.rms_norm_eps)));
+  constexpr float kRelativeError = 0x1p-20F;  // a few roundings of float32
+  const std::vector<float> read = model::inverse_frequencies(b), expected = model::inverse_frequencies(a);
+  for (std::size_t j = 0; j < expected.size(); ++j)
+    if (!(std::fabs(read[j] - expected[j]) <= kRelativeError * expected[j]))
+      LIEQ_TRY(expect("rotary frequencies", read[j], expected[j]));
+  return {};
+}
+
 }  // namespace
 
 const std::vector<float>& vector_of(const model::Model& model, const model::TensorSpec& spec, std::size_t l) {
@@ -137,10 +159,7 @@ const pack::StoredMatrix* matrix_of(const model::Model& model, const model::Tens
 
 Result<std::vector<TensorDifference>> compare_models(const model::Model& source, const model::Model& written,
                                                      Threads& threads) {
-  if (source.layers.size() != written.layers.size())
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: read back with {} layers, expected {}",
-                                                       written.path.string(), written.layers.size(),
-                                                       source.layers.size()));
+  LIEQ_TRY(compare_configs(source, written));
   Comparison comparison(source, written, threads);
   for (const model::TensorSpec& spec : model::tensor_table(source.config)) {
     if (!spec.required) continue;

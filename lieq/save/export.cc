@@ -8,6 +8,7 @@
 #include "lieq/base/message.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/save/folder_exports.h"
+#include "lieq/save/gguf_export.h"
 #include "lieq/save/temporary_path.h"
 
 namespace lieq::save {
@@ -84,8 +85,8 @@ Result<DType> embed_type(std::string_view name) {
 }
 
 std::span<const Target* const> targets() {
-  static constexpr std::array kTargets = {&kGptqTarget, &kGptqV2Target, &kCompressedTensorsTarget,
-                                          &kAwqTarget,  &kMlxTarget,    &kHfFp16Target};
+  static constexpr std::array kTargets = {&kGgufTarget, &kGptqTarget, &kGptqV2Target, &kCompressedTensorsTarget,
+                                          &kAwqTarget,  &kMlxTarget,  &kHfFp16Target};
   return kTargets;
 }
 

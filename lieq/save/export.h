@@ -33,7 +33,7 @@ struct ExportOptions {
   std::filesystem::path output;  ///< a folder or a file, as the target makes; must not exist
   /// Type of the embedding and of a head of its own. Nothing: as the source holds them, or the nearest that is no
   /// smaller. A target refuses in check() what it cannot hold.
-  std::optional<DType> embed;
+  std::optional<DType> embed = std::nullopt;
   std::string tool = "lieq";     ///< "lieq:0.1.0", for fields that name who made a file
 };
 

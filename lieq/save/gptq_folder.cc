@@ -1,11 +1,13 @@
 #include "lieq/save/gptq_folder.h"
 
-#include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/kernels/linear.h"
+#include "lieq/model/quantization_config.h"
+#include "lieq/save/gguf_blocks.h"
 #include "lieq/save/quantization_config.h"
 #include "lieq/save/small_files.h"
 #include "lieq/save/temporary_path.h"
@@ -28,11 +30,27 @@ Array array(std::string name, DType type, std::vector<std::size_t> shape, const 
           std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T))};
 }
 
+/// "model.norm.weight" -> "model.norm"
+std::string module_of(const std::string& name) {
+  return name.substr(0, name.size() - std::string_view(".weight").size());
+}
+
+/// Embedding and head as they are named in "blocks" of the configuration.
+std::map<std::string, DType> blocks_of(const EmbeddingPlan& plan) {
+  std::map<std::string, DType> blocks;
+  if (block_elements(plan.embedding_type) > 1) blocks.emplace("model.embed_tokens", plan.embedding_type);
+  if (plan.head && block_elements(plan.head_type) > 1) blocks.emplace("lm_head", plan.head_type);
+  return blocks;
+}
+
 /// Writes the tensors of the table one after the other; a first pass over shapes alone makes the header.
 class FolderWriter {
  public:
-  explicit FolderWriter(const FolderContents& contents)
-      : contents_(contents), model_(*contents.source), table_(model::tensor_table(model_.config)) {}
+  FolderWriter(const FolderContents& contents, const EmbeddingPlan& embeddings)
+      : contents_(contents),
+        embeddings_(embeddings),
+        model_(*contents.source),
+        table_(model::tensor_table(model_.config)) {}
 
   Result<void> write_weights(const std::filesystem::path& file) {
     std::vector<io::TensorInfo> infos;
@@ -53,36 +71,40 @@ class FolderWriter {
   [[nodiscard]] std::vector<model::TensorSpec> top_specs() const {
     std::vector<model::TensorSpec> specs;
     for (const model::TensorSpec& spec : table_)
-      if (!spec.per_layer && spec.required) specs.push_back(spec);
+      if (!spec.per_layer && spec.required && (spec.role != Role::kHead || embeddings_.head)) specs.push_back(spec);
     return specs;
   }
 
-  [[nodiscard]] const pack::StoredMatrix* matrix_of(const model::TensorSpec& spec) const {
-    if (spec.role == Role::kEmbedding) return &model_.embed_tokens;
-    return spec.role == Role::kHead ? &model_.lm_head : nullptr;
-  }
-
-  static bool is_dense(const pack::StoredMatrix& matrix) {
-    return matrix.is_stored() && block_elements(matrix.type) == 1;
-  }
-
   [[nodiscard]] io::TensorInfo top_info(const model::TensorSpec& spec) const {
-    const pack::StoredMatrix* matrix = matrix_of(spec);
-    const DType type = !matrix ? DType::kF32 : is_dense(*matrix) ? matrix->type : DType::kF16;
-    return {std::string(spec.hf_name), type, spec.shape};
+    if (spec.role != Role::kEmbedding && spec.role != Role::kHead)
+      return {std::string(spec.hf_name), DType::kF32, spec.shape};
+    const DType type = spec.role == Role::kHead ? embeddings_.head_type : embeddings_.embedding_type;
+    if (block_elements(type) == 1) return {std::string(spec.hf_name), type, spec.shape};
+    return {module_of(std::string(spec.hf_name)) + model::kBlocksPart, DType::kU8,
+            {spec.shape[0], spec.shape[1] / block_elements(type) * block_bytes(type)}};
   }
 
   Result<void> write_top(const model::TensorSpec& spec, io::SafetensorsWriter& writer) const {
-    const pack::StoredMatrix* matrix = matrix_of(spec);
-    if (!matrix) return writer.write(spec.hf_name, model_.norm.data(), model_.norm.size() * sizeof(float));
-    if (is_dense(*matrix)) return writer.write(spec.hf_name, matrix->data, matrix->bytes());
-    std::vector<std::uint16_t> halves(matrix->rows * matrix->cols);
-    std::vector<float> row(matrix->cols);
-    for (std::size_t i = 0; i < matrix->rows; ++i) {
-      kernels::decode_row(*matrix, i, row.data());
-      std::ranges::transform(row, halves.begin() + static_cast<std::ptrdiff_t>(i * matrix->cols), float_to_f16);
+    const io::TensorInfo info = top_info(spec);
+    if (spec.role == Role::kFinalNorm)
+      return writer.write(info.name, model_.norm.data(), model_.norm.size() * sizeof(float));
+    const bool is_head = spec.role == Role::kHead;
+    const pack::StoredMatrix& matrix = is_head ? *embeddings_.head : *embeddings_.embedding;
+    const DType type = is_head ? embeddings_.head_type : embeddings_.embedding_type;
+    if (matrix.is_stored() && matrix.type == type) return writer.write(info.name, matrix.data, matrix.bytes());
+    const std::size_t row_bytes = matrix.cols / block_elements(type) * block_bytes(type);
+    std::vector<std::byte> bytes(matrix.rows * row_bytes);
+    std::vector<float> row(matrix.cols);
+    for (std::size_t i = 0; i < matrix.rows; ++i) {
+      kernels::decode_row(matrix, i, row.data());
+      round_to_blocks(type, row, &bytes[i * row_bytes]);
     }
-    return writer.write(spec.hf_name, halves.data(), halves.size() * sizeof(std::uint16_t));
+    return writer.write(info.name, bytes.data(), bytes.size());
+  }
+
+  /// Readers of GPTQ want it always; it says nothing where groups are neighbours.
+  [[nodiscard]] bool writes_g_idx() const {
+    return !embeddings_.is_packed() || contents_.options.act_order == quantize::ActOrder::kDynamic;
   }
 
   /// Names and shapes of a layer's tensors, in the order layer_arrays() gives them.
@@ -96,13 +118,13 @@ class FolderWriter {
         infos.push_back({name, DType::kF32, spec.shape});
         continue;
       }
-      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
+      const std::string module = module_of(name);
       const std::size_t out = spec.shape[0], in = spec.shape[1];
       const std::size_t groups = contents_.options.group_size == 0 ? 1 : in / contents_.options.group_size;
       infos.push_back({module + ".qweight", DType::kI32, {in * bits / 32, out}});
       infos.push_back({module + ".qzeros", DType::kI32, {groups, out * bits / 32}});
       infos.push_back({module + ".scales", DType::kF16, {groups, out}});
-      infos.push_back({module + ".g_idx", DType::kI32, {in}});
+      if (writes_g_idx()) infos.push_back({module + ".g_idx", DType::kI32, {in}});
     }
     return infos;
   }
@@ -116,7 +138,7 @@ class FolderWriter {
         arrays.push_back(array(name, DType::kF32, spec.shape, vector_of(l, layer, spec)));
         continue;
       }
-      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
+      const std::string module = module_of(name);
       LIEQ_ASSIGN(const pack::GptqTensors tensors,
                   pack::pack_gptq(layer.linear(spec.linear), zero_format(contents_.options.grid), module));
       const std::size_t words_in = tensors.qweight.size() / tensors.out,
@@ -124,7 +146,7 @@ class FolderWriter {
       arrays.push_back(array(module + ".qweight", DType::kI32, {words_in, tensors.out}, tensors.qweight));
       arrays.push_back(array(module + ".qzeros", DType::kI32, {tensors.groups, words_out}, tensors.qzeros));
       arrays.push_back(array(module + ".scales", DType::kF16, {tensors.groups, tensors.out}, tensors.scales));
-      arrays.push_back(array(module + ".g_idx", DType::kI32, {tensors.in}, tensors.g_idx));
+      if (writes_g_idx()) arrays.push_back(array(module + ".g_idx", DType::kI32, {tensors.in}, tensors.g_idx));
     }
     return arrays;
   }
@@ -142,6 +164,7 @@ class FolderWriter {
   }
 
   const FolderContents& contents_;
+  const EmbeddingPlan& embeddings_;
   const model::Model& model_;
   std::vector<model::TensorSpec> table_;
 };
@@ -182,6 +205,7 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: grid: found k, expected sym, skew, asym or half: a GPTQ folder cannot hold K blocks, "
                             "a GGUF file can", folder.string()));
+  const EmbeddingPlan embeddings = contents.embeddings.value_or(embeddings_as_stored(*contents.source));
   TemporaryPath temporary(folder);
   LIEQ_TRY(temporary.make_folder());
 
@@ -192,12 +216,13 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
                                                  .symmetric = options.grid == quantize::Grid::kSym,
                                                  .desc_act = options.act_order == quantize::ActOrder::kDynamic,
                                                  .zeros = zero_format(options.grid), .damp_percent = options.damping,
-                                                 .quantizer = contents.quantizer});
+                                                 .quantizer = contents.quantizer, .blocks = blocks_of(embeddings)});
+  config["tie_word_embeddings"] = embeddings.head == nullptr;
   config["quantization_config"] = quantization;
   LIEQ_TRY(io::write_json(temporary.path() / "config.json", config));
   LIEQ_TRY(io::write_json(temporary.path() / "quantize_config.json", quantization));
   LIEQ_TRY(io::write_json(temporary.path() / "lieq.json", contents.provenance));
-  LIEQ_TRY(FolderWriter(contents).write_weights(temporary.path() / "model.safetensors"));
+  LIEQ_TRY(FolderWriter(contents, embeddings).write_weights(temporary.path() / "model.safetensors"));
   return temporary.rename();
 }
 

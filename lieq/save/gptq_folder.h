@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "lieq/pack/gptq.h"
 #include "lieq/quantize/options.h"
 #include "lieq/quantize/quantized_layer.h"
+#include "lieq/save/embeddings.h"
 
 namespace lieq::save {
 
@@ -22,6 +24,9 @@ struct FolderContents {
   std::vector<unsigned> layer_bits;      ///< one width per layer
   std::string quantizer;                 ///< "lieq:0.1.0"
   Json provenance;                       ///< written as lieq.json
+  /// Nothing: as stored, blocks of GGUF as F16, so that any GPTQ reader takes the folder. A plan that packs them makes a
+  /// folder of lieq's own format, which leaves out g_idx where groups are in order.
+  std::optional<EmbeddingPlan> embeddings;
   /// Gives layer l; called once per layer, in order.
   std::function<Result<quantize::QuantizedLayer>(std::size_t)> layer;
 };
@@ -37,8 +42,8 @@ struct FolderContents {
 [[nodiscard]] Result<void> check_packable(const pack::StoredMatrix& matrix, unsigned bits, const std::string& place);
 
 /// Writes `folder`, which must not exist, under a temporary name beside it and renames it when whole.
-/// Weights go into one model.safetensors, one layer in memory at a time; embeddings and head stay as stored (block
-/// types of GGUF become F16), norms and biases are F32 where folding changed them.
+/// Weights go into one model.safetensors, one layer in memory at a time; embedding and head as `embeddings` has them,
+/// norms and biases are F32.
 /// Errors: kIo; kInvalidArgument when a linear's shape does not fit GPTQ's words, or for Grid::kK.
 [[nodiscard]] Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder);
 

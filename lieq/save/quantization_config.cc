@@ -10,10 +10,10 @@
 
 namespace lieq::save {
 
-std::string checkpoint_format(pack::ZeroFormat zeros) {
+std::string checkpoint_format(pack::ZeroFormat zeros, bool has_blocks) {
   switch (zeros) {
-    case pack::ZeroFormat::kV1: return "gptq";
-    case pack::ZeroFormat::kV2: return "gptq_v2";
+    case pack::ZeroFormat::kV1: return has_blocks ? model::kBlocksCheckpointFormat : "gptq";
+    case pack::ZeroFormat::kV2: return has_blocks ? model::kBlocksV2CheckpointFormat : "gptq_v2";
     case pack::ZeroFormat::kHalf: return model::kHalfCheckpointFormat;
   }
   LIEQ_CHECK(false);
@@ -47,6 +47,10 @@ Json quantization_config(const PackingFacts& facts) {
   Json config = gptq_config({.bits = usual, .group_size = facts.group_size, .symmetric = facts.symmetric,
                              .desc_act = facts.desc_act, .zeros = facts.zeros, .damp_percent = facts.damp_percent,
                              .quantizer = facts.quantizer});
+  if (!facts.blocks.empty()) {
+    config["checkpoint_format"] = config["format"] = checkpoint_format(facts.zeros, true);
+    for (const auto& [module, type] : facts.blocks) config["blocks"][module] = name(type);
+  }
   for (const auto& [bits, layers] : layers_of) {
     if (bits == usual) continue;
     const std::string rule = fmt::format("+:^model\\.layers\\.(?:{})\\..*", fmt::join(layers, "|"));

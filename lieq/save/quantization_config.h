@@ -2,10 +2,12 @@
 /// The quantization_config object of config.json, as GPTQModel, vLLM and SGLang read it.
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lieq/base/dtype.h"
 #include "lieq/base/json.h"
 #include "lieq/pack/gptq.h"
 
@@ -32,6 +34,7 @@ struct PackingFacts {
   pack::ZeroFormat zeros = pack::ZeroFormat::kV2;
   double damp_percent = 0.01;
   std::string quantizer;             ///< "lieq:0.1.0"
+  std::map<std::string, DType> blocks;  ///< embedding and head by module where they are saved in blocks
 };
 
 /// The width most layers have is the default; the others get one rule per width that names layer indices only, since
@@ -41,7 +44,7 @@ struct PackingFacts {
 /// -1 for one group per row, which is kept as 0.
 [[nodiscard]] int group_size_field(std::size_t group_size);
 
-/// "gptq", "gptq_v2" or lieq's own name for half-integer zero points.
-[[nodiscard]] std::string checkpoint_format(pack::ZeroFormat zeros);
+/// "gptq", "gptq_v2", or a name of lieq's own for half-integer zero points or an embedding in blocks.
+[[nodiscard]] std::string checkpoint_format(pack::ZeroFormat zeros, bool has_blocks = false);
 
 }  // namespace lieq::save

@@ -36,6 +36,8 @@ class ChatTemplate {
 
   /// Whether the template's text speaks of `variable`.
   [[nodiscard]] bool mentions(std::string_view variable) const { return source_.find(variable) != std::string::npos; }
+  /// The template itself.
+  [[nodiscard]] const std::string& source() const { return source_; }
   /// "bos_token", "eos_token", ... as the template sees them; those a tokenizer lacks are missing.
   [[nodiscard]] const OrderedJson& special_tokens() const { return special_tokens_; }
 
