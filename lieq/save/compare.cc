@@ -127,10 +127,17 @@ Result<void> compare_configs(const model::Model& source, const model::Model& wri
   LIEQ_TRY(expect("max_position_embeddings", b.max_position_embeddings, a.max_position_embeddings));
   LIEQ_TRY(expect("rms_norm_eps", static_cast<float>(b.rms_norm_eps), static_cast<float>(a.rms_norm_eps)));
   constexpr float kRelativeError = 0x1p-20F;  // a few roundings of float32
-  const std::vector<float> read = model::inverse_frequencies(b), expected = model::inverse_frequencies(a);
-  for (std::size_t j = 0; j < expected.size(); ++j)
-    if (!(std::fabs(read[j] - expected[j]) <= kRelativeError * expected[j]))
-      LIEQ_TRY(expect("rotary frequencies", read[j], expected[j]));
+  // Dynamic and longrope rotate long sequences in another way than short ones.
+  for (const std::size_t length : {std::size_t{1}, a.max_position_embeddings}) {
+    const std::vector<float> read = model::inverse_frequencies(b.rope, b.head_dim, length);
+    const std::vector<float> expected = model::inverse_frequencies(a.rope, a.head_dim, length);
+    for (std::size_t j = 0; j < expected.size(); ++j)
+      if (!(std::fabs(read[j] - expected[j]) <= kRelativeError * expected[j]))
+        LIEQ_TRY(expect("rotary frequencies", read[j], expected[j]));
+  }
+  const double factor = a.rope.attention_factor;
+  if (!(std::fabs(b.rope.attention_factor - factor) <= double{kRelativeError} * factor))
+    LIEQ_TRY(expect("attention factor", b.rope.attention_factor, factor));
   return {};
 }
 

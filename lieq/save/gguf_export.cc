@@ -81,6 +81,14 @@ Result<std::vector<Entry>> entries_from_table(const model::Model& model, const E
     entry.values = std::move(divisors);
     entries.push_back(std::move(entry));
   }
+  for (const auto& [name, factors] : {std::pair{"rope_factors_long.weight", &model.config.rope.long_factor},
+                                      {"rope_factors_short.weight", &model.config.rope.short_factor}}) {
+    if (factors->empty()) continue;
+    Entry entry;
+    entry.info = {name, DType::kF32, {factors->size()}};
+    entry.values = *factors;
+    entries.push_back(std::move(entry));
+  }
   for (std::size_t l = 0; l < model.layers.size(); ++l)
     for (const model::TensorSpec& spec : table)
       if (spec.per_layer && spec.required) LIEQ_TRY(add(spec, l));
@@ -162,7 +170,19 @@ Result<void> write_entry(Threads& threads, const Entry& entry, GgufWriter& write
   return {};
 }
 
+/// What GGUF has no keys for.
+Result<void> check_rope(const model::Model& model) {
+  const model::RopeConfig& rope = model.config.rope;
+  const bool whole_ramp = rope.type == model::RopeType::kYarn && !rope.truncate;
+  if (rope.type != model::RopeType::kDynamic && !whole_ramp) return {};
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("{}: rope_type {}{}: gguf cannot say so, expected default, linear, yarn, longrope or llama3 "
+                          "(hf-fp16 keeps it)",
+                          model.path.string(), model::name(rope.type), whole_ramp ? " with truncate false" : ""));
+}
+
 Result<void> check(const model::Model& model, const ExportOptions& options) {
+  LIEQ_TRY(check_rope(model));
   LIEQ_TRY(entries_of(model, options));
   LIEQ_TRY(gguf_metadata(model, DType::kF32, options.tool));
   return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -54,6 +55,32 @@ std::string model_name(const model::Model& model) {
   return path.filename().string();
 }
 
+/// The keys of the types that GGUF knows; the divisors of llama3 and the factors of longrope are tensors.
+void add_rope_scaling(const model::ModelConfig& c, GgufFields& fields) {
+  const model::RopeConfig& rope = c.rope;
+  const auto number = [&](std::string_view name, double value) {
+    fields.add(fmt::format("{}.rope.scaling.{}", c.model_type, name), static_cast<float>(value));
+  };
+  const auto original_context = [&] {
+    fields.add(fmt::format("{}.rope.scaling.original_context_length", c.model_type),
+               static_cast<std::uint32_t>(rope.original_max_position_embeddings));
+  };
+  if (rope.type == RopeType::kLinear || rope.type == RopeType::kYarn) {
+    fields.add(fmt::format("{}.rope.scaling.type", c.model_type), model::name(rope.type));
+    number("factor", rope.factor);
+  }
+  if (rope.type == RopeType::kYarn) {
+    original_context();
+    number("yarn_beta_fast", rope.beta_fast);
+    number("yarn_beta_slow", rope.beta_slow);
+    number("attn_factor", rope.attention_factor / (rope.factor <= 1 ? 1 : 0.1 * std::log(rope.factor) + 1));
+  }
+  if (rope.type == RopeType::kLongRope) {
+    original_context();
+    number("attn_factor", rope.attention_factor);
+  }
+}
+
 void add_architecture(const model::ModelConfig& c, GgufFields& fields) {
   const auto count = [&](std::string_view name, std::size_t value) {
     fields.add(fmt::format("{}.{}", c.model_type, name), narrow<std::uint32_t>(value));
@@ -73,9 +100,7 @@ void add_architecture(const model::ModelConfig& c, GgufFields& fields) {
   number("rope.freq_base", c.rope.theta);
   count("rope.dimension_count", c.head_dim);
   count("vocab_size", c.vocab_size);
-  if (c.rope.type != RopeType::kLinear) return;
-  fields.add(fmt::format("{}.rope.scaling.type", c.model_type), "linear");
-  number("rope.scaling.factor", c.rope.factor);
+  add_rope_scaling(c, fields);
 }
 
 /// An id that also ends an answer, beside the tokenizer's own.
@@ -162,10 +187,11 @@ Result<GgufFields> gguf_metadata(const model::Model& model, DType usual, const s
 
 std::vector<float> rope_divisors(const model::ModelConfig& config) {
   if (config.rope.type != RopeType::kLlama3) return config.rope.divisors;
-  model::ModelConfig plain = config;
-  plain.rope.type = RopeType::kDefault;
-  plain.rope.divisors.clear();
-  const std::vector<float> unscaled = model::inverse_frequencies(plain), scaled = model::inverse_frequencies(config);
+  model::RopeConfig plain = config.rope;
+  plain.type = RopeType::kDefault;
+  plain.divisors.clear();
+  const std::vector<float> unscaled = model::inverse_frequencies(plain, config.head_dim);
+  const std::vector<float> scaled = model::inverse_frequencies(config.rope, config.head_dim);
   std::vector<float> divisors;
   for (std::size_t j = 0; j < scaled.size(); ++j)
     divisors.push_back(static_cast<float>(static_cast<double>(unscaled[j]) / static_cast<double>(scaled[j])));

@@ -10,7 +10,7 @@
 namespace lieq::text {
 namespace {
 
-constexpr std::string_view kGpt2 = kGpt2Pattern.regex, kLlama3 = kLlama3Pattern.regex, kQwen2 = kQwen2Pattern.regex;
+constexpr std::string_view kGpt2Regex = kGpt2Pattern.regex, kLlama3Regex = kLlama3Pattern.regex, kQwen2Regex = kQwen2Pattern.regex;
 
 #define LIEQ_CAPITALS "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LIEQ_SMALL "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
@@ -56,20 +56,20 @@ const std::vector<PreRule>& rules() {
   static const std::vector<PreRule> all = {
       {{"gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "a.x-4.0", "mellum",
         "modern-bert", "mpt", "olmo", "jais", "trillion", "granite-docling", "exaone4"},
-       kGpt2Pattern.name, {kGpt2}},
+       kGpt2Pattern.name, {kGpt2Regex}},
       {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"},
-       kLlama3Pattern.name, {kLlama3}, false, false, true, true},
-      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, kLlama3Pattern.name, {kLlama3}},
-      {{"qwen2"}, kQwen2Pattern.name, {kQwen2}, false, true},
+       kLlama3Pattern.name, {kLlama3Regex}, false, false, true, true},
+      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, kLlama3Pattern.name, {kLlama3Regex}},
+      {{"qwen2"}, kQwen2Pattern.name, {kQwen2Regex}, false, true},
       {{"deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2"},
-       kQwen2Pattern.name, {kQwen2}},
+       kQwen2Pattern.name, {kQwen2Regex}},
       {{"qwen35"}, "Qwen3.5 pattern", {kQwen35}, false, true},
       {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"},
-       kGpt2Pattern.name, {kGpt2}, true},
+       kGpt2Pattern.name, {kGpt2Regex}, true},
       {{"tekken"}, "Tekken pattern", {kTekken}, false, false, true, true},
       {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"}, "GPT-4o pattern", {kGpt4o}},
       {{"tiny_aya", "cohere2moe"}, "Aya pattern", {"\\d{1,3}(?=(?:\\d{3})*\\b)", kGpt4o}},
-      {{"falcon"}, "Falcon pattern", {kSymbolsAndTick, kGpt2, "[0-9][0-9][0-9]"}},
+      {{"falcon"}, "Falcon pattern", {kSymbolsAndTick, kGpt2Regex, "[0-9][0-9][0-9]"}},
       {{"deepseek-coder"},
        "DeepSeek Coder pattern",
        {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[\u4E00-\u9FA5\u0800-\u4E00\uAC00-\uD7FF]+", "\\p{N}"}},
@@ -83,15 +83,15 @@ const std::vector<PreRule>& rules() {
       {{"bailingmoe", "bailingmoe2", "llada-moe"}, "Bailing pattern", {kBailing}},
       {{"seed-coder"}, "Seed Coder pattern", {kSeedCoder}},
       {{"ufakzeka"}, "Ufakzeka pattern", {kUfakzeka}},
-      {{"laguna"}, "Laguna pattern", {"[^\\n]+|[\\n]+", kQwen2}},
+      {{"laguna"}, "Laguna pattern", {"[^\\n]+|[\\n]+", kQwen2Regex}},
       {{"exaone-moe"}, "EXAONE MoE pattern", {kExaoneMoe}},
       {{"minicpm5"}, "MiniCPM 5 pattern", {"\\p{N}{1,3}", kMiniCpm5}, false, false, true},
       {{"chameleon"},
        "Chameleon pattern",
        {"<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", "([\\t\\n]|    |  )", "\\p{N}",
-        "[\\p{P}!-/:-@\\[-`{-~]", kGpt2},
+        "[\\p{P}!-/:-@\\[-`{-~]", kGpt2Regex},
        false, false, false, true},
-      {{"default"}, "llama.cpp's default pattern", {kSymbols, kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
+      {{"default"}, "llama.cpp's default pattern", {kSymbols, kGpt2Regex, "\\p{N}+", "[0-9][0-9][0-9]"}},
   };
   return all;
 }

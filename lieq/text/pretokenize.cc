@@ -220,7 +220,7 @@ void PreTokenizer::split(std::string_view text, bool opens, const std::function<
 }
 
 std::string PreTokenizer::changed(std::string_view text, bool opens) const {
-  if (!metaspace) return text.starts_with(' ') ? std::string(text) : " " + std::string(text);
+  if (!metaspace) return std::string(text.starts_with(' ') ? "" : " ").append(text);
   std::string out = replace_all(text, " ", metaspace->replacement);
   const bool wanted = metaspace->prepend == Metaspace::Prepend::kAlways ||
                       (metaspace->prepend == Metaspace::Prepend::kFirst && opens);
