@@ -55,9 +55,9 @@ def compare(folder, count):
 
 
 def quantized(folder, name, form, layers=None, **scheme):
-    model = transformers.AutoModelForCausalLM.from_pretrained(interop.DEMO, dtype=torch.float16,
-                                                              num_hidden_layers=LAYERS)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(interop.DEMO)
+    source = interop.short_demo(folder, LAYERS)
+    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float16)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     out = folder / name
     rounder = auto_round.AutoRound(model, tokenizer, iters=0, disable_opt_rtn=True, layer_config=layers or {},
                                    device_map="cpu", **scheme)
