@@ -11,6 +11,7 @@ interop.needs("auto-round", "auto_round", "transformers", "safetensors", "numpy"
 import json
 
 import auto_round
+import awq_layout
 import torch
 import transformers
 from auto_round_extension.torch import qlinear_torch, qlinear_torch_zp
@@ -22,6 +23,10 @@ LAYERS = 2  # AutoRound takes its time
 def weights_in_use(folder, tensors, module):
     """[out, in] float32, in the kernel that the folder's packing asks for."""
     config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    if config.get("packing_format") == "auto_round:auto_awq":  # what it makes of an asymmetric grid of 4 bits
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(module + ".")}
+        weights = awq_layout.dequantized(arrays, module, config["group_size"])
+        return torch.from_numpy(weights).half().float().numpy()
     qweight, scales = tensors[module + ".qweight"], tensors[module + ".scales"]
     groups, outputs = scales.shape
     inputs = tensors[module + ".g_idx"].numel() if module + ".g_idx" in tensors else columns(module)
@@ -55,9 +60,9 @@ def compare(folder, count):
 
 
 def quantized(folder, name, form, layers=None, **scheme):
-    model = transformers.AutoModelForCausalLM.from_pretrained(interop.DEMO, dtype=torch.float16,
-                                                              num_hidden_layers=LAYERS)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(interop.DEMO)
+    source = interop.short_demo(folder, LAYERS)
+    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float16)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source)
     out = folder / name
     rounder = auto_round.AutoRound(model, tokenizer, iters=0, disable_opt_rtn=True, layer_config=layers or {},
                                    device_map="cpu", **scheme)
@@ -67,7 +72,7 @@ def quantized(folder, name, form, layers=None, **scheme):
 
 
 def folders_of_auto_round(folder):
-    for form, symmetric, bits in (("auto_gptq", True, 4), ("auto_round:auto_gptq", True, 2), ("auto_round", False, 4)):
+    for form, symmetric, bits in (("auto_round", False, 4), ("auto_gptq", True, 4), ("auto_round:auto_gptq", True, 2)):
         name = f"{form.replace(':', '-')}-{bits}"
         compare(quantized(folder, name, form, bits=bits, group_size=32, sym=symmetric), LAYERS * 7)
 

@@ -100,9 +100,9 @@ def dense_exports(folder):
         interop.expect_close(f"{out.name}: logits, and lieq's of the source", logits, interop.lieq_logits(source), 2e-2)
 
 
-def quantized_by_the_package(folder, dtype, groups):
+def quantized_by_the_package(folder, source, dtype, groups):
     """A folder whose modules were rounded from their extremes with the package's own functions."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(interop.DEMO, dtype=dtype, num_hidden_layers=LAYERS)
+    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     config = QuantizationConfig(config_groups=groups, ignore=["lm_head"], format="pack-quantized",
                                 quantization_status="frozen")
     apply_quantization_config(model, config)
@@ -130,6 +130,7 @@ def scheme(targets, bits, group_size, symmetric):
 
 
 def folders_of_the_package(folder):
+    source = interop.short_demo(folder, LAYERS)
     cases = {
         "w4-sym": {"group_0": scheme(["Linear"], 4, 64, True)},
         "w4-asym": {"group_0": scheme(["Linear"], 4, 32, False)},
@@ -141,7 +142,7 @@ def folders_of_the_package(folder):
     for name, groups in cases.items():
         for dtype in (torch.float16, torch.bfloat16, torch.float32):
             out = folder / f"{name}-{dtype}".replace("torch.", "")
-            quantized_by_the_package(out, dtype, groups)
+            quantized_by_the_package(out, source, dtype, groups)
             compare_weights(out.name, unpacked(out), interop.lieq_weights(out), dtype)
     config = json.loads((folder / "mixed-float16/config.json").read_text())["quantization_config"]
     assert config["quant_method"] == "compressed-tensors" and len(config["config_groups"]) == 2, config

@@ -8,6 +8,7 @@ A test whose engine is not there exits with 77 after one line that says so.
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,24 @@ def quantized_demo(folder, grid, bits, group=64):
     return out
 
 
+def short_demo(folder, layers):
+    """The demo model's first layers, for tools that take their time."""
+    from safetensors.torch import load_file, save_file
+    out = folder / f"demo-{layers}-layers"
+    if out.exists():
+        return out
+    out.mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(DEMO / file, out)
+    config = json.loads((DEMO / "config.json").read_text())
+    config["num_hidden_layers"] = config["max_window_layers"] = layers
+    (out / "config.json").write_text(json.dumps(config))
+    kept = {name: tensor for name, tensor in load_file(DEMO / "model.safetensors").items()
+            if "layers." not in name or int(name.split(".")[2]) < layers}
+    save_file(kept, out / "model.safetensors", metadata={"format": "pt"})
+    return out
+
+
 def export(target, model, folder):
     """The folder and the record of an export."""
     out = folder / f"{model.name}-{target}"
@@ -96,9 +115,9 @@ def expect_close(name, found, expected, bound):
 
 
 def main(tests):
-    """Runs functions that take an empty folder; their names are what is printed."""
+    """Runs functions that take an empty folder, or those that the command line names."""
     assert "INTEROP_TOOL" in os.environ, "INTEROP_TOOL: not set, expected the path of interop_tool"
-    for test in tests:
+    for test in [test for test in tests if not sys.argv[1:] or test.__name__ in sys.argv[1:]]:
         with tempfile.TemporaryDirectory() as folder:
             test(pathlib.Path(folder))
         print(f"passed: {test.__name__}")
