@@ -150,7 +150,7 @@ Result<std::vector<std::int64_t>> guessed_types(const io::Gguf& gguf, const std:
   std::vector<std::int64_t> types(tokens.size(), kNormal);
   const auto mark = [&](const char* name, std::int64_t type) -> Result<void> {
     LIEQ_ASSIGN(const auto id, special_id(gguf, name));
-    if (id && *id < types.size()) types[*id] = type;
+    if (id && *id < types.size() && types[*id] == kNormal) types[*id] = type;
     return {};
   };
   if (gguf.find("tokenizer.ggml.model") && *gguf.find("tokenizer.ggml.model") == io::GgufValue(std::string_view("llama")))

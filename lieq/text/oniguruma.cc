@@ -12,7 +12,10 @@ namespace lieq::text {
 namespace {
 
 /// What stands for some names inside a class of PCRE2. Its own \w, \s and [:alpha:] are other sets.
-constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}", kHex = "0-9A-Fa-f";
+constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}",
+                           kHex = "0-9A-Fa-f";
+/// Outside of classes Oniguruma counts six small digits and fractions of Latin-1 as parts of words, too.
+constexpr std::string_view kBareWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 constexpr std::pair<std::string_view, std::string_view> kPosix[] = {
     {"alpha", "\\p{Alphabetic}"}, {"alnum", "\\p{Alphabetic}\\p{Nd}"}, {"digit", "\\p{Nd}"}, {"upper", "\\p{Uppercase}"},
     {"lower", "\\p{Lowercase}"},  {"space", "\\p{White_Space}"},       {"blank", "\\p{Zs}\\t"}, {"cntrl", "\\p{Cc}"},
@@ -256,13 +259,13 @@ class Translator {
     if (c == 'p' || c == 'P') return property_escape();
     LIEQ_ASSIGN(auto character, numbered());
     if (character) return std::move(*character);
-    const std::string word = "[" + std::string(kWord) + "]";
+    const std::string word = "[" + std::string(kBareWord) + "]";
     ++at_;
     switch (c) {
       case 'h': return "[" + std::string(kHex) + "]";
       case 'H': return "[^" + std::string(kHex) + "]";
       case 'w': return word;
-      case 'W': return "[^" + std::string(kWord) + "]";
+      case 'W': return "[^" + std::string(kBareWord) + "]";
       case 's': return std::string("\\p{White_Space}");
       case 'S': return std::string("\\P{White_Space}");
       case 'd': return std::string("\\p{Nd}");

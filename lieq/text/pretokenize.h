@@ -60,7 +60,7 @@ class Finder {
     std::size_t begin, end;
   };
   virtual ~Finder() = default;
-  /// The first match from `begin` on, not empty; (size, size) when there is none.
+  /// The first match from `begin` < size on; it can be empty unless it is at `begin`. (size, size) when there is none.
   [[nodiscard]] virtual Match find(std::string_view text, std::size_t begin) const = 0;
 };
 

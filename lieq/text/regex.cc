@@ -46,18 +46,23 @@ class RegexFinder final : public Finder {
     const Match none{text.size(), text.size()};
     if (!workspace.data || !workspace.context) return none;
     workspace.limit(text.size());
-    const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    const auto match = [&](std::uint32_t options) {
-      return pcre2_match(code_.get(), subject, text.size(), begin, options | PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK,
-                         workspace.data.get(), workspace.context.get());
+    const auto match = [&](std::size_t from) -> Match {
+      const auto run = [&](std::uint32_t options) {
+        return pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
+                           options | PCRE2_NO_UTF_CHECK, workspace.data.get(), workspace.context.get());
+      };
+      int found = run(0);
+      if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = run(PCRE2_NO_JIT);  // its stack is on the heap
+      if (found < 0) return none;
+      const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(workspace.data.get());
+      // \K can put the start of a match behind its end or before `from`; such a match is no piece.
+      return ends[0] < from || ends[1] < ends[0] ? none : Match{ends[0], ends[1]};
     };
-    int found = match(0);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT) found = match(PCRE2_NO_JIT);  // its stack is on the heap
-    if (found < 0) return none;
-    const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(workspace.data.get());
-    // \K can put the start of a match behind its end or before `begin`; such a match is no piece.
-    if (ends[0] < begin || ends[1] <= ends[0]) return none;
-    return {ends[0], ends[1]};
+    // The reference goes over all matches, and on by a character from an empty one: where that is not at `begin`, text is
+    // cut there.
+    const Match first = match(begin);
+    if (first.begin != begin || first.end != begin) return first;
+    return match(begin + decode_utf8(text, begin).bytes);
   }
 
  private:
