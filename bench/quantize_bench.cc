@@ -1,12 +1,12 @@
 /// Quantises a model and compares its perplexity with that of the original, with the time and memory it took:
 ///   quantize_bench --model DIR [--calibration FILE] [--text FILE] [--samples 32] [--window 1024] [--bits 2]
 ///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
-///                  [--eval-windows 10] [--eval-window 2048]
-///                  [--base-ppl P] [--layers N] [--keep NAME] [--from FILE] [--ggml LIBRARY] [--SWITCH VALUE ...], the switches being
-/// those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so that a
-/// run goes on where it was interrupted. --from: nothing is quantised; the layers are those of another model, such as
-/// a peer's file. --ggml: what llama-quantize --pure makes of the layers with an importance matrix of the calibration
-/// text, by ggml_quantize_chunk of a libggml-base.so.
+///                  [--eval-windows 10] [--eval-window 2048] [--base-ppl P] [--layers N] [--keep NAME]
+///                  [--from FILE] [--ggml LIBRARY] [--SWITCH VALUE ...]
+/// SWITCH: those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so
+/// that a run goes on where it was interrupted. --from: nothing is quantised, the layers are those of another model,
+/// such as a peer's file. --ggml: the layers are what llama-quantize --pure makes of them with an importance matrix of
+/// the calibration text, by ggml_quantize_chunk of a libggml-base.so.
 
 #include <dlfcn.h>
 #include <sys/resource.h>
@@ -165,7 +165,8 @@ std::vector<model::Layer> quantized_layers(const Arguments& a, const model::Mode
   if (a.contains("keep"))
     kept = must(save::RunFolder::open(
         a.at("keep"), {{"options", to_json(options)}, {"model", m.path.string()}, {"tokens", calibration.size()},
-                       {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")}, {"top", get(a, "top", "")}}));
+                       {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")},
+                       {"top", get(a, "top", "")}, {"top_bits", get(a, "top-bits", "4")}}));
   auto walk = must(
       quantize::LayerWalk::create(m, calibration, count(a, "window", "1024"), options, threads, sink));
   std::vector<model::Layer> layers;
