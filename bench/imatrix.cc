@@ -1,5 +1,5 @@
-/// Writes an importance matrix as llama.cpp's older .dat: what its quantisers are given so that both sides have seen the
-/// same text:
+/// Writes an importance matrix as llama.cpp's older .dat: what its quantisers are given so that both sides have seen
+/// the same text:
 ///   imatrix --model FILE --out FILE.dat [--calibration FILE] [--samples 32] [--window 1024] [--layers N] [--threads 2]
 
 #include <cstdio>

@@ -146,7 +146,8 @@ int run(const Arguments& a) {
     const MatrixView<float> x = stream.matrix(window, bundle.model.config.hidden_size);
     model::embed(bundle.model, std::span(ids).subspan(first, window), threads, x);
     const std::vector<model::SequenceSpan> sequence(1, {window, nullptr});
-    for (std::size_t l = 0; l <= layer; ++l) model::run_block(bundle.model, l, sequence, x, state, first < tokens ? &inputs : &others);
+    Inputs& sums = first < tokens ? inputs : others;
+    for (std::size_t l = 0; l <= layer; ++l) model::run_block(bundle.model, l, sequence, x, state, &sums);
   }
 
   QuantizeChunk chunk = nullptr;

@@ -1,12 +1,14 @@
 /// Quantises a model and compares its perplexity with that of the original, with the time and memory it took:
 ///   quantize_bench --model DIR [--calibration FILE] [--text FILE] [--samples 32] [--window 1024] [--bits 2]
 ///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
-///                  [--eval-windows 10]
-///                  [--base-ppl P] [--layers N] [--keep NAME] [--from FILE] [--SWITCH VALUE ...], the switches being
-/// those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so that a
-/// run goes on where it was interrupted. --from: nothing is quantised; the layers are those of another model, such as
-/// a peer's file.
+///                  [--eval-windows 10] [--eval-window 2048] [--base-ppl P] [--layers N] [--keep NAME]
+///                  [--from FILE] [--ggml LIBRARY] [--SWITCH VALUE ...]
+/// SWITCH: those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so
+/// that a run goes on where it was interrupted. --from: nothing is quantised, the layers are those of another model,
+/// such as a peer's file. --ggml: the layers are what llama-quantize --pure makes of them with an importance matrix of
+/// the calibration text, by ggml_quantize_chunk of a libggml-base.so.
 
+#include <dlfcn.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -14,12 +16,12 @@
 #include <cstdio>
 #include <map>
 #include <optional>
-#include <set>
 #include <sstream>
 #include <string>
 
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/perplexity.h"
+#include "lieq/kernels/linear.h"
 #include "lieq/quantize/run.h"
 #include "lieq/save/run_folder.h"
 #include "lieq/text/corpus.h"
@@ -62,6 +64,13 @@ std::size_t count(const Arguments& arguments, const std::string& name, const std
   return std::stoul(get(arguments, name, otherwise));
 }
 
+unsigned bits_of(const Arguments& a, std::size_t layer) {
+  std::istringstream list(get(a, "top", ""));
+  for (std::string one; std::getline(list, one, ',');)
+    if (std::stoul(one) == layer) return static_cast<unsigned>(count(a, "top-bits", "4"));
+  return static_cast<unsigned>(count(a, "bits", "2"));
+}
+
 quantize::Options options_of(const Arguments& a) {
   quantize::Options o;
   o.method = must(quantize::method_from_name(get(a, "method", "gptq")));
@@ -84,40 +93,91 @@ quantize::Options options_of(const Arguments& a) {
   return o;
 }
 
-double perplexity(const model::Model& m, std::span<const model::TokenId> ids, Threads& threads, Sink& sink) {
+double perplexity(const model::Model& m, std::span<const model::TokenId> ids, std::size_t window, Threads& threads,
+                  Sink& sink) {
   const model::Model* models[] = {&m};
-  const auto scores = must(eval::score_windows(models, ids, 2048, threads, kernels::Compute::kF32, sink));
+  const auto scores = must(eval::score_windows(models, ids, window, threads, kernels::Compute::kF32, sink));
   EvalRecord record;
   eval::summarise(scores.front(), record);
   return record.perplexity;
+}
+
+/// Mean squares of what every linear reads in the original model: [layer][kind][in].
+class Importance : public model::Observer {
+ public:
+  explicit Importance(std::size_t layers) : squares(layers) {}
+  void linear_input(std::size_t layer, std::span<const model::LinearKind> kinds, MatrixView<const float> x) override {
+    std::vector<float>& first = squares[layer][static_cast<std::size_t>(kinds.front())];
+    first.resize(x.cols());
+    for (std::size_t t = 0; t < x.rows(); ++t)
+      for (std::size_t j = 0; j < x.cols(); ++j) first[j] += x(t, j) * x(t, j) / static_cast<float>(x.rows());
+    for (const model::LinearKind kind : kinds.subspan(1)) squares[layer][static_cast<std::size_t>(kind)] = first;
+  }
+  std::vector<std::array<std::vector<float>, model::kLinearsPerLayer>> squares;
+};
+
+/// Layers [0, count) as llama.cpp's quantisers make them.
+std::vector<model::Layer> peer_layers(const Arguments& a, const model::Model& m,
+                                      std::span<const model::TokenId> calibration, std::size_t layer_count,
+                                      Threads& threads) {
+  using QuantizeChunk = std::size_t (*)(int type, const float* source, void* target, std::int64_t start,
+                                        std::int64_t rows, std::int64_t cols, const float* importance);
+  void* library = dlopen(a.at("ggml").c_str(), RTLD_NOW);
+  const auto chunk =
+      library ? reinterpret_cast<QuantizeChunk>(dlsym(library, "ggml_quantize_chunk")) : QuantizeChunk{nullptr};
+  if (!chunk) must<void>(fail(ErrorCode::kNotFound, a.at("ggml") + ": found no ggml_quantize_chunk"));
+  const std::size_t window = count(a, "window", "1024");
+  Importance importance(m.layers.size());
+  model::RunState state(m, threads, kernels::Compute::kF32);
+  kernels::Buffer<float> stream;
+  for (std::size_t first = 0; first + window <= calibration.size(); first += window) {
+    const MatrixView<float> x = stream.matrix(window, m.config.hidden_size);
+    model::embed(m, calibration.subspan(first, window), threads, x);
+    const std::vector<model::SequenceSpan> sequence(1, {window, nullptr});
+    for (std::size_t l = 0; l < layer_count; ++l) model::run_block(m, l, sequence, x, state, &importance);
+  }
+  std::vector<model::Layer> layers;
+  for (std::size_t l = 0; l < layer_count; ++l) {
+    const unsigned bits = bits_of(a, l);
+    quantize::PackedLayer packed(m.layers[l]);
+    for (const model::LinearKind kind : model::kLinearKinds) {
+      const pack::StoredMatrix& stored = m.layers[l].linear(kind).weight;
+      std::vector<float> values(stored.rows * stored.cols);
+      for (std::size_t i = 0; i < stored.rows; ++i) kernels::decode_row(stored, i, &values[i * stored.cols]);
+      pack::BlockMatrix blocks{pack::k_form(bits).type, stored.rows, stored.cols, {}};
+      blocks.bytes.resize(stored.rows * blocks.row_bytes());
+      chunk(bits == 2 ? 10 : bits == 3 ? 11 : 12, values.data(), blocks.bytes.data(), 0,  // ggml_type
+            static_cast<std::int64_t>(stored.rows), static_cast<std::int64_t>(stored.cols),
+            importance.squares[l][static_cast<std::size_t>(kind)].data());
+      packed.replace(kind, blocks);
+    }
+    layers.push_back(packed.layer());
+  }
+  return layers;
 }
 
 /// Layers [0, count) quantised, or taken from where --keep has them.
 std::vector<model::Layer> quantized_layers(const Arguments& a, const model::Model& m,
                                            std::span<const model::TokenId> calibration, std::size_t layer_count,
                                            Threads& threads, Sink& sink) {
-  std::set<std::size_t> top;
-  std::istringstream list(get(a, "top", ""));
-  for (std::string layer; std::getline(list, layer, ',');) top.insert(std::stoul(layer));
   const quantize::Options options = options_of(a);
   const double start = seconds();
   std::optional<save::RunFolder> kept;
   if (a.contains("keep"))
     kept = must(save::RunFolder::open(
         a.at("keep"), {{"options", to_json(options)}, {"model", m.path.string()}, {"tokens", calibration.size()},
-                       {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")}, {"top", get(a, "top", "")}}));
+                       {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")},
+                       {"top", get(a, "top", "")}, {"top_bits", get(a, "top-bits", "4")}}));
   auto walk = must(
       quantize::LayerWalk::create(m, calibration, count(a, "window", "1024"), options, threads, sink));
   std::vector<model::Layer> layers;
   for (std::size_t l = 0; l < layer_count; ++l) {
-    const auto bits =
-        static_cast<unsigned>(count(a, top.contains(l) ? "top-bits" : "bits", top.contains(l) ? "4" : "2"));
     quantize::QuantizedLayer done;
     if (kept && l < kept->finished()) {
       done = must(kept->read(l));
       if (l + 1 < layer_count) must(walk.resume_with(l, done));
     } else {
-      done = must(walk.quantize(l, bits));
+      done = must(walk.quantize(l, bits_of(a, l)));
       if (kept) must(kept->write(l, done));
     }
     layers.push_back(quantize::PackedLayer(threads, m.layers[l], done).layer());
@@ -136,14 +196,14 @@ int run(const Arguments& a) {
   const auto encode = [&](const std::string& file) {
     return bundle.tokenizer.encode(must(text::read_text(file, text::Join::kRows, sink)), text::SpecialTokens::kAdd);
   };
-  const std::size_t window = count(a, "window", "1024");
+  const std::size_t window = count(a, "window", "1024"), eval_window = count(a, "eval-window", "2048");
   std::vector<model::TokenId> calibration =
       encode(get(a, "calibration", shared + "/data/text/wikitext2-train-part.txt"));
   std::vector<model::TokenId> text = encode(get(a, "text", shared + "/data/text/wikitext2-test.txt"));
   calibration.resize(std::min(calibration.size(), count(a, "samples", "32") * window));
-  text.resize(std::min(text.size(), count(a, "eval-windows", "10") * 2048));
+  text.resize(std::min(text.size(), count(a, "eval-windows", "10") * eval_window));
   const double base =
-      a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, threads, sink);
+      a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, eval_window, threads, sink);
 
   const double start = seconds(), user = user_seconds();
   const std::size_t layer_count = std::min(bundle.model.layers.size(), count(a, "layers", "1000"));
@@ -152,6 +212,8 @@ int run(const Arguments& a) {
   if (a.contains("from")) {
     peer = must(eval::Bundle::load(a.at("from"), threads, sink));
     layers = peer->model.layers;
+  } else if (a.contains("ggml")) {
+    layers = peer_layers(a, bundle.model, calibration, layer_count, threads);
   } else {
     layers = quantized_layers(a, bundle.model, calibration, layer_count, threads, sink);
   }
@@ -161,7 +223,7 @@ int run(const Arguments& a) {
     size.add(model::footprint(layers[l]));
     bundle.model.layers[l] = layers[l];
   }
-  const double found = perplexity(bundle.model, text, threads, sink);
+  const double found = perplexity(bundle.model, text, eval_window, threads, sink);
   std::printf("base %.4f quantised %.4f ratio %.4f  excess %.4f  true bits %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n",
               base, found, found / base, std::log(found / base), size.mean_true_bits(), took, took_user, peak);
   return 0;

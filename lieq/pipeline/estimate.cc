@@ -11,6 +11,7 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/kernels/gemm.h"
+#include "lieq/pack/k_blocks.h"
 
 namespace lieq::pipeline {
 namespace {
@@ -49,6 +50,7 @@ std::pair<double, double> tries_of(const quantize::Options& options, unsigned bi
     case quantize::Grid::kAsym: return {bits == 2 ? 4 * shrinks : shrinks, 6};
     case quantize::Grid::kK:
     case quantize::Grid::kHalf: return {bits == 2 ? 5 * shrinks : shrinks, 6};
+    case quantize::Grid::kK: return {65, 40};  // real steps, their multiples three times; three visits a sweep
   }
   return {shrinks, 6};
 }
@@ -57,8 +59,10 @@ std::pair<double, double> tries_of(const quantize::Options& options, unsigned bi
 /// fit.h).
 double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, unsigned bits, bool folds_gains) {
   const auto out = static_cast<double>(w.rows), in = static_cast<double>(w.cols);
-  const double group =
-      options.group_size == 0 ? 1 : static_cast<double>(std::min<std::size_t>(options.group_size, 128));
+  const bool blocks = options.grid == quantize::Grid::kK;
+  const double group = blocks                    ? static_cast<double>(pack::k_form(std::min(bits, 4U)).sub_size)
+                       : options.group_size == 0 ? 1
+                                                 : static_cast<double>(std::min<std::size_t>(options.group_size, 128));
   const auto sweeps = static_cast<double>(options.sweeps);
   const auto [search, improve] = tries_of(options, bits);
   if (options.method == quantize::Method::kRtn) return kLaneCost * out * in * search;

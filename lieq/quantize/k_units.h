@@ -13,8 +13,8 @@ struct Units {
   float d = 0, dmin = 0;
 };
 
-/// What one sub-block would have on real numbers, and what the rounding of each costs: with x off its step and y off its
-/// minimum, the loss grows by x² code_square - 2 x y code_ones + y² ones_square.
+/// What one sub-block would have on real numbers, and what the rounding of each costs: with x off its step and y off
+/// its minimum, the loss grows by x² code_square - 2 x y code_ones + y² ones_square.
 struct SubBlockWish {
   float step = 0, minimum = 0;
   double code_square = 0, code_ones = 0, ones_square = 0;

@@ -82,7 +82,7 @@ std::optional<std::string> k_grid_problem(const Options& options, unsigned bits,
                        cols, pack::kBlockWeights, group);
   }
   if (bits > 4) return fmt::format("grid k: found {} bits, expected 2, 3 or 4 (Q2_K, Q3_K, Q4_K)", bits);
-  if (options.act_order != ActOrder::kNone) return "grid k: found an act_order, expected none: blocks are in file order";
+  if (options.act_order != ActOrder::kNone) return "grid k: found an act_order, expected none: inputs stay in order";
   if (options.method == Method::kAwq) return "grid k: found method awq, expected gptq or rtn";
   if (options.range != Range::kSearch) return "grid k: found range minmax, expected search";
   return std::nullopt;

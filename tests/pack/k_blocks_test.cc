@@ -65,7 +65,8 @@ TEST_P(KBlocks, ScaleByRows) {
   for (const std::size_t i : {0U, 1U}) {
     decode(form_.type, old_view.row(i), matrix.cols, old_row.data());
     decode(form_.type, view.row(i), matrix.cols, row.data());
-    for (std::size_t j = 0; j < matrix.cols; ++j) ASSERT_EQ(row[j], (i == 1 ? 0.5F : 1.0F) * old_row[j]) << i << ' ' << j;
+    const float factor = i == 1 ? 0.5F : 1.0F;
+    for (std::size_t j = 0; j < matrix.cols; ++j) ASSERT_EQ(row[j], factor * old_row[j]) << i << ' ' << j;
   }
   EXPECT_EQ(view.bytes(), matrix.bytes.size());
 }

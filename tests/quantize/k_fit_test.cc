@@ -1,13 +1,14 @@
 #include "lieq/quantize/k_fit.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <random>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "lieq/pack/decode.h"
-#include "lieq/quantize/k_grid.h"
 #include "tests/support/golden.h"
 
 namespace lieq::quantize {
@@ -60,9 +61,8 @@ KFitted plain(const Problem& p, const pack::KForm& form) {
     for (std::size_t s = 0; s < form.sub_blocks(); ++s) {
       const std::size_t at = b * form.sub_blocks() + s;
       const float scale = std::min(std::nearbyint(steps[s] / d), static_cast<float>(form.largest_scale));
-      const float minimum = form.has_minima()
-                                ? std::min(std::nearbyint(minima[s] / fitted.dmin[b]), static_cast<float>(form.largest_minimum))
-                                : 0;
+      const auto most = static_cast<float>(form.largest_minimum);
+      const float minimum = form.has_minima() ? std::min(std::nearbyint(minima[s] / fitted.dmin[b]), most) : 0;
       fitted.scales[at] = static_cast<std::int8_t>(scale);
       fitted.minima[at] = static_cast<std::uint8_t>(minimum);
       const float step = d * scale, shift = form.has_minima() ? fitted.dmin[b] * minimum : zero * step;
@@ -105,7 +105,8 @@ TEST_P(KFit, BlocksDecodeToTheFittedWeights) {
   for (std::size_t i = 0; i < p.out; ++i) {
     pack::decode(blocks.type, blocks.bytes.data() + i * blocks.row_bytes(), p.in, row.data());
     for (std::size_t j = 0; j < p.in; ++j)
-      ASSERT_EQ(std::bit_cast<std::uint32_t>(row[j]), std::bit_cast<std::uint32_t>(fitted.weight(i, j))) << i << ' ' << j;
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(row[j]), std::bit_cast<std::uint32_t>(fitted.weight(i, j)))
+          << i << ' ' << j;
   }
 }
 

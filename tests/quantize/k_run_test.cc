@@ -1,6 +1,7 @@
 // A whole layer on the K grid: the walk, what it leaves, and that layer run from its blocks.
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <random>
 #include <vector>
@@ -56,7 +57,7 @@ class KWalk : public ::testing::Test {
     pack::StoredMatrix matrix;
     matrix.rows = rows;
     matrix.cols = cols;
-    matrix.owned = bytes;
+    matrix.owner = bytes;
     matrix.data = bytes->data();
     return matrix;
   }
@@ -125,8 +126,9 @@ TEST_F(KWalk, ALayerRunsFromItsBlocks) {
 
 TEST_F(KWalk, EachWidthIsMeasuredOnItsOwnBlocks) {
   const int widths[] = {2, 3, 4};
-  const auto kl = test::must(
-      measure_sensitivity(model_, ids_, std::span(ids_).first(8 * kWindow), kWindow, widths, options_, threads_, sink_));
+  const auto text = std::span(ids_).first(8 * kWindow);
+  const auto kl =
+      test::must(measure_sensitivity(model_, ids_, text, kWindow, widths, options_, threads_, sink_));
   ASSERT_EQ(kl.size(), 2U);
   for (const auto& layer : kl) {
     EXPECT_LT(layer.at(3), layer.at(2));

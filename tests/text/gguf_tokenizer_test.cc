@@ -41,12 +41,12 @@ io::Gguf llama() {
 
 TEST(GgufTokenizer, PreNamesTheRule) {
   const auto loaded = [](std::string_view pre) { return Tokenizer::from_gguf(gpt2(pre)).value(); };
-  EXPECT_EQ(encode(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
-  EXPECT_EQ(encode(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
-  EXPECT_EQ(encode(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
-  EXPECT_EQ(encode(loaded("gpt-2"), "a1"), (Ids{0, 1}));
-  EXPECT_EQ(encode(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
-  EXPECT_EQ(encode(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
+  EXPECT_EQ(ids_of(loaded("smollm"), "a  1"), (Ids{0, 3, 1}));       // digits apart
+  EXPECT_EQ(ids_of(loaded("gpt-2"), "a  1"), (Ids{0, 2, 2, 1}));     // " 1" belongs together
+  EXPECT_EQ(ids_of(loaded("llama-bpe"), "a  1"), (Ids{0, 2, 2, 1}));
+  EXPECT_EQ(ids_of(loaded("gpt-2"), "a1"), (Ids{0, 1}));
+  EXPECT_EQ(ids_of(loaded("qwen2"), "e\u0301"), (Ids{8, 9}));        // composed first
+  EXPECT_EQ(ids_of(loaded("gpt-2"), "e\u0301"), Ids{});              // bytes without a token are dropped
 }
 
 TEST(GgufTokenizer, EveryNameOfTheTableHasAPattern) {
@@ -88,7 +88,7 @@ TEST(GgufTokenizer, WithoutANameTheArchitectureOrLlamaCppsDefaultDecides) {
     ASSERT_EQ(open->warnings().size(), 1U);
     EXPECT_NE(open->warnings()[0].find("which is not the one the model was trained with"), std::string::npos);
     const auto written = Tokenizer::from_json_text(tokenizer_files_from_gguf(gguf)->tokenizer_json, "t");
-    EXPECT_EQ(encode(*written, "a1111"), encode(*open, "a1111"));
+    EXPECT_EQ(ids_of(*written, "a1111"), ids_of(*open, "a1111"));
   }
 }
 
@@ -101,7 +101,7 @@ TEST(GgufTokenizer, ChatMarkersAreControlTokensWhateverTheFileSays) {
     if (!with_types) gguf.metadata.erase("tokenizer.ggml.token_type");
     const auto tokenizer = Tokenizer::from_gguf(gguf);
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-    EXPECT_EQ(encode(*tokenizer, "<|im_start|>a<|im_end|>"), (Ids{5, 0, 6}));
+    EXPECT_EQ(ids_of(*tokenizer, "<|im_start|>a<|im_end|>"), (Ids{5, 0, 6}));
     EXPECT_EQ(tokenizer->decode(Ids{5, 0, 6}, SpecialText::kSkip), "a");
     ASSERT_FALSE(tokenizer->warnings().empty());
     EXPECT_NE(tokenizer->warnings()[0].find("taken as control tokens"), std::string::npos) << tokenizer->warnings()[0];
