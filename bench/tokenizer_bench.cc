@@ -20,7 +20,7 @@ namespace {
 
 using lieq::text::Tokenizer;
 
-const std::filesystem::path kShared = test::shared_dir();
+const std::filesystem::path kShared = lieq::test::shared_dir();
 
 std::string read_gz(const std::filesystem::path& file) {
   std::string text;
