@@ -20,6 +20,7 @@
 #include "lieq/quantize/activations.h"
 #include "lieq/quantize/k_fit.h"
 #include "lieq/text/corpus.h"
+#include "tests/support/paths.h"
 
 namespace {
 
@@ -126,7 +127,7 @@ struct Bench {
 };
 
 int run(const Arguments& a) {
-  const std::string shared = LIEQ_SHARED_DIR;
+  const std::string shared = test::shared_dir().string();
   Threads threads(count(a, "threads", "2"));
   Sink sink;
   const eval::Bundle bundle =
