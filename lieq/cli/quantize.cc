@@ -86,9 +86,9 @@ Run add_quantize(OptionSet& app, const Common& common) {
       .range(2, 1 << 24);
   app.add("--chunks", job.text_chunks, "Score this many windows only").range(1, 1 << 30);
   app.add("--embed-bits", job.embed_bits,
-          "Bits of embedding and head when it runs (default: 8 for a tied head if that costs less than 0.1 % of "
-          "perplexity)")
-      .one_of({4, 8, 16});
+          "Bits of embedding and head as saved; 16: a folder that any GPTQ reader takes (default: 8 if that costs less "
+          "than 0.1 % of perplexity; what the source holds in fewer stays so)")
+      .one_of({4, 6, 8, 16});
   app.flag("--preview", options->preview,
            "Show the calibration text as the model reads it and what is made of it, then stop after the plan");
   app.flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");

@@ -20,11 +20,10 @@ std::string comparison_text(const pipeline::GridComparison& grids) {
                      grids.grid == "skew" ? " (--grid half: better, but only lieq reads it)" : "");
 }
 
-std::string embed_text(const pipeline::EmbedTrial& trial, double perplexity) {
+std::string embed_text(const pipeline::EmbedTrial& trial) {
   return fmt::format("embedding and head in {} bits: perplexity {:.4f} instead of {:.4f} ({:+.3f} %){}\n", trial.bits,
-                     trial.perplexity, perplexity, 100 * trial.cost,
-                     trial.recommended ? "; lieq.json says to run with them (--embed-bits 16 overrides)"
-                                       : ": too dear, left as stored");
+                     trial.perplexity, trial.stored_perplexity, 100 * trial.cost(),
+                     trial.taken ? " (--embed-bits 16: a folder for any GPTQ reader)" : ": too dear, left as stored");
 }
 
 }  // namespace
@@ -64,7 +63,7 @@ std::string estimate_text(const pipeline::Estimate& estimate) {
 std::string record_text(const pipeline::QuantizeRecord& record) {
   std::string text;
   if (record.comparison) text += comparison_text(*record.comparison);
-  if (record.embed) text += embed_text(*record.embed, record.records[1].perplexity);
+  if (record.embed) text += embed_text(*record.embed);
   const bool half = record.provenance["options"]["grid"] == "half";
   return text + fmt::format("saved {} (GPTQ packing, checkpoint_format {}{})\n", record.output, record.checkpoint_format,
                             half ? ": half-integer zero points, only lieq reads it" : "");

@@ -48,7 +48,6 @@ std::pair<double, double> tries_of(const quantize::Options& options, unsigned bi
     case quantize::Grid::kSym: return {shrinks, 2};
     case quantize::Grid::kSkew: return {2 * shrinks, 6};
     case quantize::Grid::kAsym: return {bits == 2 ? 4 * shrinks : shrinks, 6};
-    case quantize::Grid::kK:
     case quantize::Grid::kHalf: return {bits == 2 ? 5 * shrinks : shrinks, 6};
     case quantize::Grid::kK: return {65, 40};  // real steps, their multiples three times; three visits a sweep
   }

@@ -92,6 +92,7 @@ Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, co
   contents.layer_bits = job.layer_bits;
   contents.quantizer = std::string("lieq:") + kVersion;
   contents.provenance = provenance;
+  contents.embeddings = job.embeddings;
   contents.layer = [&](std::size_t l) { return folder.read(l); };
   return save::write_gptq_folder(contents, output);
 }

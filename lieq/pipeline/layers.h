@@ -15,6 +15,7 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/pipeline/calibrate.h"
 #include "lieq/quantize/options.h"
+#include "lieq/save/embeddings.h"
 #include "lieq/save/run_folder.h"
 
 namespace lieq::pipeline {
@@ -29,6 +30,7 @@ struct LayersJob {
   BitPlan plan;
   std::vector<unsigned> layer_bits;   ///< widths_of(plan)
   std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
+  save::EmbeddingPlan embeddings;     ///< how embedding and head are saved; decides nothing of the layers
 };
 
 /// Whether every linear can be quantised and packed so, said before the work starts. Errors: kInvalidArgument.

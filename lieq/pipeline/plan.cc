@@ -42,7 +42,7 @@ LayerScores sizes_of(const model::Model& model, const std::string& name) {
 }
 
 Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
-                  std::size_t group_size, const Calibration& calibration, Threads& threads, Sink& sink) {
+                  const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink) {
   Plan made;
   if (!options.plan_file.empty()) {
     LIEQ_ASSIGN(made.plan, read_plan(options, diagnose::facts_of(bundle.model, model)));
@@ -51,7 +51,8 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
   allocate::AllocateOptions allocation;
   allocation.budget = options.budget.value_or(kPaperBudget);
   allocation.choices = options.choices;
-  allocation.group_size = group_size == 0 ? bundle.model.config.hidden_size : group_size;
+  allocation.group_size = shape.group_size == 0 ? bundle.model.config.hidden_size : shape.group_size;
+  allocation.rest_bits = shape.rest_bits;
   allocation.ranking = options.ranking;
   if (!options.scores_file.empty()) {
     allocation.place = options.scores_file;

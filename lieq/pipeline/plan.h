@@ -36,13 +36,18 @@ struct Plan {
   std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
 };
 
+/// What of the rest of a job counts in true bits and bytes.
+struct PlanShape {
+  std::size_t group_size = 64;  ///< weights that share a scale; 0: a whole row
+  double rest_bits = 16;        ///< of all weights but the layers' linears (save::rest_bits)
+};
+
 /// A plan for the model: read from its file, or allocated (allocate::allocate) from scores that are read or measured.
-/// Where the budget leaves no choice nothing is measured. model: as the user named it. group_size: weights that share a
-/// scale, 0 a whole row.
+/// Where the budget leaves no choice nothing is measured. model: as the user named it.
 /// Errors: kInvalidArgument (a plan beside a budget, a budget no plan fits), kInvalidFormat naming file and field, scores
 /// or a plan of another model; kCancelled; those of diagnosing.
 [[nodiscard]] Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
-                                std::size_t group_size, const Calibration& calibration, Threads& threads, Sink& sink);
+                                const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink);
 
 /// Weights of each layer, and no scores: all that plans without a choice need.
 [[nodiscard]] LayerScores sizes_of(const model::Model& model, const std::string& name);

@@ -58,6 +58,24 @@ std::optional<GridComparison> comparison_of(const quantize::Options& options, co
                         compared / loss, options.compare_every};
 }
 
+constexpr unsigned kDefaultEmbedBits = 8, kStoredEmbedBits = 16;
+constexpr double kMostEmbedCost = 0.001;  // of perplexity, unless the bits were asked for
+
+/// How embedding and head are to be saved. Without a wish rows that fit no block stay as they are.
+Result<save::EmbeddingPlan> embeddings_of(const QuantizeOptions& options, const model::Model& model, Threads& threads) {
+  auto plan = save::plan_embeddings(model, options.embed_bits.value_or(kDefaultEmbedBits), threads);
+  if (!plan && !options.embed_bits) return save::embeddings_as_stored(model);
+  return plan;
+}
+
+/// Whether saving them so rounds any weight of the source.
+bool rounds(const save::EmbeddingPlan& plan) {
+  const auto is_kept = [](const pack::StoredMatrix& matrix, DType type) {
+    return matrix.is_stored() && matrix.type == type;
+  };
+  return !is_kept(*plan.embedding, plan.embedding_type) || (plan.head && !is_kept(*plan.head, plan.head_type));
+}
+
 /// Gives the finished model its name.
 Result<void> publish(const fs::path& made, const QuantizeOptions& options) {
   std::error_code error;
@@ -85,6 +103,10 @@ struct Quantization::State {
 
   [[nodiscard]] Result<save::RunFolder> open_folder(const Json& fingerprint) const;
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
+  /// Saves with the embeddings of the job under `made` and scores both models.
+  [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made, QuantizeRecord& record);
+  [[nodiscard]] Result<void> settle_embeddings(const save::RunFolder& folder, const fs::path& made,
+                                               QuantizeRecord& record);
 };
 
 Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads& threads, Sink& sink) {
@@ -102,8 +124,10 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.options = o.recipe;
   job.bundle = &state->bundle;
   job.calibration = &state->calibration;
-  LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, o.recipe.group_size, state->calibration,
-                                        threads, sink));
+  LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
+  if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
+  const PlanShape shape{o.recipe.group_size, save::rest_bits(state->bundle.model, job.embeddings)};
+  LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);
   LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, o.plan.plan_file.empty() ? "plan" : o.plan.plan_file));
@@ -152,28 +176,45 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
   record.provenance = provenance_of(job, std::move(linears));
   // Scored under a name of its own, so that a folder called OUTPUT is a whole result, whenever the run is killed.
   const fs::path made = folder.path() / "model";
-  std::error_code ignored;
-  fs::remove_all(made, ignored);
-  LIEQ_TRY(save_layers(job, folder, record.provenance, made));
-  const Scored scored{&bundle.model, options.model, made, options.output};
-  LIEQ_ASSIGN(record.records, score_both(scored, held, threads, sink));
+  LIEQ_TRY(save_and_score(folder, made, record));
   record.text = held.name;
   record.window = held.window;
   record.comparison = comparison_of(job.options, record.provenance["linears"]);
-  LIEQ_ASSIGN(record.embed, try_embed_bits(options.embed_bits, made, held, record.records[1].perplexity, threads, sink));
-  if (record.embed) {
-    record.provenance["embed_trial"] = {
-        {"bits", record.embed->bits}, {"perplexity", record.embed->perplexity}, {"cost", record.embed->cost}};
-    if (record.embed->recommended) record.provenance["embed_bits"] = record.embed->bits;
-  }
+  record.embedding_note = job.embeddings.note;
+  if (options.embed_bits != kStoredEmbedBits && rounds(job.embeddings))
+    LIEQ_TRY(settle_embeddings(folder, made, record));
   record.warning = warning_of(record.records);
   if (record.warning) record.provenance["warning"] = *record.warning;
   LIEQ_TRY(io::write_json(made / "lieq.json", record.provenance));
   LIEQ_TRY(publish(made, options));
   folder.remove();
   record.output = options.output;
-  record.checkpoint_format = save::checkpoint_format(save::zero_format(job.options.grid));
+  record.checkpoint_format = save::checkpoint_format(save::zero_format(job.options.grid), job.embeddings.is_packed());
   return record;
+}
+
+Result<void> Quantization::State::save_and_score(const save::RunFolder& folder, const fs::path& made,
+                                                 QuantizeRecord& record) {
+  std::error_code ignored;
+  fs::remove_all(made, ignored);
+  LIEQ_TRY(save_layers(job, folder, record.provenance, made));
+  LIEQ_ASSIGN(record.records, score_both({&bundle.model, options.model, made, options.output}, held, threads, sink));
+  return {};
+}
+
+/// Rounded embeddings that cost too much are saved anew as the source has them, unless they were asked for.
+Result<void> Quantization::State::settle_embeddings(const save::RunFolder& folder, const fs::path& made,
+                                                    QuantizeRecord& record) {
+  const Scored scored{&bundle.model, options.model, made, options.output};
+  EmbedTrial& trial = record.embed.emplace();
+  trial.bits = options.embed_bits.value_or(kDefaultEmbedBits);
+  trial.perplexity = record.records[1].perplexity;
+  LIEQ_ASSIGN(trial.stored_perplexity, perplexity_with_stored_embeddings(scored, held, threads, sink));
+  trial.taken = options.embed_bits || trial.cost() < kMostEmbedCost;
+  record.provenance["embed_trial"] = {{"bits", trial.bits}, {"perplexity", trial.perplexity}, {"cost", trial.cost()}};
+  if (trial.taken) return {};
+  job.embeddings = save::embeddings_as_stored(bundle.model);
+  return save_and_score(folder, made, record);
 }
 
 Quantization::Quantization(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -40,8 +40,8 @@ struct QuantizeOptions {
   std::string text;                ///< held-out text of the final table; empty: what the calibration held out
   std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
   std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
-  /// Bits of embedding and head when the model runs: 4, 8 or 16 (as stored). Absent: 8 for a tied head if that costs
-  /// less than 0.1 % of perplexity.
+  /// Bits of embedding and head as they are saved: 4, 6, 8, or 16 for a folder that any GPTQ reader takes. What the
+  /// source holds in no more bits stays as it is. Absent: 8 if that costs less than 0.1 % of perplexity, else 16.
   std::optional<unsigned> embed_bits;
   bool force = false;  ///< replace an existing output, and an unfinished run with other options
 };
@@ -49,9 +49,10 @@ struct QuantizeOptions {
 /// What rounding embedding and head cost, on the held-out text.
 struct EmbedTrial {
   unsigned bits = 0;
-  double perplexity = 0;
-  double cost = 0;           ///< relative to the perplexity with both as stored
-  bool recommended = false;  ///< lieq.json says to run with them
+  double perplexity = 0, stored_perplexity = 0;  ///< with both rounded, and with both as the source has them
+  bool taken = false;                            ///< the saved model holds them rounded
+
+  [[nodiscard]] double cost() const { return perplexity / stored_perplexity - 1; }
 };
 
 /// What the other of skew and half would have given on the layers where it was tried.
@@ -66,7 +67,8 @@ struct QuantizeRecord {
   std::string text;                 ///< that text's name
   std::size_t window = 0;           ///< tokens
   std::optional<GridComparison> comparison;
-  std::optional<EmbedTrial> embed;
+  std::optional<EmbedTrial> embed;  ///< absent: nothing was rounded
+  std::string embedding_note;       ///< set when the head was found to be the embedding in another rounding
   std::string output, checkpoint_format;
   std::optional<std::string> warning;  ///< set when the model is broken (kCollapse); its files are kept
   Json provenance;                     ///< lieq.json

@@ -176,6 +176,7 @@ Result<void> Sweep::State::add_run(const allocate::GridRun& planned, std::size_t
   run.job.calibration = &calibration_;
   run.job.source = options_.model;
   run.job.model_hash = model_hash_;
+  run.job.embeddings = save::embeddings_as_stored(bundle_->model);
   const auto method = std::ranges::find(methods_, planned.method) - methods_.begin();
   run.job.options = recipes_[static_cast<std::size_t>(method)];
   run.job.plan = planned.plan;

@@ -52,22 +52,17 @@ std::optional<std::string> warning_of(const std::vector<EvalRecord>& records) {
                      made.model, made.perplexity, made.text, kCollapse, records[0].perplexity);
 }
 
-Result<std::optional<EmbedTrial>> try_embed_bits(std::optional<unsigned> bits, const std::filesystem::path& made,
-                                                 const HeldOut& held, double perplexity, Threads& threads, Sink& sink) {
-  constexpr double kMostCost = 0.001;
-  constexpr unsigned kDefault = 8;
-  if (bits == 16U) return std::optional<EmbedTrial>();
-  LIEQ_ASSIGN(const model::Model rounded, model::Model::load(made, threads, sink, {bits.value_or(kDefault)}));
-  if (!bits && !rounded.config.tie_word_embeddings) return std::optional<EmbedTrial>();
-  const model::Model* const models[] = {&rounded};
+Result<double> perplexity_with_stored_embeddings(const Scored& scored, const HeldOut& held, Threads& threads,
+                                                 Sink& sink) {
+  LIEQ_ASSIGN(model::Model made, model::Model::load(scored.made, threads, sink));
+  made.embed_tokens = scored.original->embed_tokens;
+  made.lm_head = scored.original->lm_head;
+  const model::Model* const models[] = {&made};
   LIEQ_ASSIGN(const auto scores,
               eval::score_windows(models, held.ids, held.window, threads, kernels::Compute::kF32, sink));
   EvalRecord record;
   eval::summarise(scores[0], record);
-  EmbedTrial trial{.bits = bits.value_or(kDefault), .perplexity = record.perplexity,
-                   .cost = record.perplexity / perplexity - 1};
-  trial.recommended = bits || trial.cost < kMostCost;
-  return std::optional(trial);
+  return record.perplexity;
 }
 
 }  // namespace lieq::pipeline

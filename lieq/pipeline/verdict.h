@@ -47,10 +47,8 @@ struct Scored {
 /// One line when the second model's perplexity is beyond kCollapse times the first's, or no number.
 [[nodiscard]] std::optional<std::string> warning_of(const std::vector<EvalRecord>& records);
 
-/// Scores the model in `made` with embedding and head at `bits`; without `bits` tries 8 where the head is tied, and
-/// recommends them if they cost less than 0.1 %. nullopt: nothing to try. perplexity: with both as stored.
-[[nodiscard]] Result<std::optional<EmbedTrial>> try_embed_bits(std::optional<unsigned> bits,
-                                                               const std::filesystem::path& made, const HeldOut& held,
-                                                               double perplexity, Threads& threads, Sink& sink);
+/// Perplexity of the model in `made` with embedding and head as the original holds them.
+[[nodiscard]] Result<double> perplexity_with_stored_embeddings(const Scored& models, const HeldOut& held,
+                                                               Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline
