@@ -21,7 +21,8 @@ namespace lieq::io {
 /// Errors: kNotFound, kIo, kInvalidFormat, kUnsupported (dtype); each names file, tensor, found, expected.
 [[nodiscard]] Result<TensorSet> open_safetensors(const std::filesystem::path& file);
 
-/// Opens the shards that `folder`/model.safetensors.index.json names, or else `folder`/model.safetensors. Where both are
+/// Opens the shards that `folder`/model.safetensors.index.json names, or else `folder`/model.safetensors. Where both
+/// are
 /// there, the shards are taken if all exist, otherwise the single file; `sink` is told. A tensor that is not where the
 /// index says is in doubt (TensorSet::doubts). Shard names with a path separator are refused.
 /// Errors: as open_safetensors.

@@ -1,7 +1,8 @@
 /// The tokenizer inside a GGUF file.
 ///
 /// Goals: the ids of the tokenizer.json the file was made from. tokenizer.ggml.pre names a rule of llama.cpp; the
-/// table in gguf_pre.cc says what we run for it. NFC is not part of that rule, yet the Qwen2 family's tokenizer.json has it, so
+/// table in gguf_pre.cc says what we run for it. NFC is not part of that rule, yet the Qwen2 family's tokenizer.json
+/// has it, so
 /// we do it (llama.cpp does not, and differs on text that is not NFC).
 /// Non-goals: WordPiece, Unigram ("t5"), RWKV and the pre-tokenizers not in the table, which are refused.
 
