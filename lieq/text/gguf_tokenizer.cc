@@ -87,8 +87,8 @@ class Reader {
       LIEQ_ASSIGN(const auto id, special_id(gguf_, name));
       if (!id && !wanted) return {};
       if (!id || *id >= impl_->vocabulary.size())
-        return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml." + name + "_token_id") + ": found " + (id ? std::to_string(*id) : "nothing") +
-                                                   ", expected an id below " +
+        return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml." + name + "_token_id") + ": found " +
+                                                   (id ? std::to_string(*id) : "nothing") + ", expected an id below " +
                                                    std::to_string(impl_->vocabulary.size()));
       into.push_back(static_cast<TokenId>(*id));
       return {};
