@@ -20,7 +20,8 @@ using OrderedJson = nlohmann::ordered_json;
 
 enum class DuplicateKeys { kLastWins, kRefuse };
 
-/// Parses one JSON document. Python's NaN, Infinity and -Infinity become strings. `place` (a file name) opens the message of an error.
+/// Parses one JSON document. Python's NaN, Infinity and -Infinity become strings. `place` (a file name) opens the
+/// message of an error.
 /// Errors: kInvalidFormat with the byte offset; with kRefuse also on a key given twice in one object.
 [[nodiscard]] Result<Json> parse_json(std::string_view text, const std::string& place,
                                       DuplicateKeys duplicates = DuplicateKeys::kLastWins);

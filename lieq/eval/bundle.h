@@ -15,7 +15,8 @@ struct Bundle {
   model::Model model;
   text::Tokenizer tokenizer;
 
-  /// Loads both. Warnings of both go to `sink`. A tokenizer may have ids without a row in the embedding: it is an error of
+  /// Loads both. Warnings of both go to `sink`. A tokenizer may have ids without a row in the embedding: it is an
+  /// error of
   /// what runs them (a choice, a prompt, a window) to meet one.
   /// Errors: those of Model::load and Tokenizer::load.
   [[nodiscard]] static Result<Bundle> load(const std::filesystem::path& path, Threads& threads, Sink& sink,

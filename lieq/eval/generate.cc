@@ -64,8 +64,9 @@ Result<Generation> generate(const model::Model& model, std::span<const TokenId> 
                 fmt::format("prompt: found {} tokens, expected fewer than the context of {}", prompt.size(), limit));
   for (const TokenId id : prompt)
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
-      return fail(ErrorCode::kInvalidArgument, fmt::format("prompt: found token id {}, expected below vocab_size = {} of {}",
-                                                           id, model.config.vocab_size, model.path.string()));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("prompt: found token id {}, expected below vocab_size = {} of {}", id,
+                              model.config.vocab_size, model.path.string()));
   keep_common_prefix(sequence, prompt);
   const auto cancelled = [&] { return options.cancelled && options.cancelled(); };
   Feeder feeder(model, state, sequence);

@@ -37,7 +37,8 @@ struct Sequence {
 };
 
 /// `on_token` sees every new token as it comes; returning false ends the generation. Ends by itself when the sequence's
-/// context is full. Errors: kInvalidArgument (sampling options, no prompt, one with ids that the model lacks, or one that
+/// context is full. Errors: kInvalidArgument (sampling options, no prompt, one with ids that the model lacks, or one
+/// that
 /// leaves no room in the context), kNumerical (logits not finite). `sequence` stays usable whatever happens.
 [[nodiscard]] Result<Generation> generate(const model::Model& model, std::span<const model::TokenId> prompt,
                                           const GenerateOptions& options, model::RunState& state, Sequence& sequence,

@@ -48,7 +48,8 @@ struct ModelConfig {
   [[nodiscard]] std::size_t kv_size() const { return num_key_value_heads * head_dim; }
 };
 
-/// Reads config.json (both generations of its keys). `place` opens error messages. Keys that are not known are warned of
+/// Reads config.json (both generations of its keys). `place` opens error messages. Keys that are not known are warned
+/// of
 /// (config_keys.h).
 /// Errors: kInvalidFormat (field missing, of a wrong type, or contradicting another), kUnsupported
 /// (architecture, rope type, activation, sliding windows, or any other known change of the arithmetic that this version

@@ -21,7 +21,8 @@ Result<void> check_kind(const io::Gguf& gguf) {
   if (type == "mmproj" || architecture == "clip") kind = "the image part of a model, expected its language model";
   if (type == "imatrix" || architecture == "imatrix") kind = "an importance matrix, expected a model";
   if (!kind && gguf.tensors.all().empty()) kind = "metadata without any tensor (a vocabulary alone?), expected a model";
-  return kind ? Result<void>(fail(ErrorCode::kUnsupported, fmt::format("{}: found {}", gguf.file, kind))) : Result<void>();
+  return kind ? Result<void>(fail(ErrorCode::kUnsupported, fmt::format("{}: found {}", gguf.file, kind)))
+              : Result<void>();
 }
 
 Result<const Architecture*> find_architecture(const io::Gguf& gguf) {

@@ -41,7 +41,8 @@ Result<const Architecture*> find_architecture(const Json& json, const std::strin
   }
   std::string known;
   for (const Architecture& one : architectures()) {
-    const bool named = field == "model_type" ? found == one.model_type : found == one.hf_name || found == base_class(one);
+    const bool named =
+        field == "model_type" ? found == one.model_type : found == one.hf_name || found == base_class(one);
     if (named && type && *type != one.model_type)
       return unsupported(place, "model_type", in_quotes(*type),
                          fmt::format("'{}', which goes with {}", one.model_type, one.hf_name));

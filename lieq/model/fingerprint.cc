@@ -22,10 +22,11 @@ std::string fingerprint(const Model& model, Threads& threads) {
     hashes[i] = XXH3_64bits_withSeed(t.data.data(), t.data.size(), XXH3_64bits(head.data(), head.size()));
   });
   const ModelConfig& c = model.config;
-  const std::string config = fmt::format(
-      "{} {} {} {} {} {} {} {} {} {} {} {} {}", c.architecture, c.num_attention_heads, c.num_key_value_heads, c.head_dim,
-      c.rms_norm_eps, name(c.rope.type), c.rope.theta, c.rope.factor, c.rope.original_max_position_embeddings,
-      c.rope.attention_factor, c.rope.beta_fast, c.rope.beta_slow, c.tie_word_embeddings);
+  const std::string config =
+      fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.architecture, c.num_attention_heads,
+                  c.num_key_value_heads, c.head_dim, c.rms_norm_eps, name(c.rope.type), c.rope.theta, c.rope.factor,
+                  c.rope.original_max_position_embeddings, c.rope.attention_factor, c.rope.beta_fast, c.rope.beta_slow,
+                  c.tie_word_embeddings);
   return hex(
       XXH3_64bits_withSeed(hashes.data(), hashes.size() * sizeof hashes[0], XXH3_64bits(config.data(), config.size())));
 }

@@ -74,9 +74,10 @@ class Loader {
     } else if (embedding->type != head->type || embedding->shape != head->shape ||
                !std::ranges::equal(embedding->data, head->data)) {
       model_.config.tie_word_embeddings = false;
-      sink.warn(fmt::format("{}: tie_word_embeddings is true, but 'lm_head.weight' is no copy of '{}': both are used as "
-                            "they are",
-                            model_.path.string(), name));
+      sink.warn(
+          fmt::format("{}: tie_word_embeddings is true, but 'lm_head.weight' is no copy of '{}': both are used as "
+                      "they are",
+                      model_.path.string(), name));
     }
   }
 
@@ -111,8 +112,9 @@ class Loader {
     const bool dense = tensor->type == DType::kF32 || tensor->type == DType::kF16 || tensor->type == DType::kBF16;
     const bool dense_only = spec.shape.size() == 1 || format_ == Format::kSafetensors;
     if (!pack::is_weight_type(tensor->type) || (spec.shape.size() == 1 && !dense))
-      return fail(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': type {}, expected {}", tensor->file, name,
-                                                       lieq::name(tensor->type), dense_only ? "F32, F16 or BF16" : "a type of weights"));
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("{}: tensor '{}': type {}, expected {}", tensor->file, name, lieq::name(tensor->type),
+                              dense_only ? "F32, F16 or BF16" : "a type of weights"));
     store(spec, l, *tensor);
     return {};
   }

@@ -103,8 +103,9 @@ class ScalingReader {
     const double usual = mscale != 0 && mscale_all_dim != 0 ? scale(mscale) / scale(mscale_all_dim) : scale(1);
     LIEQ_ASSIGN(rope_.attention_factor, positive(scaling_, "attention_factor", usual));
     if (rope_.theta > 1) return {};
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field 'rope_theta': found {}, expected more than 1 for yarn",
-                                                       scaling_.place(), rope_.theta));
+    return fail(
+        ErrorCode::kInvalidFormat,
+        fmt::format("{}: field 'rope_theta': found {}, expected more than 1 for yarn", scaling_.place(), rope_.theta));
   }
 
   Result<void> longrope() {

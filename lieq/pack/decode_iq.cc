@@ -111,7 +111,8 @@ void decode_iq3_s(const std::byte* block, float* w) {
 }
 
 /// IQ1_S, 50 bytes, 8 sub-blocks of 32: w = d * (2 scale + 1) * (point + delta)
-///   f16 d | u8 low[32] of the points | u16 rest[8]: bits 3k..3k+2 high bits of point k, bits 12-14 scale, bit 15: delta
+///   f16 d | u8 low[32] of the points | u16 rest[8]: bits 3k..3k+2 high bits of point k, bits 12-14 scale, bit 15:
+/// delta
 ///   is -1/8 instead of 1/8
 void decode_iq1_s(const std::byte* block, float* w) {
   const float d = f16_at(block);
@@ -173,7 +174,8 @@ void decode_iq4_xs(const std::byte* block, float* w) {
 }
 
 /// TQ1_0, 54 bytes, 256 weights: w = d * (digit - 1), digits of 3 as the leading ones of a byte read as a fraction
-///   u8 a[32]: digit n of byte j is weight 32n + j | u8 b[16]: weight 160 + 16n + j | u8 c[4]: weight 240 + 4n + j | f16 d
+///   u8 a[32]: digit n of byte j is weight 32n + j | u8 b[16]: weight 160 + 16n + j | u8 c[4]: weight 240 + 4n + j |
+/// f16 d
 void decode_tq1_0(const std::byte* block, float* w) {
   constexpr unsigned kPowers[] = {1, 3, 9, 27, 81};
   const float d = f16_at(block + 52);

@@ -1,4 +1,5 @@
-// The grids of the IQ blocks: ggml's points, each packed in a word, the first weight in the low bits. They follow from no
+// The grids of the IQ blocks: ggml's points, each packed in a word, the first weight in the low bits. They follow
+// from no
 // formula; tests/pack/decode_golden_test.cc compares what is decoded from them with the reference.
 // clang-format off
 

@@ -24,14 +24,16 @@ class ChatTemplate {
  public:
   /// Looks where transformers does: of a model folder (or of the folder of a tokenizer.json) chat_template.jinja, else
   /// `chat_template` in tokenizer_config.json, a string or a list of {name, template}, of which "default" is taken
-  /// ("tool_use" for requests with tools, also from additional_chat_templates/tool_use.jinja); of a .gguf file its tokenizer.chat_template. Also reads the special tokens
+  /// ("tool_use" for requests with tools, also from additional_chat_templates/tool_use.jinja); of a .gguf file its
+  /// tokenizer.chat_template. Also reads the special tokens
   /// that templates name. `choice`: instead of the model's own, a built-in template ("chatml", "llama2", "llama3") or a
   /// file. Errors: kNotFound when there is none, saying how to give one; kInvalidArgument for a `choice` that is
   /// neither; kInvalidFormat.
   [[nodiscard]] static Result<ChatTemplate> load(const std::filesystem::path& model, const std::string& choice = {});
 
   /// The prompt; encode it with SpecialTokens::kNone, for it holds its own. Reasoning given as `reasoning` or
-  /// `thinking` is passed on as `reasoning_content`, and null fields of messages are left out, as transformers does. Errors: those of jinja::Template::render.
+  /// `thinking` is passed on as `reasoning_content`, and null fields of messages are left out, as transformers does.
+  /// Errors: those of jinja::Template::render.
   [[nodiscard]] Result<std::string> render(const ChatRequest& request) const;
 
   /// Whether the template's text speaks of `variable`.

@@ -20,7 +20,8 @@ struct FolderToken {
   std::optional<std::int64_t> claimed;
 };
 
-/// In the order in which transformers adds them: `added_tokens_decoder` of tokenizer_config.json by id, or where that is
+/// In the order in which transformers adds them: `added_tokens_decoder` of tokenizer_config.json by id, or where that
+/// is
 /// missing added_tokens.json by id; then the special tokens of tokenizer_config.json (without a decoder also those of
 /// special_tokens_map.json). Errors: kIo, kInvalidFormat naming file and field.
 [[nodiscard]] Result<std::vector<FolderToken>> read_folder_tokens(const std::filesystem::path& folder);

@@ -114,17 +114,57 @@ std::string_view rule_of_architecture(std::string_view architecture) {
 /// Tokens of chat formats that nobody means as text: what ends a turn, and what opens one and names its role.
 bool is_chat_marker(std::string_view token) {
   constexpr std::string_view kMarkers[] = {
-      "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
-      "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>",
-      "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>",
-      "<\uFF5Cend\u2581of\u2581sentence\uFF5C>", "[e~[",
+      "<|eot_id|>",
+      "<|im_end|>",
+      "<|end|>",
+      "<|return|>",
+      "<|call|>",
+      "<|flush|>",
+      "<|calls|>",
+      "<end_of_turn>",
+      "<|endoftext|>",
+      "</s>",
+      "<|eom_id|>",
+      "<EOT>",
+      "_<EOT>",
+      "[EOT]",
+      "[EOS]",
+      "<|end_of_text|>",
+      "<end_of_utterance>",
+      "<eos>",
+      "<turn|>",
+      "<|tool_response>",
+      "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+      "[e~[",
       // What opens turns.
-      "<|im_start|>", "<|start_header_id|>", "<|end_header_id|>", "<|begin_of_text|>", "<start_of_turn>", "<s>", "<bos>",
-      "<|user|>", "<|assistant|>", "<|system|>", "<|start_of_role|>", "<|end_of_role|>", "[INST]", "[/INST]",
-      "<\uFF5Cbegin\u2581of\u2581sentence\uFF5C>", "<\uFF5CUser\uFF5C>", "<\uFF5CAssistant\uFF5C>",
+      "<|im_start|>",
+      "<|start_header_id|>",
+      "<|end_header_id|>",
+      "<|begin_of_text|>",
+      "<start_of_turn>",
+      "<s>",
+      "<bos>",
+      "<|user|>",
+      "<|assistant|>",
+      "<|system|>",
+      "<|start_of_role|>",
+      "<|end_of_role|>",
+      "[INST]",
+      "[/INST]",
+      "<\uFF5Cbegin\u2581of\u2581sentence\uFF5C>",
+      "<\uFF5CUser\uFF5C>",
+      "<\uFF5CAssistant\uFF5C>",
       // What fills in the middle.
-      "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>",
-      "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>",
+      "<|fim_prefix|>",
+      "<|fim_suffix|>",
+      "<|fim_middle|>",
+      "<|fim_pad|>",
+      "<|repo_name|>",
+      "<|file_sep|>",
+      "<fim_prefix>",
+      "<fim_suffix>",
+      "<fim_middle>",
+      "<fim_pad>",
   };
   return std::find(std::begin(kMarkers), std::end(kMarkers), token) != std::end(kMarkers);
 }
@@ -153,7 +193,8 @@ Result<std::vector<std::int64_t>> guessed_types(const io::Gguf& gguf, const std:
     if (id && *id < types.size() && types[*id] == kNormal) types[*id] = type;
     return {};
   };
-  if (gguf.find("tokenizer.ggml.model") && *gguf.find("tokenizer.ggml.model") == io::GgufValue(std::string_view("llama")))
+  if (gguf.find("tokenizer.ggml.model") &&
+      *gguf.find("tokenizer.ggml.model") == io::GgufValue(std::string_view("llama")))
     for (std::size_t i = 0; i < tokens.size(); ++i)
       if (byte_token(tokens[i])) types[i] = kByte;
   for (const char* name : {"bos", "eos", "eot", "eom"}) LIEQ_TRY(mark(name, kControl));

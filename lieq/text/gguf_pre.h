@@ -31,7 +31,8 @@ struct PreRule {
 /// llama.cpp's default; both add a line to `warnings`. Errors: kUnsupported listing the names that are handled.
 [[nodiscard]] Result<const PreRule*> pre_rule(const io::Gguf& gguf, std::vector<std::string>& warnings);
 
-/// The type of each of the file's tokens: those of tokenizer.ggml.token_type, but that tokens which end a turn or mark a
+/// The type of each of the file's tokens: those of tokenizer.ggml.token_type, but that tokens which end a turn or
+/// mark a
 /// role are control tokens whatever the file says (as in llama.cpp, with a warning), and without such an array the
 /// unknown token, byte tokens and those named by id are told by name.
 /// Errors: kInvalidFormat for an array of another length or type.

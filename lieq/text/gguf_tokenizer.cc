@@ -1,7 +1,8 @@
 /// The tokenizer inside a GGUF file.
 ///
 /// Goals: the ids of the tokenizer.json the file was made from. tokenizer.ggml.pre names a rule of llama.cpp; the
-/// table in gguf_pre.cc says what we run for it. NFC is not part of that rule, yet the Qwen2 family's tokenizer.json has it, so
+/// table in gguf_pre.cc says what we run for it. NFC is not part of that rule, yet the Qwen2 family's tokenizer.json
+/// has it, so
 /// we do it (llama.cpp does not, and differs on text that is not NFC).
 /// Non-goals: WordPiece, Unigram ("t5"), RWKV and the pre-tokenizers not in the table, which are refused.
 
@@ -86,8 +87,8 @@ class Reader {
       LIEQ_ASSIGN(const auto id, special_id(gguf_, name));
       if (!id && !wanted) return {};
       if (!id || *id >= impl_->vocabulary.size())
-        return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml." + name + "_token_id") + ": found " + (id ? std::to_string(*id) : "nothing") +
-                                                   ", expected an id below " +
+        return fail(ErrorCode::kInvalidFormat, place("tokenizer.ggml." + name + "_token_id") + ": found " +
+                                                   (id ? std::to_string(*id) : "nothing") + ", expected an id below " +
                                                    std::to_string(impl_->vocabulary.size()));
       into.push_back(static_cast<TokenId>(*id));
       return {};

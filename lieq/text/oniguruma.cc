@@ -17,9 +17,17 @@ constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}",
 /// Outside of classes Oniguruma counts six small digits and fractions of Latin-1 as parts of words, too.
 constexpr std::string_view kBareWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 constexpr std::pair<std::string_view, std::string_view> kPosix[] = {
-    {"alpha", "\\p{Alphabetic}"}, {"alnum", "\\p{Alphabetic}\\p{Nd}"}, {"digit", "\\p{Nd}"}, {"upper", "\\p{Uppercase}"},
-    {"lower", "\\p{Lowercase}"},  {"space", "\\p{White_Space}"},       {"blank", "\\p{Zs}\\t"}, {"cntrl", "\\p{Cc}"},
-    {"xdigit", kHex},             {"word", kWord},                     {"ascii", "\\x00-\\x7F"},
+    {"alpha", "\\p{Alphabetic}"},
+    {"alnum", "\\p{Alphabetic}\\p{Nd}"},
+    {"digit", "\\p{Nd}"},
+    {"upper", "\\p{Uppercase}"},
+    {"lower", "\\p{Lowercase}"},
+    {"space", "\\p{White_Space}"},
+    {"blank", "\\p{Zs}\\t"},
+    {"cntrl", "\\p{Cc}"},
+    {"xdigit", kHex},
+    {"word", kWord},
+    {"ascii", "\\x00-\\x7F"},
 };
 /// Long names of general categories, without '_', ' ' and '-', in small letters.
 constexpr std::pair<std::string_view, std::string_view> kCategories[] = {
@@ -122,7 +130,8 @@ class Translator {
     const std::size_t close = regex_.find('}', at_);
     const std::string_view inside = close == std::string_view::npos ? "" : regex_.substr(at_ + 1, close - at_ - 1);
     const std::size_t comma = inside.find(',');
-    const std::string_view low = inside.substr(0, comma), high = comma == std::string_view::npos ? low : inside.substr(comma + 1);
+    const std::string_view low = inside.substr(0, comma),
+                           high = comma == std::string_view::npos ? low : inside.substr(comma + 1);
     const bool numbers = std::ranges::all_of(low, is_digit) && std::ranges::all_of(high, is_digit);
     if (!numbers || (low.empty() && high.empty()) || low.size() > 5 || high.size() > 5) {
       ++at_;
@@ -133,7 +142,8 @@ class Translator {
     if (!high.empty() && std::stoi(std::string(high)) < least) return refuse(regex_.substr(at_, close + 1 - at_));
     out_ += "{" + std::to_string(least) + (comma == std::string_view::npos ? "" : "," + std::string(high)) + "}";
     at_ = close + 1;
-    const bool again = at_ < regex_.size() && (regex_[at_] == '+' || (regex_[at_] == '?' && comma == std::string_view::npos));
+    const bool again =
+        at_ < regex_.size() && (regex_[at_] == '+' || (regex_[at_] == '?' && comma == std::string_view::npos));
     if (again) {
       out_.insert(atom_, "(?:");
       out_.push_back(')');
@@ -177,7 +187,8 @@ class Translator {
     std::size_t end = at_ + 2;
     std::string text = "(?";
     for (; end < regex_.size() && regex_[end] != ':' && regex_[end] != ')'; ++end) {
-      if (regex_[end] != 'i' && regex_[end] != 'm' && regex_[end] != '-') return refuse(regex_.substr(at_, end + 1 - at_));
+      if (regex_[end] != 'i' && regex_[end] != 'm' && regex_[end] != '-')
+        return refuse(regex_.substr(at_, end + 1 - at_));
       text += regex_[end] == 'm' ? 's' : regex_[end];
     }
     if (end == regex_.size()) return ends("a group");
@@ -204,10 +215,12 @@ class Translator {
   static std::optional<std::string> property(std::string_view name) {
     std::string key;
     for (const char c : name)
-      if (c != '_' && c != ' ' && c != '-') key.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+      if (c != '_' && c != ' ' && c != '-')
+        key.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
     for (const auto& [known, category] : kCategories)
       if (key == known) return category.empty() ? std::nullopt : std::optional(std::string(category));
-    if (key.starts_with("in") && name.size() > 2 && std::isupper(static_cast<unsigned char>(name[2])) != 0 && key.size() > 7)
+    if (key.starts_with("in") && name.size() > 2 && std::isupper(static_cast<unsigned char>(name[2])) != 0 &&
+        key.size() > 7)
       return std::nullopt;  // a block, InBasic_Latin
     return std::string(name);
   }
@@ -238,7 +251,8 @@ class Translator {
       end = close + 1;
     } else if (c == 'x' || c == 'u') {
       const std::size_t most = c == 'x' ? 2 : 4;
-      while (end < regex_.size() && end - at_ <= most && std::isxdigit(static_cast<unsigned char>(regex_[end])) != 0) ++end;
+      while (end < regex_.size() && end - at_ <= most && std::isxdigit(static_cast<unsigned char>(regex_[end])) != 0)
+        ++end;
       digits = regex_.substr(at_ + 1, end - at_ - 1);
       if (c == 'u' && digits.size() != most) return refuse("\\u");
     } else {
@@ -290,7 +304,8 @@ class Translator {
   std::string literal(char c) {
     if (is_alnum(c)) return {c};
     std::string text = static_cast<unsigned char>(c) < 128 ? std::string("\\") + c : std::string(1, c);
-    while (at_ < regex_.size() && (static_cast<unsigned char>(regex_[at_]) & 0xC0) == 0x80) text.push_back(regex_[at_++]);
+    while (at_ < regex_.size() && (static_cast<unsigned char>(regex_[at_]) & 0xC0) == 0x80)
+      text.push_back(regex_[at_++]);
     return text;
   }
 

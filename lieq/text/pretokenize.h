@@ -95,7 +95,9 @@ struct PreTokenizer {
   void split(std::string_view text, bool opens, const std::function<void(std::string_view)>& sink) const;
 
  private:
-  [[nodiscard]] bool changes_before(std::size_t step) const { return (prefix_space || metaspace) && step == prefix_step; }
+  [[nodiscard]] bool changes_before(std::size_t step) const {
+    return (prefix_space || metaspace) && step == prefix_step;
+  }
   [[nodiscard]] std::string changed(std::string_view text, bool opens) const;
   void split_from(std::size_t step, std::string_view text, bool opens,
                   const std::function<void(std::string_view)>& sink) const;

@@ -58,7 +58,8 @@ class RegexFinder final : public Finder {
       // \K can put the start of a match behind its end or before `from`; such a match is no piece.
       return ends[0] < from || ends[1] < ends[0] ? none : Match{ends[0], ends[1]};
     };
-    // The reference goes over all matches, and on by a character from an empty one: where that is not at `begin`, text is
+    // The reference goes over all matches, and on by a character from an empty one: where that is not at `begin`,
+    // text is
     // cut there.
     const Match first = match(begin);
     if (first.begin != begin || first.end != begin) return first;

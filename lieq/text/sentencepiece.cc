@@ -152,7 +152,8 @@ Result<io::Gguf> gguf_from_sentencepiece(std::span<const std::byte> bytes, const
     return unsupported("a SentencePiece model of type " + std::to_string(model.model_type) +
                            (model.model_type == 1 ? " (Unigram)" : ""),
                        "BPE");
-  if (model.maps) return unsupported("normalisation by a compiled map", "none (load and save the tokenizer in transformers)");
+  if (model.maps)
+    return unsupported("normalisation by a compiled map", "none (load and save the tokenizer in transformers)");
   io::Gguf gguf;
   gguf.file = place;
   gguf.metadata["tokenizer.ggml.model"] = std::string_view("llama");

@@ -212,7 +212,7 @@ def make_gguf_tensors():
     g("bytes_overflow", tensors(info("w", [2**62 + 4], f32, 0)), "tensor 'w': shape [4611686018427387908] x F32", "64 bits")
     g("type_unknown", tensors(info("w", [32], 999, 0)), "tensor 'w': type: found number 999, expected one of F32")
     g("type_withdrawn", tensors(info("w", [32], 4, 0)), "tensor 'w': type: found number 4, expected one of F32")
-    g("type_iq4_xs", tensors(info("w", [256], 23, 0), data=b"\0" * 136), "tensor 'w': type: found IQ4_XS", "Q4_K")
+    g("type_nvfp4", tensors(info("w", [256], 40, 0), data=b"\0" * 144), "tensor 'w': type: found NVFP4", "Q4_K")
     g("broken_block", tensors(info("w", [48, 2], tiny.TENSOR_Q4_0, 0)), "tensor 'w'", "rows of 48", "block of 32")
     g("offset_unaligned", tensors(info("w", [4], f32, 16)), "tensor 'w': offset 16: expected a multiple of the alignment, 32")
     g("offset_past_end", tensors(info("w", [4], f32, 64)), "tensor 'w': offset 64 and 16 bytes", "expected at most 64")

@@ -14,7 +14,7 @@ namespace {
 
 enum Type : std::uint32_t { kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64 };
 enum TensorNumber : std::uint32_t {
-  kTensorF32 = 0, kTensorQ4_0 = 2, kTensorIQ4_XS = 23, kTensorI32 = 26, kTensorQ2_0 = 42,
+  kTensorF32 = 0, kTensorQ4_0 = 2, kTensorNvfp4 = 40, kTensorI32 = 26, kTensorQ2_0 = 42,
 };
 
 std::string array(std::uint32_t type, std::uint64_t count, const std::string& elements) {
@@ -141,8 +141,8 @@ TEST(Gguf, RefusesOverlapsButNotGaps) {
 }
 
 TEST(Gguf, NamesUnsupportedTypes) {
-  const std::string error = gguf_error(GgufBytes().tensor("w", {256}, kTensorIQ4_XS, 0).bytes(256));
-  EXPECT_EQ(error.rfind("m.gguf: tensor 'w': type: found IQ4_XS, expected one of F32, F16, Q4_0", 0), 0U) << error;
+  const std::string error = gguf_error(GgufBytes().tensor("w", {256}, kTensorNvfp4, 0).bytes(256));
+  EXPECT_EQ(error.rfind("m.gguf: tensor 'w': type: found NVFP4, expected one of F32, F16, Q4_0", 0), 0U) << error;
   EXPECT_NE(error.find("Q2_0"), std::string::npos) << error;
   EXPECT_NE(gguf_error(GgufBytes().tensor("w", {256}, 4, 0).bytes(256)).find("found number 4"), std::string::npos);
   EXPECT_NE(gguf_error(GgufBytes().tensor("w", {256}, 4000000000U, 0).bytes(256)).find("found number 4000000000"),

@@ -92,7 +92,9 @@ TEST(HostileList, IsCompleteAndSmall) {
   std::set<std::string> listed;
   for (const Lie& lie : lies) {
     EXPECT_TRUE(std::filesystem::exists(kHostile / lie.path)) << lie.path;
-    EXPECT_TRUE(lie.via == "safetensors" || lie.via == "gguf" || lie.via == "folder" || lie.via == "doubt" || lie.via == "model") << lie.path;
+    EXPECT_TRUE(lie.via == "safetensors" || lie.via == "gguf" || lie.via == "folder" || lie.via == "doubt" ||
+                lie.via == "model")
+        << lie.path;
     listed.insert(lie.path);
   }
   for (const auto& entry : std::filesystem::directory_iterator(kHostile)) {

@@ -170,7 +170,7 @@ TEST_F(Reading, SlidingWindowsMatterOnlyWhereALayerSlides) {
     json["model_type"] = "qwen2";
     json["use_sliding_window"] = true;
     json.update(changes);
-    return config_from_json(json, "config.json", heard_);
+    return config_from_json(Json::parse(json.dump()), "config.json", heard_);
   };
   EXPECT_TRUE(config({{"max_window_layers", 99}}));
   EXPECT_TRUE(config({{"max_window_layers", 0}, {"sliding_window", nullptr}}));

@@ -59,7 +59,8 @@ class ChatTemplateFiles : public testing::Test {
 };
 
 TEST_F(ChatTemplateFiles, TheJinjaFileWinsOverTheConfiguration) {
-  folder_.write("tokenizer_config.json", R"({"chat_template": "config {{ eos_token }}", "eos_token": {"content": "</s>", "lstrip": false}})");
+  folder_.write("tokenizer_config.json",
+                R"({"chat_template": "config {{ eos_token }}", "eos_token": {"content": "</s>", "lstrip": false}})");
   EXPECT_EQ(prompt(asking("x")), "config </s>");
   folder_.write("chat_template.jinja", "file {{ eos_token }}{{ bos_token is defined }}");
   EXPECT_EQ(prompt(asking("x")), "file </s>False");
@@ -89,7 +90,8 @@ TEST_F(ChatTemplateFiles, ToolsMayHaveATemplateInAFolderOfTheirOwn) {
 }
 
 TEST_F(ChatTemplateFiles, NullFieldsOfMessagesAreLeftOut) {
-  folder_.write("chat_template.jinja", "{% for m in messages %}{{ m.content is defined }} {{ m.tool_calls | length }}{% endfor %}");
+  folder_.write("chat_template.jinja",
+                "{% for m in messages %}{{ m.content is defined }} {{ m.tool_calls | length }}{% endfor %}");
   ChatRequest request;
   request.messages.push_back({{"role", "assistant"}, {"content", nullptr}, {"tool_calls", {1, 2}}});
   EXPECT_EQ(prompt(request), "False 2");

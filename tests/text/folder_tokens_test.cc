@@ -42,7 +42,8 @@ TEST_F(FolderTokens, OfTheDecoderAreAddedInTheOrderOfTheirIds) {
 }
 
 TEST_F(FolderTokens, GetTheNextFreeIdWhateverTheFileClaims) {
-  put("tokenizer_config.json", {{"added_tokens_decoder", {{"270", token("<a>", false)}, {"265", token("<b>", false)}}}});
+  put("tokenizer_config.json",
+      {{"added_tokens_decoder", {{"270", token("<a>", false)}, {"265", token("<b>", false)}}}});
   const Tokenizer tokenizer = load();
   EXPECT_EQ(encode(tokenizer, "<a><b>"), (Ids{261, 260}));
   ASSERT_EQ(tokenizer.warnings().size(), 2U);
@@ -75,7 +76,8 @@ TEST_F(FolderTokens, FaultsNameTheFile) {
       << message();
   put("tokenizer_config.json", Json::object());
   put("added_tokens.json", {{"<a>", "7"}});
-  EXPECT_NE(message().find("added_tokens.json: token '<a>': found \"7\", expected an id"), std::string::npos) << message();
+  EXPECT_NE(message().find("added_tokens.json: token '<a>': found \"7\", expected an id"), std::string::npos)
+      << message();
 }
 
 }  // namespace

@@ -47,7 +47,8 @@ TEST_P(Published, EncodesChatPrompts) {
               line["ids"].get<std::vector<TokenId>>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Tokenizers, Published, testing::Values("qwen3", "qwen2_5", "llama3_2", "llama2", "smollm2", "gemma3"),
+INSTANTIATE_TEST_SUITE_P(Tokenizers, Published,
+                         testing::Values("qwen3", "qwen2_5", "llama3_2", "llama2", "smollm2", "gemma3"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(GoldenModels, TokenizerJsonEncodesEveryString) {
