@@ -34,6 +34,9 @@ Result<void> check_options(const LayerScores& scores, const AllocateOptions& opt
   if (!std::isfinite(value) || value < 0) return invalid(fmt::format("budget: found {}, expected at least 0", value));
   if (options.group_size < 1 || options.group_size > kMostGroupSize)
     return invalid(fmt::format("group size: found {}, expected 1 to {}", options.group_size, kMostGroupSize));
+  if (options.k_blocks && !std::ranges::all_of(options.choices, [](int bits) { return bits >= 2 && bits <= 4; }))
+    return invalid(fmt::format("choices: found {}, expected 2, 3 and 4 bits, which K blocks have",
+                               fmt::join(options.choices, ",")));
   if (!(options.rest_bits >= 0 && options.rest_bits <= 32))
     return invalid(fmt::format("width of the other weights: found {}, expected 0 to 32 bits", options.rest_bits));
   const auto layers = static_cast<double>(scores.layers.size());
@@ -122,10 +125,11 @@ Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& optio
   plan.budget = options.budget;
   plan.choices = choices;
   plan.group_size = options.group_size;
+  plan.k_blocks = options.k_blocks;
   plan.rest_bits = options.rest_bits;
   for (const LayerScore& layer : scores.layers) plan.layers.push_back({choices.front(), layer.weights, ""});
 
-  const Ledger ledger(scores, options.budget, options.group_size, options.rest_bits);
+  const Ledger ledger(scores, options);
   LIEQ_TRY(check_reachable(ledger, plan));
   if (options.ranking == Ranking::kExact) {
     LIEQ_TRY(give_exactly(scores, ledger, options.place, plan));

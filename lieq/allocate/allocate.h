@@ -19,6 +19,7 @@ struct AllocateOptions {
   std::vector<int> choices = {2, 4};  ///< widths a layer may get, in any order
   Ranking ranking = Ranking::kScore;
   std::uint64_t group_size = 64;      ///< weights that share a scale and a zero point: part of true bits and bytes
+  bool k_blocks = false;              ///< as BitPlan::k_blocks: group_size is kKBlockSize, widths are 2, 3 and 4
   double rest_bits = 16;              ///< width of embeddings, norms and head: part of bytes
   std::uint64_t seed = 42;            ///< of Ranking::kRandom
   std::string place = "scores";       ///< opens messages about the scores: their file name

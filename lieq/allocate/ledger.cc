@@ -28,13 +28,14 @@ std::string_view unit(Kind kind) {
 
 }  // namespace
 
-Ledger::Ledger(const LayerScores& scores, const Budget& budget, std::uint64_t group_size, double rest_bits)
-    : budget_(budget), group_size_(group_size) {
+Ledger::Ledger(const LayerScores& scores, const AllocateOptions& options)
+    : budget_(options.budget), group_size_(options.group_size), k_blocks_(options.k_blocks) {
+  const Budget& budget = budget_;
   for (const LayerScore& layer : scores.layers) {
     weights_.push_back(layer.weights);
     total_ += layer.weights;
   }
-  rest_ = rest_bits * static_cast<double>(scores.model.parameters - total_);
+  rest_ = options.rest_bits * static_cast<double>(scores.model.parameters - total_);
   const auto group = static_cast<long double>(group_size_);
   long double limit = kMost;
   if (budget.kind == Kind::kBytes) {
@@ -47,8 +48,8 @@ Ledger::Ledger(const LayerScores& scores, const Budget& budget, std::uint64_t gr
 
 std::uint64_t Ledger::cost(std::size_t layer, int bits) const {
   const auto width = static_cast<std::uint64_t>(bits);
-  const bool overhead = budget_.kind != Kind::kCodeBits && bits != 16;  // as true_bits() of base/bit_plan.h
-  return weights_[layer] * (width * group_size_ + (overhead ? 16 + width : 0));
+  const std::uint64_t overhead = budget_.kind == Kind::kCodeBits ? 0 : group_overhead(bits, k_blocks_);
+  return weights_[layer] * (width * group_size_ + overhead);
 }
 
 std::string Ledger::words(std::uint64_t cost) const {

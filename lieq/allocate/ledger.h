@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lieq/allocate/allocate.h"
 #include "lieq/base/bit_plan.h"
 #include "lieq/base/layer_scores.h"
 
@@ -16,7 +17,7 @@ namespace lieq::allocate {
 /// All sums stay below 2^63: weights sum to at most 2^44 (layer_scores.h), times 4096 weights a group, times 32.
 class Ledger {
  public:
-  Ledger(const LayerScores& scores, const Budget& budget, std::uint64_t group_size, double rest_bits);
+  Ledger(const LayerScores& scores, const AllocateOptions& options);
 
   [[nodiscard]] std::uint64_t cost(std::size_t layer, int bits) const;
   /// The most a plan may cost.
@@ -31,6 +32,7 @@ class Ledger {
   Budget budget_;
   std::vector<std::uint64_t> weights_;
   std::uint64_t total_ = 0, group_size_;
+  bool k_blocks_;
   double rest_ = 0;  ///< bits of all other weights; counted in bytes only
   std::uint64_t limit_ = 0;
 };

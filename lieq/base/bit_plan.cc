@@ -84,9 +84,16 @@ std::string_view name(Budget::Kind kind) {
 
 bool is_width(int bits) { return bits == 2 || bits == 3 || bits == 4 || bits == 8 || bits == 16; }
 
-double true_bits(int bits, std::uint64_t group_size) {
+std::uint64_t group_overhead(int bits, bool k_blocks) {
+  if (bits == 16) return 0;
+  if (!k_blocks) return 16 + static_cast<std::uint64_t>(bits);
+  LIEQ_CHECK(bits >= 2 && bits <= 4);
+  return bits == 2 ? 160 : bits == 3 ? 112 : 128;
+}
+
+double true_bits(int bits, std::uint64_t group_size, bool k_blocks) {
   LIEQ_CHECK(is_width(bits) && group_size > 0);
-  return bits == 16 ? 16 : bits + (16.0 + bits) / static_cast<double>(group_size);
+  return bits + static_cast<double>(group_overhead(bits, k_blocks)) / static_cast<double>(group_size);
 }
 
 PlanSize size_of(const BitPlan& plan) {
@@ -95,7 +102,7 @@ PlanSize size_of(const BitPlan& plan) {
     const auto n = static_cast<double>(layer.weights);
     weights += n;
     code += n * layer.bits;
-    all += n * true_bits(layer.bits, plan.group_size);
+    all += n * true_bits(layer.bits, plan.group_size, plan.k_blocks);
   }
   LIEQ_CHECK(weights > 0);
   const double rest = plan.rest_bits * (static_cast<double>(plan.model.parameters) - weights);
@@ -124,6 +131,7 @@ Json to_json(const BitPlan& plan) {
                  {"bytes", size.bytes},
                  {"compression", size.compression},
                  {"unspent_bits", size.unspent_bits}}}};
+  if (plan.k_blocks) json["k_blocks"] = true;
   json["layers"] = Json::array();
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     const LayerPlan& layer = plan.layers[l];
@@ -150,7 +158,12 @@ Result<BitPlan> bit_plan_from_json(const Json& json, const std::string& place) {
   LIEQ_ASSIGN(plan.rest_bits, required_number(fields, "rest_bits"));
   if (!(plan.rest_bits >= 0 && plan.rest_bits <= 32)) return wrong_field(place, "rest_bits", plan.rest_bits, "0 to 32");
   LIEQ_ASSIGN(const Json* layers, required_list(fields, "layers"));
+  LIEQ_ASSIGN(const auto k_blocks, fields.boolean("k_blocks"));
+  plan.k_blocks = k_blocks.value_or(false);
   LIEQ_TRY(read_layers(*layers, place, plan));
+  for (const LayerPlan& layer : plan.layers)
+    if (plan.k_blocks && (layer.bits < 2 || layer.bits > 4))
+      return wrong_field(place, "layers", layer.bits, "2, 3 or 4 bits, which K blocks have");
   return plan;
 }
 

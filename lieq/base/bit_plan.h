@@ -41,17 +41,20 @@ struct BitPlan {
   Budget budget;
   std::vector<int> choices;         ///< ascending
   std::uint64_t group_size = 64;
+  bool k_blocks = false;            ///< codes lie in K blocks of GGUF (2, 3 and 4 bits); group_size is then 256
   double rest_bits = 16;            ///< width of embeddings, norms and the head
   std::vector<LayerPlan> layers;
 };
 
-inline constexpr std::uint64_t kMostGroupSize = 4096;
+inline constexpr std::uint64_t kMostGroupSize = 4096, kKBlockSize = 256;
 
 /// Widths a plan may hold: codes of 2, 3, 4 or 8 bits, or 16 for a layer left in half precision.
 [[nodiscard]] bool is_width(int bits);
-/// bits + (16 + bits) / group_size: a float16 scale and a zero point of `bits` for each group (docs: bits per weight);
-/// 16 bits have neither.
-[[nodiscard]] double true_bits(int bits, std::uint64_t group_size);
+/// Bits beside the codes that a group takes: a float16 scale and a zero point of `bits`; in K blocks of 256 weights the
+/// scales, minima and their factors: 160, 112 and 128 at 2, 3 and 4 bits; 16 bits have none.
+[[nodiscard]] std::uint64_t group_overhead(int bits, bool k_blocks);
+/// bits + group_overhead / group_size (docs: bits per weight).
+[[nodiscard]] double true_bits(int bits, std::uint64_t group_size, bool k_blocks = false);
 
 /// What a plan costs.
 struct PlanSize {

@@ -8,6 +8,7 @@
 #include "lieq/cli/budget.h"
 #include "lieq/cli/calibration_options.h"
 #include "lieq/cli/command.h"
+#include "lieq/cli/export_text.h"
 #include "lieq/cli/output.h"
 #include "lieq/cli/quantize_text.h"
 #include "lieq/cli/recipe.h"
@@ -37,6 +38,12 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
   job.plan.choices = options.budget.choices;
   for (const allocate::Ranking ranking : allocate::kRankings)
     if (allocate::name(ranking) == options.ranking) job.plan.ranking = ranking;
+  // q2_k and its like name the lower width; alone they mean that type everywhere.
+  if (const auto width = quantize::width_of_grid(options.recipe.grid)) {
+    if (!job.plan.budget && job.plan.plan_file.empty()) job.plan.budget = Budget{Budget::Kind::kTop, 0};
+    if (job.plan.choices == std::vector<int>{2, 4})
+      job.plan.choices = *width == 4 ? std::vector<int>{4} : std::vector<int>{static_cast<int>(*width), 4};
+  }
   return job;
 }
 
@@ -69,7 +76,7 @@ Run add_quantize(OptionSet& app, const Common& common) {
   std::vector<std::string> rankings;
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   app.add("MODEL", job.model, kModelHelp).required();
-  app.add("-o,--output", job.output, "Folder to make").required();
+  app.add("-o,--output", job.output, "Folder to make, or with a K grid the .gguf file").required();
   add_budget_options(app, options->budget);
   app.add("--plan", job.plan.plan_file, "plan.json of lieq allocate, perhaps edited by hand, instead of a budget");
   app.add("--scores", job.plan.scores_file,
@@ -89,6 +96,8 @@ Run add_quantize(OptionSet& app, const Common& common) {
           "Bits of embedding and head as saved; 16: a folder that any GPTQ reader takes (default: 8 if that costs less "
           "than 0.1 % of perplexity; what the source holds in fewer stays so)")
       .one_of({4, 6, 8, 16});
+  app.add("--to", job.exports, "Also write the result for other engines, as lieq export does: " + target_names())
+      .comma_separated();
   app.flag("--preview", options->preview,
            "Show the calibration text as the model reads it and what is made of it, then stop after the plan");
   app.flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");

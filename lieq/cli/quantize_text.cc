@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "lieq/base/labels.h"
+#include "lieq/cli/export_text.h"
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
@@ -65,8 +66,11 @@ std::string record_text(const pipeline::QuantizeRecord& record) {
   if (record.comparison) text += comparison_text(*record.comparison);
   if (record.embed) text += embed_text(*record.embed);
   const bool half = record.provenance["options"]["grid"] == "half";
-  return text + fmt::format("saved {} (GPTQ packing, checkpoint_format {}{})\n", record.output, record.checkpoint_format,
-                            half ? ": half-integer zero points, only lieq reads it" : "");
+  if (!record.embedding_note.empty()) text += record.embedding_note + "\n";
+  text += fmt::format("saved {} ({}{})\n", record.output, record.format,
+                      half ? ": half-integer zero points, which MLX holds too (lieq export --to mlx)" : "");
+  for (const save::ExportRecord& one : record.exports) text += export_text(one);
+  return text;
 }
 
 }  // namespace lieq::cli

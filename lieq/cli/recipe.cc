@@ -9,8 +9,9 @@ void add_recipe_options(OptionSet& app, RecipeOptions& options) {
   app.add("--awq-then", options.awq_then, "What rounds the weights that awq has scaled: gptq or rtn")
       .one_of({"gptq", "rtn"}).show_default();
   app.add("--grid", options.grid,
-          "Zero points: skew (exact in other engines' formats), sym, asym, or half (best, lieq only)")
-      .one_of({"sym", "skew", "asym", "half"}).show_default();
+          "Zero points: skew (exact in other engines' formats), sym, asym, or half (best; lieq and MLX); or GGUF's K "
+          "blocks, whose lower width q2_k, q3_k or q4_k names")
+      .one_of({"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"}).show_default();
   app.add("--group-size", options.group_size, "Weights that share a scale; -1: a whole row").show_default();
   app.add("--damping", q.damping, "Added to the Hessian's diagonal, as a fraction of its mean")
       .range(0.0, 1.0).show_default();

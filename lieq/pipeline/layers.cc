@@ -5,6 +5,7 @@
 #include "lieq/base/version.h"
 #include "lieq/pipeline/preview.h"
 #include "lieq/quantize/run.h"
+#include "lieq/save/gguf_export.h"
 #include "lieq/save/gptq_folder.h"
 
 namespace lieq::pipeline {
@@ -32,7 +33,7 @@ Result<void> check(const LayersJob& job) {
   for (std::size_t l = 0; l < job.layer_bits.size(); ++l)
     for (const model::Linear& linear : job.bundle->model.layers[l].linears)
       LIEQ_TRY(quantize::check_options(job.options, job.layer_bits[l], linear.weight.cols, linear.weight.name));
-  return save::check_packable(job.bundle->model, job.layer_bits);
+  return makes_gguf(job.options) ? Result<void>() : save::check_packable(job.bundle->model, job.layer_bits);
 }
 
 Json fingerprint_of(const LayersJob& job) {
@@ -84,8 +85,34 @@ Json provenance_of(const LayersJob& job, Json linears) {
   return provenance;
 }
 
+Result<model::Model> with_layers(const LayersJob& job,
+                                 const std::function<Result<quantize::QuantizedLayer>(std::size_t)>& layer,
+                                 Threads& threads) {
+  Sink quiet;  // the source's warnings were heard when it was loaded first
+  LIEQ_ASSIGN(model::Model made, model::Model::load(job.bundle->model.path, threads, quiet,
+                                                    model::LoadOptions::as_stored()));
+  for (std::size_t l = 0; l < made.layers.size(); ++l) {
+    LIEQ_ASSIGN(const quantize::QuantizedLayer quantized, layer(l));
+    made.layers[l] = quantize::PackedLayer(threads, made.layers[l], quantized).layer();
+  }
+  made.config.tie_word_embeddings = job.embeddings.head == nullptr;
+  made.embed_tokens = *job.embeddings.embedding;
+  made.lm_head = job.embeddings.head ? *job.embeddings.head : made.embed_tokens;
+  return made;
+}
+
 Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, const Json& provenance,
-                      const std::filesystem::path& output) {
+                         const std::filesystem::path& output, Threads& threads, Sink& sink) {
+  const auto layer = [&](std::size_t l) { return folder.read(l); };
+  if (makes_gguf(job.options)) {
+    LIEQ_ASSIGN(const model::Model made, with_layers(job, layer, threads));
+    save::ExportOptions options{.output = output};
+    options.tool = std::string("lieq:") + kVersion;
+    options.changed = true;
+    if (job.embeddings.embedding_type != job.embeddings.embedding->type) options.embed = job.embeddings.embedding_type;
+    LIEQ_TRY(save::export_model(save::kGgufTarget, made, options, threads, sink));
+    return {};
+  }
   save::FolderContents contents;
   contents.source = &job.bundle->model;
   contents.options = job.options;
@@ -93,7 +120,7 @@ Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, co
   contents.quantizer = std::string("lieq:") + kVersion;
   contents.provenance = provenance;
   contents.embeddings = job.embeddings;
-  contents.layer = [&](std::size_t l) { return folder.read(l); };
+  contents.layer = layer;
   return save::write_gptq_folder(contents, output);
 }
 

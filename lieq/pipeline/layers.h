@@ -2,6 +2,7 @@
 /// One quantisation from its plan to its folder, as the jobs quantize and sweep run it.
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/pipeline/calibrate.h"
 #include "lieq/quantize/options.h"
+#include "lieq/quantize/quantized_layer.h"
 #include "lieq/save/embeddings.h"
 #include "lieq/save/run_folder.h"
 
@@ -48,8 +50,17 @@ struct LayersJob {
 /// What lieq.json says of where a model came from.
 [[nodiscard]] Json provenance_of(const LayersJob& job, Json linears);
 
-/// Writes the finished layers of `folder` as a model. Errors: those of save::write_gptq_folder.
+/// Whether the result is a GGUF file of K blocks, which no folder holds.
+[[nodiscard]] inline bool makes_gguf(const quantize::Options& options) { return options.grid == quantize::Grid::kK; }
+
+/// The source as it lies in its files with other layers in its place: layer(l) gives each. Embedding and head are those
+/// of the job. Errors: those of Model::load and of `layer`.
+[[nodiscard]] Result<model::Model> with_layers(
+    const LayersJob& job, const std::function<Result<quantize::QuantizedLayer>(std::size_t)>& layer, Threads& threads);
+
+/// Writes the finished layers of `folder` as a model: a Hugging Face folder in GPTQ packing, or a GGUF file.
+/// Errors: those of save::write_gptq_folder and save::export_model.
 [[nodiscard]] Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, const Json& provenance,
-                                const std::filesystem::path& output);
+                                       const std::filesystem::path& output, Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline

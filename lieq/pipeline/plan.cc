@@ -52,6 +52,8 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
   allocation.budget = options.budget.value_or(kPaperBudget);
   allocation.choices = options.choices;
   allocation.group_size = shape.group_size == 0 ? bundle.model.config.hidden_size : shape.group_size;
+  allocation.k_blocks = shape.k_blocks;
+  if (shape.k_blocks) allocation.group_size = kKBlockSize;
   allocation.rest_bits = shape.rest_bits;
   allocation.ranking = options.ranking;
   if (!options.scores_file.empty()) {

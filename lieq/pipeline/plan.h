@@ -39,6 +39,7 @@ struct Plan {
 /// What of the rest of a job counts in true bits and bytes.
 struct PlanShape {
   std::size_t group_size = 64;  ///< weights that share a scale; 0: a whole row
+  bool k_blocks = false;        ///< codes lie in K blocks of GGUF
   double rest_bits = 16;        ///< of all weights but the layers' linears (save::rest_bits)
 };
 

@@ -1,14 +1,17 @@
 #include "lieq/pipeline/quantize.h"
 
 #include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 
 #include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
+#include "lieq/pipeline/export.h"
 #include "lieq/pipeline/layers.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/pipeline/verdict.h"
+#include "lieq/quantize/run.h"
 #include "lieq/save/gptq_folder.h"
 #include "lieq/save/quantization_config.h"
 #include "lieq/save/run_folder.h"
@@ -25,7 +28,19 @@ quantize::Options recipe_of(const QuantizeOptions& options) {
   return recipe;
 }
 
+/// K blocks need a file, all others a folder.
+Result<void> check_name(const QuantizeOptions& options) {
+  const bool is_file = fs::path(options.output).extension() == ".gguf";
+  if (is_file == makes_gguf(options.recipe)) return {};
+  const std::string_view grid = quantize::name(options.recipe.grid);
+  return fail(ErrorCode::kInvalidArgument,
+              is_file ? fmt::format("{}: found a file, expected a folder, which grid {} makes (--to gguf for a file beside "
+                                    "it, or --grid q2_k)", options.output, grid)
+                      : fmt::format("{}: found no ending, expected .gguf, since grid {} makes a file", options.output, grid));
+}
+
 Result<void> check_output(const QuantizeOptions& options) {
+  LIEQ_TRY(check_name(options));
   std::error_code ignored;
   if (!fs::exists(options.output, ignored)) return io::prepare_output(options.output);
   if (!options.force)
@@ -105,6 +120,7 @@ struct Quantization::State {
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
   /// Saves with the embeddings of the job under `made` and scores both models.
   [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made, QuantizeRecord& record);
+  [[nodiscard]] Result<void> check_exports() const;
   [[nodiscard]] Result<void> settle_embeddings(const save::RunFolder& folder, const fs::path& made,
                                                QuantizeRecord& record);
 };
@@ -126,12 +142,13 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.calibration = &state->calibration;
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
-  const PlanShape shape{o.recipe.group_size, save::rest_bits(state->bundle.model, job.embeddings)};
+  const PlanShape shape{o.recipe.group_size, makes_gguf(o.recipe), save::rest_bits(state->bundle.model, job.embeddings)};
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);
   LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, o.plan.plan_file.empty() ? "plan" : o.plan.plan_file));
   LIEQ_TRY(check(job));
+  LIEQ_TRY(state->check_exports());
   const HeldOutRequest request{o.text, o.text_window, o.text_chunks};
   LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));
   return Quantization(std::move(state));
@@ -175,7 +192,7 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
   QuantizeRecord record;
   record.provenance = provenance_of(job, std::move(linears));
   // Scored under a name of its own, so that a folder called OUTPUT is a whole result, whenever the run is killed.
-  const fs::path made = folder.path() / "model";
+  const fs::path made = folder.path() / (makes_gguf(job.options) ? "model.gguf" : "model");
   LIEQ_TRY(save_and_score(folder, made, record));
   record.text = held.name;
   record.window = held.window;
@@ -185,19 +202,52 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
     LIEQ_TRY(settle_embeddings(folder, made, record));
   record.warning = warning_of(record.records);
   if (record.warning) record.provenance["warning"] = *record.warning;
-  LIEQ_TRY(io::write_json(made / "lieq.json", record.provenance));
+  LIEQ_TRY(io::write_json(makes_gguf(job.options) ? fs::path(options.output + ".json") : made / "lieq.json",
+                          record.provenance));
   LIEQ_TRY(publish(made, options));
   folder.remove();
   record.output = options.output;
-  record.checkpoint_format = save::checkpoint_format(save::zero_format(job.options.grid), job.embeddings.is_packed());
+  if (!options.exports.empty()) {
+    const ExportOptions exports{.model = options.output, .targets = options.exports, .output = "", .embed = std::nullopt};
+    LIEQ_ASSIGN(record.exports, export_model(exports, threads, sink));
+  }
+  record.format = makes_gguf(job.options)
+                      ? std::string("GGUF, K blocks")
+                      : "GPTQ packing, checkpoint_format " + save::checkpoint_format(save::zero_format(job.options.grid),
+                                                                                     job.embeddings.is_packed());
   return record;
+}
+
+/// Asks every target whether it could hold the result, of one layer rounded to each width, before any work.
+Result<void> Quantization::State::check_exports() const {
+  if (options.exports.empty()) return {};
+  quantize::Options nearest = job.options;
+  nearest.method = quantize::Method::kRtn;
+  std::map<unsigned, quantize::QuantizedLayer> layers;
+  for (const unsigned bits : job.layer_bits) {
+    if (layers.contains(bits)) continue;
+    LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(bundle.model, {}, 1, nearest, threads, sink));
+    LIEQ_ASSIGN(layers[bits], walk.quantize(0, bits));
+  }
+  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> { return layers.at(job.layer_bits[l]); };
+  LIEQ_ASSIGN(const model::Model made, with_layers(job, layer, threads));
+  for (const std::string& name : options.exports) {
+    LIEQ_ASSIGN(const save::Target* target, save::find_target(name));
+    save::ExportOptions asked{.output = save::default_output(*target, options.output)};
+    asked.changed = true;
+    std::error_code ignored;
+    if (fs::exists(asked.output, ignored))
+      return fail(ErrorCode::kInvalidArgument, asked.output.string() + ": exists already, expected a new name");
+    LIEQ_TRY(target->check(made, asked));
+  }
+  return {};
 }
 
 Result<void> Quantization::State::save_and_score(const save::RunFolder& folder, const fs::path& made,
                                                  QuantizeRecord& record) {
   std::error_code ignored;
   fs::remove_all(made, ignored);
-  LIEQ_TRY(save_layers(job, folder, record.provenance, made));
+  LIEQ_TRY(save_layers(job, folder, record.provenance, made, threads, sink));
   LIEQ_ASSIGN(record.records, score_both({&bundle.model, options.model, made, options.output}, held, threads, sink));
   return {};
 }

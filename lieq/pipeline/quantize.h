@@ -24,6 +24,7 @@
 #include "lieq/pipeline/preview.h"
 #include "lieq/pipeline/recipe.h"
 #include "lieq/quantize/options.h"
+#include "lieq/save/export.h"
 
 namespace lieq::pipeline {
 
@@ -32,7 +33,8 @@ inline constexpr double kCollapse = 10;
 
 struct QuantizeOptions {
   std::string model;   ///< as load_bundle takes it
-  std::string output;  ///< folder to make; OUTPUT.partial beside it holds an unfinished run
+  /// Folder to make, or on Grid::kK a .gguf file, with OUTPUT.json beside it. OUTPUT.partial holds an unfinished run.
+  std::string output;
   PlanOptions plan;
   /// compare_grid is set by the job: the other one of skew and half, tried in every compare_every-th layer.
   quantize::Options recipe = default_recipe();
@@ -43,6 +45,7 @@ struct QuantizeOptions {
   /// Bits of embedding and head as they are saved: 4, 6, 8, or 16 for a folder that any GPTQ reader takes. What the
   /// source holds in no more bits stays as it is. Absent: 8 if that costs less than 0.1 % of perplexity, else 16.
   std::optional<unsigned> embed_bits;
+  std::vector<std::string> exports;  ///< names of save::targets() to write beside the output when it is finished
   bool force = false;  ///< replace an existing output, and an unfinished run with other options
 };
 
@@ -69,7 +72,8 @@ struct QuantizeRecord {
   std::optional<GridComparison> comparison;
   std::optional<EmbedTrial> embed;  ///< absent: nothing was rounded
   std::string embedding_note;       ///< set when the head was found to be the embedding in another rounding
-  std::string output, checkpoint_format;
+  std::string output, format;  ///< "GPTQ packing, checkpoint_format gptq_v2"
+  std::vector<save::ExportRecord> exports;
   std::optional<std::string> warning;  ///< set when the model is broken (kCollapse); its files are kept
   Json provenance;                     ///< lieq.json
 };

@@ -74,7 +74,7 @@ Bytes bytes_of(const BitPlan& plan) {
     const auto n = static_cast<double>(layer.weights);
     weights += n;
     bytes.codes += n * layer.bits / 8;
-    bytes.scales += n * (true_bits(layer.bits, plan.group_size) - layer.bits) / 8;
+    bytes.scales += n * (true_bits(layer.bits, plan.group_size, plan.k_blocks) - layer.bits) / 8;
   }
   const double others = static_cast<double>(plan.model.parameters) - weights;
   const double table = static_cast<double>(plan.model.vocab_size) * static_cast<double>(plan.model.hidden_size);

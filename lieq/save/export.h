@@ -34,6 +34,8 @@ struct ExportOptions {
   /// Type of the embedding and of a head of its own. Nothing: as the source holds them, or the nearest that is no
   /// smaller. A target refuses in check() what it cannot hold.
   std::optional<DType> embed = std::nullopt;
+  /// The weights in memory are not those of the files the model was read from: a model that has just been quantised.
+  bool changed = false;
   std::string tool = "lieq";     ///< "lieq:0.1.0", for fields that name who made a file
 };
 

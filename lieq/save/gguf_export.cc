@@ -118,7 +118,8 @@ Result<std::vector<Entry>> entries_from_gguf(const model::Model& model, const Ex
 }
 
 Result<std::vector<Entry>> entries_of(const model::Model& model, const ExportOptions& options) {
-  return model.format == "GGUF" ? entries_from_gguf(model, options) : entries_from_table(model, options);
+  return model.format == "GGUF" && !options.changed ? entries_from_gguf(model, options)
+                                                    : entries_from_table(model, options);
 }
 
 /// The type of most weights.
@@ -192,6 +193,10 @@ Result<void> write(const model::Model& model, const ExportOptions& options, cons
                    Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(const std::vector<Entry> entries, entries_of(model, options));
   LIEQ_ASSIGN(GgufFields fields, gguf_metadata(model, usual_type(entries), options.tool));
+  if (options.changed) {
+    fields.add("general.file_type", file_type(usual_type(entries)));
+    fields.add("general.quantized_by", options.tool);
+  }
   for (const char* key : {kDifferenceKey, kEmbeddingKey}) fields.add(key, 0.0F);
   std::vector<GgufTensor> infos;
   for (const Entry& entry : entries) infos.push_back(entry.info);

@@ -22,27 +22,6 @@ const model::Architecture& architecture_of(const model::ModelConfig& config) {
   return *found;
 }
 
-/// general.file_type, llama.cpp's number of the usual type.
-std::uint32_t file_type(DType usual) {
-  switch (usual) {
-    case DType::kF32: return 0;
-    case DType::kF16: return 1;
-    case DType::kQ4_0: return 2;
-    case DType::kQ4_1: return 3;
-    case DType::kQ8_0: return 7;
-    case DType::kQ5_0: return 8;
-    case DType::kQ5_1: return 9;
-    case DType::kQ2_K: return 10;
-    case DType::kQ3_K: return 12;
-    case DType::kQ4_K: return 15;
-    case DType::kQ5_K: return 17;
-    case DType::kQ6_K: return 18;
-    case DType::kBF16: return 32;
-    case DType::kQ2_0: return 41;
-    default: LIEQ_CHECK(false);
-  }
-}
-
 /// "135M", "1.5B"
 std::string size_label(std::size_t parameters) {
   const auto count = static_cast<double>(parameters);
@@ -161,6 +140,26 @@ Result<void> prove_tokenizer(const model::Model& model, const GgufFields& fields
 }
 
 }  // namespace
+
+std::uint32_t file_type(DType usual) {
+  switch (usual) {
+    case DType::kF32: return 0;
+    case DType::kF16: return 1;
+    case DType::kQ4_0: return 2;
+    case DType::kQ4_1: return 3;
+    case DType::kQ8_0: return 7;
+    case DType::kQ5_0: return 8;
+    case DType::kQ5_1: return 9;
+    case DType::kQ2_K: return 10;
+    case DType::kQ3_K: return 12;
+    case DType::kQ4_K: return 15;
+    case DType::kQ5_K: return 17;
+    case DType::kQ6_K: return 18;
+    case DType::kBF16: return 32;
+    case DType::kQ2_0: return 41;
+    default: LIEQ_CHECK(false);
+  }
+}
 
 Result<GgufFields> gguf_metadata(const model::Model& model, DType usual, const std::string& tool) {
   GgufFields fields;

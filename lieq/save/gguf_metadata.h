@@ -2,6 +2,7 @@
 /// The metadata of a GGUF file for a model, and what follows from its architecture.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@ namespace lieq::save {
 /// tokens. usual: type of most weights, for general.file_type. tool: general.quantized_by; empty: none.
 /// Errors: those of text::gguf_tokenizer_of(); kUnsupported when the tokenizer would give other ids.
 [[nodiscard]] Result<GgufFields> gguf_metadata(const model::Model& model, DType usual, const std::string& tool);
+
+/// general.file_type of a file most of whose weights are of this type.
+[[nodiscard]] std::uint32_t file_type(DType usual);
 
 /// rope_freqs.weight: divisors of the frequencies for a llama3 scaling, those of the source for a GGUF file;
 /// empty: the model has none. [head_dim / 2]
