@@ -93,6 +93,8 @@ std::optional<std::string> difference_of(const Json& found, const Json& expected
   for (const auto& [key, value] : expected.items()) {
     const Json* other = Fields(found, "").find(key);
     if (other ? *other == value : value.is_null()) continue;
+    if (other && other->is_object() && value.is_object())
+      if (const auto inner = difference_of(*other, value)) return key + "." + *inner;
     return key + " = " + (other ? brief(*other) : "nothing") + ", this one has " + brief(value);
   }
   return std::nullopt;

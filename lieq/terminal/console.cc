@@ -68,14 +68,13 @@ void Console::draw(Clock::time_point now) {
 std::string Console::line_of(Clock::time_point now) const {
   const std::size_t total = total_ == 0 ? 1 : total_;
   std::string line = fmt::format("{}: {} of {} ({} %)", stage_, done_, total_, 100 * done_ / total);
-  if (!detail_.empty()) line += "; " + detail_;
   // What stands at the first report may have been done before, or be a first unit of unknown length.
   if (done_ > first_done_ && done_ < total_) {
     const double elapsed = std::chrono::duration<double>(now - started_).count();
     const auto rate = elapsed / static_cast<double>(done_ - first_done_);
-    line += fmt::format("; {} left", duration_text(rate * static_cast<double>(total_ - done_)));
+    line += fmt::format(", {} left", duration_text(rate * static_cast<double>(total_ - done_)));
   }
-  return line;
+  return detail_.empty() ? line : line + "; " + detail_;
 }
 
 void Console::clear() {

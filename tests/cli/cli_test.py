@@ -880,7 +880,7 @@ class Quantize(InTemporaryFolder):
         for name, source in (("folder", TINY), ("gguf", TINY_GGUF)):
             out = self.folder / name
             self.succeed("quantize", source, "-o", out, "--bits", 2, "--choices", 2, "--group-size", 32, "--calib", text,
-                         "--calib-window", 64, "--calib-windows", 4)
+                         "--calib-window", 64, "--calib-windows", 4, "--embed-bits", 16)
             made.append(((out / "model.safetensors").read_bytes(), json.loads((out / "lieq.json").read_text())["linears"]))
         self.assertEqual(made[0], made[1])
 
@@ -1078,9 +1078,9 @@ class Sweep(WithTasks):
         self.succeed("diagnose", DEMO, *QUICK[:-2], "-o", scores)
         for cell, model in zip(results["cells"], sorted((self.out / "models").iterdir())):
             by_hand = self.folder / f"q{cell['top']}"
-            self.succeed("quantize", DEMO, "-o", by_hand, "--top", cell["top"], "--scores", scores, *QUICK)
+            self.succeed("quantize", DEMO, "-o", by_hand, "--top", cell["top"], "--scores", scores, "--embed-bits", 16, *QUICK)
             self.assertEqual((model / "model.safetensors").read_bytes(), (by_hand / "model.safetensors").read_bytes())
-            self.succeed("eval", DEMO, by_hand, *self.text, "--embed-bits", 16, "-o", self.folder / "r.json")
+            self.succeed("eval", DEMO, by_hand, *self.text, "-o", self.folder / "r.json")
             expected = json.loads((self.folder / "r.json").read_text())
             for record, own in zip(expected, (results["baseline"], cell["eval"])):
                 for changes in ("model", "seconds", "kl_p99"):
