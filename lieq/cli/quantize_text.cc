@@ -18,7 +18,7 @@ namespace {
 std::string comparison_text(const pipeline::GridComparison& grids) {
   return fmt::format("calibration loss in every {}th layer: grid {} would have given {:.2f} times that of {}{}\n",
                      grids.every, grids.other, grids.ratio, grids.grid,
-                     grids.grid == "skew" ? " (--grid half: better, but only lieq reads it)" : "");
+                     grids.grid == "skew" ? " (--grid half: better, but only lieq and MLX read it)" : "");
 }
 
 std::string embed_text(const pipeline::EmbedTrial& trial) {
