@@ -4,18 +4,20 @@
 #include <fmt/ranges.h>
 
 #include "lieq/allocate/allocate.h"
+#include "lieq/allocate/plan_forms.h"
 #include "lieq/base/labels.h"
 #include "lieq/cli/budget.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/output.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/model/tensor_table.h"
 #include "lieq/pipeline/plan.h"
 
 namespace lieq::cli {
 namespace {
 
 struct Options {
-  std::string scores, output, ranking = "score";
+  std::string scores, output, tool, ranking = "score";
   BudgetOptions budget;
   allocate::AllocateOptions allocate;
 };
@@ -36,11 +38,29 @@ void print(const BitPlan& plan) {
   fmt::print("\n");
 }
 
+/// The plan for another tool: into its file, or alone on standard output.
+Result<void> write_for(const allocate::PlanForm& form, const BitPlan& plan, const std::string& output) {
+  std::vector<std::string_view> linears;
+  for (const model::LinearKind kind : model::kLinearKinds) linears.push_back(model::name(kind));
+  LIEQ_ASSIGN(const std::string text, allocate::plan_text(form, plan, linears));
+  if (!output.empty()) {
+    print(plan);
+    return io::write_file(output, text);
+  }
+  show(text);
+  return {};
+}
+
 Result<void> run(Options options) {
+  const allocate::PlanForm* form = nullptr;
+  if (!options.tool.empty()) {
+    LIEQ_ASSIGN(form, allocate::find_plan_form(options.tool));
+  }
   LIEQ_ASSIGN(const std::optional<Budget> budget, budget_of(options.budget));
   options.allocate.budget = budget.value_or(pipeline::kPaperBudget);
   if (!options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
-  if (!budget) show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
+  if (!budget && !(form && options.output.empty()))
+    show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(const Json json, read_json(options.scores));
   LIEQ_ASSIGN(const LayerScores scores, layer_scores_from_json(json, options.scores));
   for (const allocate::Ranking ranking : allocate::kRankings)
@@ -48,6 +68,7 @@ Result<void> run(Options options) {
   options.allocate.choices = options.budget.choices;
   options.allocate.place = options.scores;
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));
+  if (form) return write_for(*form, plan, options.output);
   print(plan);
   if (options.output.empty()) return {};
   return io::write_json(options.output, to_json(plan));
@@ -61,6 +82,12 @@ Run add_allocate(OptionSet& app, const Common& /*common*/) {
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   app.add("SCORES", options->scores, "scores.json of lieq diagnose").required();
   app.add("--output,-o", options->output, "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
+  std::string tools, forms;
+  for (const allocate::PlanForm& form : allocate::plan_forms()) {
+    tools += fmt::format("{}{}", tools.empty() ? "" : ", ", form.tool);
+    forms += fmt::format("  {:<16}{}\n", form.tool, form.what);
+  }
+  app.add("--for", options->tool, "Write the plan in the form of another tool instead: " + tools);
   add_budget_options(app, options->budget);
   app.add("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
       .one_of(rankings).show_default();
@@ -69,6 +96,7 @@ Run add_allocate(OptionSet& app, const Common& /*common*/) {
   app.add("--rest-bits", options->allocate.rest_bits, "Width of embeddings, norms and head: part of size")
       .show_default();
   app.add("--seed", options->allocate.seed, "Of --rank random").show_default();
+  app.footer("--for writes to --output, or to standard output and nothing else:\n" + forms);
   return [options] { return run(*options); };
 }
 

@@ -28,6 +28,8 @@ using Run = std::function<Result<void>()>;
 [[nodiscard]] Run add_allocate(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_quantize(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_export(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_check(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_prune(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_eval(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_sweep(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_reproduce(OptionSet& app, const Common& common);

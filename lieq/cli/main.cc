@@ -31,6 +31,8 @@ constexpr Verb kVerbs[] = {
     {"allocate", "Give each layer its bits, within a budget", add_allocate},
     {"quantize", "All of it: diagnose, allocate, quantise, save, compare", add_quantize},
     {"export", "Write a model for other engines: llama.cpp, GPTQModel, vLLM, MLX, transformers", add_export},
+    {"check", "Which engines load a model, since when, how fast, and why not", add_check},
+    {"prune", "Take whole layers out of a model", add_prune},
     {"eval", "Perplexity of one or more models on a text", add_eval},
     {"sweep", "Quantise a model in many ways and evaluate each", add_sweep},
     {"reproduce", "The paper's tables: its numbers beside ours", add_reproduce},

@@ -125,8 +125,15 @@ Result<void> write_shard(Shard shard, const std::filesystem::path& file) {
   return std::move(writer).finish();
 }
 
-Result<void> write_tensors(std::span<const TensorGroup> groups, std::size_t limit, const std::filesystem::path& path) {
-  const std::vector<Shard> shards = cut(groups, limit);
+const char* torch_name(DType type) {
+  return type == DType::kF32 ? "float32" : type == DType::kBF16 ? "bfloat16" : "float16";
+}
+
+}  // namespace
+
+Result<void> write_tensor_groups(std::span<const TensorGroup> groups, std::size_t shard_bytes,
+                                 const std::filesystem::path& path) {
+  const std::vector<Shard> shards = cut(groups, shard_bytes);
   if (shards.size() == 1) return write_shard(shards.front(), path / "model.safetensors");
   Json map = Json::object();
   std::size_t total = 0;
@@ -142,12 +149,6 @@ Result<void> write_tensors(std::span<const TensorGroup> groups, std::size_t limi
                         {{"metadata", {{"total_size", total}}}, {"weight_map", std::move(map)}});
 }
 
-const char* torch_name(DType type) {
-  return type == DType::kF32 ? "float32" : type == DType::kBF16 ? "bfloat16" : "float16";
-}
-
-}  // namespace
-
 Result<void> write_hf_folder(const model::Model& model, const ExportOptions& options, const HfFolder& folder,
                              const std::filesystem::path& path, Threads& threads) {
   LIEQ_TRY(copy_small_files(model, path));
@@ -157,7 +158,7 @@ Result<void> write_hf_folder(const model::Model& model, const ExportOptions& opt
   config.update(folder.config_fields);
   LIEQ_TRY(io::write_json(path / "config.json", config));
   const GroupList list(model, options, folder, threads);
-  return write_tensors(list.groups(), folder.shard_bytes, path);
+  return write_tensor_groups(list.groups(), folder.shard_bytes, path);
 }
 
 Result<void> check_dense_embedding(const ExportOptions& options, std::string_view target) {

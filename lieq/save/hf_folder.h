@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,11 @@ struct HfFolder {
 /// for another type of the embedding. Errors: kIo, and those of `packed`.
 [[nodiscard]] Result<void> write_hf_folder(const model::Model& model, const ExportOptions& options,
                                            const HfFolder& folder, const std::filesystem::path& path, Threads& threads);
+
+/// The tensors of a folder: model.safetensors, or shards and their index where that would exceed `shard_bytes`.
+/// Errors: kIo, and those of the groups.
+[[nodiscard]] Result<void> write_tensor_groups(std::span<const TensorGroup> groups, std::size_t shard_bytes,
+                                               const std::filesystem::path& path);
 
 /// Errors: kInvalidArgument unless options.embed is nothing, F16, BF16 or F32: folders without packed embeddings.
 [[nodiscard]] Result<void> check_dense_embedding(const ExportOptions& options, std::string_view target);

@@ -978,6 +978,111 @@ class Quantize(InTemporaryFolder):
         self.succeed("quantize", DEMO, "-o", self.folder / "q", "--top", 1, "--force", *QUICK)
 
 
+class Allocate(InTemporaryFolder):
+    def setUp(self):
+        super().setUp()
+        self.scores = self.folder / "scores.json"
+        self.succeed("diagnose", DEMO, "--text", DEMO / "heldout.txt", "--per-bucket", 4, "-o", self.scores)
+
+    def test_plans_for_other_tools(self):
+        plan = self.folder / "plan.json"
+        self.succeed("allocate", self.scores, "--top", 3, "-o", plan)
+        widths = [layer["bits"] for layer in json.loads(plan.read_text())["layers"]]
+        self.assertEqual(sorted(widths), [2] * 9 + [4] * 3)
+
+        gptq = json.loads(self.succeed("allocate", self.scores, "--top", 3, "--for", "gptqmodel"))
+        (rule,) = gptq["dynamic"]
+        for l, bits in enumerate(widths):
+            self.assertEqual(bool(re.match(rule[2:], f"model.layers.{l}.mlp.up_proj")), bits == 4)
+
+        file = self.folder / "types.txt"
+        self.assertIn("code bits", self.succeed("allocate", self.scores, "--top", 3, "--for", "llama-quantize", "-o", file))
+        types = [line.rsplit("=", 1) for line in file.read_text().splitlines()]
+        for l, bits in enumerate(widths):
+            found = [t for pattern, t in types if re.search(pattern, f"blk.{l}.attn_output.weight")]
+            self.assertEqual(found, ["q4_k" if bits == 4 else "q2_k"])
+
+        scope = {}
+        exec(self.succeed("allocate", self.scores, "--top", 3, "--for", "mlx").split("if __name__")[0].replace("import mlx_lm", ""), scope)
+        self.assertEqual(scope["LAYERS"], widths)
+
+    def test_refusals(self):
+        self.assertIn("expected one of llama-quantize, ", self.refuse(2, "allocate", self.scores, "--for", "make"))
+        self.assertIn("mlx: group size: found 48", self.refuse(2, "allocate", self.scores, "--top", 1, "--group-size", 48, "--for", "mlx"))
+
+
+class Check(Case):
+    def test_engines_of_a_dense_model(self):
+        text = self.succeed("check", DEMO)
+        for part in ("container dense", "architecture qwen3", "llama.cpp", "lieq export --to gguf", "since"):
+            self.assertIn(part, text)
+        record = json.loads(self.succeed("check", DEMO, "--json"))
+        self.assertEqual(record["facts"]["container"], "dense")
+        loads = {engine["engine"]: engine["loads"] for engine in record["engines"]}
+        self.assertTrue(loads["transformers"] and loads["vLLM"])
+        self.assertFalse(loads["llama.cpp"])
+
+    def test_status_of_one_engine(self):
+        self.assertIn("llama-server", self.succeed("check", TINY_GGUF, "--for", "llama.cpp"))
+        done = lieq("check", TINY_GGUF, "--for", "GPTQModel")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("GPTQModel does not load it: ", done.stderr)
+        self.assertIn("expected one of llama.cpp, ", self.refuse(2, "check", DEMO, "--for", "word"))
+        self.assertIn("no such file", self.refuse(1, "check", SOURCE / "nothing.gguf"))
+
+
+class Prune(InTemporaryFolder):
+    SHORT = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64)
+
+    def test_the_pruned_model_quantises(self):
+        out = self.folder / "pruned"
+        text = self.succeed("prune", DEMO, "--drop", 2, "-o", out, *self.SHORT)
+        self.assertIn("10 layers", text)
+        self.assertEqual(json.loads((out / "config.json").read_text())["num_hidden_layers"], 10)
+        record = json.loads((out / "lieq.json").read_text())["pruned"]
+        self.assertEqual(len(record["kept"]), 10)
+        for removal in record["removals"]:
+            self.assertIn(f"{removal['perplexity']:.4f}", text)
+        # What was measured in memory is what the folder gives.
+        results = self.folder / "r.json"
+        self.succeed("quantize", out, "-o", self.folder / "q", "--method", "rtn", "--bits", 4, "--choices", "4", *self.SHORT)
+        self.succeed("eval", out, self.folder / "q", "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 8, "-o", results)
+        self.assertLess(json.loads(results.read_text())[1]["kl"], 1)
+
+    def test_the_held_out_text_may_be_named(self):
+        out = self.folder / "pruned"
+        self.succeed("prune", DEMO, "--drop", 1, "-o", out, *self.SHORT, "--text", DEMO / "heldout.txt", "--window", 128, "--chunks", 6)
+        record = json.loads((out / "lieq.json").read_text())["pruned"]
+        results = self.folder / "r.json"
+        self.succeed("eval", out, "--text", DEMO / "heldout.txt", "--window", 128, "--chunks", 6, "-o", results)
+        self.assertAlmostEqual(json.loads(results.read_text())[0]["perplexity"] / record["removals"][0]["perplexity"], 1, delta=1e-6)
+
+    def test_stopped_it_leaves_nothing(self):
+        out = self.folder / "pruned"
+        words = ["prune", DEMO, "--drop", 11, "-o", out, "--calib", DEMO / "heldout.txt", "--calib-window", 512]
+        process = subprocess.Popen([LIEQ, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stderr.readline()  # progress, or what the first layer cost
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGINT, errors)
+        self.assertEqual(output, b"")
+        self.assertTrue(errors.endswith(b"lieq: stopped; nothing was written\n"), errors)
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_refusals(self):
+        out = self.folder / "out"
+        for words, status, part in (
+            ((DEMO, "-o", out), 2, "expected one of --drop and --keep-ppl"),
+            ((DEMO, "--drop", 12, "-o", out), 2, "expected fewer than the 12"),
+            ((DEMO, "--drop", 1, "-o", DEMO), 2, "exists already"),
+            ((SOURCE / "nothing", "--drop", 1, "-o", out), 1, "no such file"),
+        ):
+            self.assertIn(part, self.refuse(status, "prune", *words))
+        self.succeed("quantize", DEMO, "-o", self.folder / "q", "--method", "rtn", "--bits", 4, "--choices", "4", *self.SHORT)
+        self.assertIn("layers go before they are quantised", self.refuse(1, "prune", self.folder / "q", "--drop", 1, "-o", out))
+        self.assertFalse(out.exists())
+
+
 class Resume(InTemporaryFolder):
     def test_killed_at_twenty_moments(self):
         """kill -9 at any time, then the same command again: the bytes of a run that nobody disturbed."""

@@ -4,6 +4,7 @@
 ///   interop_tool export TARGET MODEL OUT
 ///   interop_tool weights MODEL OUT.safetensors           every tensor as float32
 ///   interop_tool logits MODEL OUT.safetensors ID...      [tokens, vocab_size] float32, with exact activations
+///   interop_tool plan TOOL GROUP BITS...                 prints a plan in the form of TOOL, one width a layer
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "lieq/allocate/plan_forms.h"
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/kernels/buffer.h"
 #include "lieq/kernels/linear.h"
@@ -107,6 +109,18 @@ Result<void> write_logits(Words words, Threads& threads, Sink& sink) {
   return std::move(writer).finish();
 }
 
+Result<void> print_plan(Words words) {
+  LIEQ_ASSIGN(const allocate::PlanForm* form, allocate::find_plan_form(words[0]));
+  BitPlan plan;
+  plan.group_size = std::stoul(words[1]);
+  for (const std::string& bits : words.subspan(2)) plan.layers.emplace_back().bits = std::stoi(bits);
+  std::vector<std::string_view> linears;
+  for (const model::LinearKind kind : model::kLinearKinds) linears.push_back(model::name(kind));
+  LIEQ_ASSIGN(const std::string text, allocate::plan_text(*form, plan, linears));
+  fmt::print("{}", text);
+  return {};
+}
+
 Result<void> run(Words words) {
   Threads threads(physical_cores());
   Sink sink;
@@ -115,7 +129,8 @@ Result<void> run(Words words) {
   if (verb == "export" && words.size() == 4) return export_one(words.subspan(1), threads, sink);
   if (verb == "weights" && words.size() == 3) return write_weights(words.subspan(1), threads, sink);
   if (verb == "logits" && words.size() >= 4) return write_logits(words.subspan(1), threads, sink);
-  return fail(ErrorCode::kInvalidArgument, "expected quantize, export, weights or logits and its arguments");
+  if (verb == "plan" && words.size() >= 4) return print_plan(words.subspan(1));
+  return fail(ErrorCode::kInvalidArgument, "expected quantize, export, weights, logits or plan and its arguments");
 }
 
 }  // namespace
