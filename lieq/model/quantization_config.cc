@@ -50,8 +50,9 @@ Result<std::map<std::string, DType>> read_blocks(const Json& json, const std::st
     const auto* type = std::ranges::find_if(
         kTypes, [&](DType one) { return value.is_string() && value.get<std::string>() == lieq::name(one); });
     if (type == std::end(kTypes))
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: blocks: field {}: found {}, expected a block type as Q8_0",
-                                                         place, in_quotes(module), brief(value)));
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: blocks: field {}: found {}, expected a block type as Q8_0", place, in_quotes(module),
+                              brief(value)));
     blocks.emplace(module, *type);
   }
   return blocks;

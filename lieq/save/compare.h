@@ -25,8 +25,8 @@ struct TensorDifference {
 };
 
 /// All tensors that differ in any value, in the order of the table; a tied head is compared once.
-/// Errors: kInvalidFormat when configurations, shapes or parts differ, or a linear's weight is off by a quarter of its step or more, so
-/// that another code was read; it names the tensor, row and column.
+/// Errors: kInvalidFormat when configurations, shapes or parts differ, or a linear's weight is off by a quarter of its
+/// step or more, so that another code was read; it names the tensor, row and column.
 [[nodiscard]] Result<std::vector<TensorDifference>> compare_models(const model::Model& source,
                                                                    const model::Model& written, Threads& threads);
 
