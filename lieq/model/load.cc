@@ -173,8 +173,9 @@ class Loader {
       return fail(ErrorCode::kInvalidFormat,
                   fmt::format("{}: tensor '{}': {}, expected {} of U8, rows of {} in {} blocks",
                               bytes ? bytes->file : model_.path.string(), name,
-                              bytes ? fmt::format("shape {} of {}", io::shape_text(bytes->shape), lieq::name(bytes->type))
-                                    : "missing",
+                              !bytes ? "missing"
+                                     : fmt::format("shape {} of {}", io::shape_text(bytes->shape),
+                                                   lieq::name(bytes->type)),
                               io::shape_text(shape), spec.shape[1], lieq::name(type)));
     used_.insert(name);
     blocks_.push_back({name, type, spec.shape, bytes->data, bytes->file});

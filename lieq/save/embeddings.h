@@ -26,15 +26,15 @@ struct EmbeddingPlan {
 /// Dense ones as stored, others as F16: what a GPTQ folder holds.
 [[nodiscard]] EmbeddingPlan embeddings_as_stored(const model::Model& model);
 
-/// Types for embedding and head at `bits`: 16 is embeddings_as_stored(). 8, 6 and 4 are Q8_0, Q6_K and Q4_0, unless the source holds the matrix in no more bits: then its own blocks.
-/// There a head of its own is held against the embedding (is_same_matrix()), and tied if it is no more than that in
-/// another rounding; the finer of the two is kept.
+/// Types for embedding and head at `bits`: 16 is embeddings_as_stored(). 8, 6 and 4 are Q8_0, Q6_K and Q4_0, unless the
+/// source holds the matrix in no more bits: then its own blocks. There a head of its own is held against the embedding
+/// (is_same_matrix()), and tied if it is no more than that in another rounding; the finer of the two is kept.
 /// Errors: kInvalidArgument when rows are no multiple of the block, naming the bits that would do.
 [[nodiscard]] Result<EmbeddingPlan> plan_embeddings(const model::Model& model, unsigned bits, Threads& threads);
 
 /// Whether two matrices are roundings of one: at least 999 of 1000 weights differ by no more than a step of both
-/// together, and none by more than 8. A step is the least distance of two values of a group (16 weights of K blocks with as many
-/// scales, otherwise 32), for dense types a unit in the last place of 11 or 8 bits.
+/// together, and none by more than 8. A step is the least distance of two values of a group (16 weights of K blocks with
+/// as many scales, otherwise 32), for dense types a unit in the last place of 11 or 8 bits.
 /// Two matrices that were trained apart differ by the size of weights, which is several steps.
 [[nodiscard]] bool is_same_matrix(const pack::StoredMatrix& a, const pack::StoredMatrix& b, Threads& threads);
 

@@ -132,8 +132,8 @@ Result<void> prove_tokenizer(const model::Model& model, const GgufFields& fields
     const std::string text = source.decode(ids, text::SpecialText::kKeep);
     if (made.encode(text, text::SpecialTokens::kAdd) != source.encode(text, text::SpecialTokens::kAdd))
       return fail(ErrorCode::kUnsupported,
-                  fmt::format("{}: found a tokenizer ({}) whose ids differ as a GGUF tokenizer on the text of ids {} to "
-                              "{}, expected the same",
+                  fmt::format("{}: found a tokenizer ({}) whose ids differ as a GGUF tokenizer on the text of ids {} "
+                              "to {}, expected the same",
                               model.path.string(), source.kind(), first, first + ids.size() - 1));
   }
   return {};

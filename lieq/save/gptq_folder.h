@@ -24,8 +24,8 @@ struct FolderContents {
   std::vector<unsigned> layer_bits;      ///< one width per layer
   std::string quantizer;                 ///< "lieq:0.1.0"
   Json provenance;                       ///< written as lieq.json
-  /// Nothing: as stored, blocks of GGUF as F16, so that any GPTQ reader takes the folder. A plan that packs them makes a
-  /// folder of lieq's own format, which leaves out g_idx where groups are in order.
+  /// Nothing: as stored, blocks of GGUF as F16, so that any GPTQ reader takes the folder. A plan that packs them makes
+  /// a folder of lieq's own format, which leaves out g_idx where groups are in order.
   std::optional<EmbeddingPlan> embeddings;
   /// Gives layer l; called once per layer, in order.
   std::function<Result<quantize::QuantizedLayer>(std::size_t)> layer;

@@ -162,8 +162,9 @@ class Converter {
 
   /// What the post-processor puts around a text must be the one token that GGUF can ask for.
   Result<void> around(const Tokenizer::Impl& impl) {
-    for (const auto& [ids, name, flag, id] : {std::tuple{&impl.before, "before", &out_.add_bos_token, &out_.bos_token_id},
-                                              {&impl.after, "after", &out_.add_eos_token, &out_.eos_token_id}}) {
+    for (const auto& [ids, name, flag, id] :
+         {std::tuple{&impl.before, "before", &out_.add_bos_token, &out_.bos_token_id},
+          {&impl.after, "after", &out_.add_eos_token, &out_.eos_token_id}}) {
       *flag = !ids->empty();
       if (ids->empty()) continue;
       const auto only = static_cast<std::uint32_t>(ids->front());

@@ -136,7 +136,8 @@ TEST_F(Embeddings, AFolderThatNamesAnotherTypeIsRefused) {
   const auto folder =
       quantized(source, Grid::kSkew, 64, kMixed, value(plan_embeddings(source, 8, threads_)));
   Json config = *read_json(folder / "config.json");
-  for (const auto& [type, words] : {std::pair{"Q4_0", "expected [4096, 144] of U8"}, {"F16", "expected a block type"}}) {
+  for (const auto& [type, words] :
+       {std::pair{"Q4_0", "expected [4096, 144] of U8"}, {"F16", "expected a block type"}}) {
     config["quantization_config"]["blocks"]["model.embed_tokens"] = type;
     ASSERT_TRUE(io::write_json(folder / "config.json", config));
     const auto loaded = model::Model::load(folder, threads_, sink_);

@@ -138,7 +138,8 @@ TEST_F(GgufExport, TheEmbeddingGetsTheTypeAskedFor) {
 TEST_F(GgufExport, TokenizerAndTemplateComeAlong) {
   const model::Model model = load(kDemoModel);
   ASSERT_TRUE(convert(model));
-  const text::Tokenizer source = value(text::Tokenizer::load(kDemoModel)), made = value(text::Tokenizer::load(output()));
+  const text::Tokenizer source = value(text::Tokenizer::load(kDemoModel));
+  const text::Tokenizer made = value(text::Tokenizer::load(output()));
   for (const char* text : {"In the beginning", "  a\n12 3é <|endoftext|>x"})
     EXPECT_EQ(made.encode(text, text::SpecialTokens::kAdd), source.encode(text, text::SpecialTokens::kAdd)) << text;
   const model::Model read = load(output());
