@@ -26,7 +26,7 @@ class Sink {
 
 /// Errors: kCancelled once the sink says so.
 [[nodiscard]] inline Result<void> check_cancelled(const Sink& sink) {
-  if (sink.cancelled()) return fail(ErrorCode::kCancelled, "cancelled; the same call goes on from here");
+  if (sink.cancelled()) return fail(ErrorCode::kCancelled, "cancelled");
   return {};
 }
 

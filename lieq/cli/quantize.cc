@@ -65,7 +65,7 @@ Result<void> run(const Options& options, const Common& common) {
                    made.records[0].num_tokens, made.window));
   show(record_text(made));
   if (!made.warning) return {};
-  return fail(ErrorCode::kCollapsed, *made.warning + " (its files are kept, with this warning in lieq.json)");
+  return fail(ErrorCode::kCollapsed, *made.warning + " (its files are kept, with this warning in its .json)");
 }
 
 }  // namespace

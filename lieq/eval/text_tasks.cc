@@ -124,7 +124,9 @@ Result<EvalText> read_eval_text(const std::filesystem::path& file, const TextOpt
   LIEQ_ASSIGN(text.documents, text::read_documents(file, sink, options.field));
   const bool wikitext = options.kind == TextKind::kWikitext && file.extension() != ".jsonl";
   if (wikitext) text.documents = wikitext_pages(std::string(text.documents.at(0)));
-  if (options.limit > 0 && options.limit < text.documents.size()) text.documents.resize(options.limit);
+  const auto documents = static_cast<double>(text.documents.size());
+  const double wanted = options.limit < 1 ? std::ceil(options.limit * documents) : options.limit;
+  if (wanted > 0 && wanted < documents) text.documents.resize(static_cast<std::size_t>(wanted));
   for (std::string& document : text.documents) {
     text.words.push_back(count_words(document));
     text.bytes.push_back(document.size());

@@ -47,7 +47,7 @@ struct TextOptions {
   std::size_t window = 0;  ///< tokens; 0: 2048 (gptq), 512 (llamacpp), the model's max_position_embeddings (lm-eval)
   std::size_t stride = 0;  ///< gptq: tokens between starts of windows; 0: the window
   std::size_t chunks = 0;  ///< score so many windows only; 0: all
-  std::size_t limit = 0;   ///< lm-eval: so many documents only; 0: all
+  double limit = 0;        ///< lm-eval: so many documents only, below 1 this share of them; 0: all
   std::string field = "text";
 };
 

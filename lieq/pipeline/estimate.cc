@@ -132,7 +132,7 @@ double pass_work(const model::Model& model, std::size_t tokens, std::size_t wind
 Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                   const RunSize& size, const std::filesystem::path& output) {
   const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
-  const double work = quantize_work(model, plan, options, size) + 2 * pass_work(model, size.scored_tokens, size.window);
+  const double work = quantize_work(model, plan, options, size) + static_cast<double>(size.passes) * pass_work(model, size.scored_tokens, size.scored_window);
   Estimate estimate;
   estimate.seconds = 1 + work / (kKeptRate * multiply_rate() * static_cast<double>(size.threads));
   estimate.memory = static_cast<std::uint64_t>(memory_of(model, options, tokens));

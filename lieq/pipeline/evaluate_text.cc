@@ -67,7 +67,7 @@ eval::TextOptions text_options_of(const EvaluateOptions& options) {
   text.window = options.window;
   text.stride = options.stride;
   text.chunks = options.chunks;
-  text.limit = static_cast<std::size_t>(options.limit);
+  text.limit = options.limit;
   text.field = options.field;
   return text;
 }

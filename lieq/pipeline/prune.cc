@@ -53,12 +53,12 @@ struct Windows {
   }
 };
 
-Windows choosing_windows(const Calibration& calibration, bool all) {
-  const std::size_t window = calibration.window;
-  const std::size_t wanted = all ? calibration.ids.size() : std::max(window, kChoosingTokens / window * window);
-  Windows windows{calibration.ids, window};
-  windows.ids.resize(std::min(windows.ids.size(), wanted));
-  return windows;
+/// As many windows as are chosen on, spread over the whole text, unless a number was asked for.
+CalibrationOptions choosing_options(const CalibrationOptions& asked) {
+  CalibrationOptions options = asked;
+  const std::size_t window = asked.window ? asked.window : asked.source == "self" ? 512 : 1024;
+  if (options.windows == 0) options.windows = std::max<std::size_t>(1, kChoosingTokens / window);
+  return options;
 }
 
 /// The state of the search: which layers are left.
@@ -235,10 +235,10 @@ Result<PruneRecord> prune(const PruneOptions& asked, Threads& threads, Sink& sin
                 fmt::format("layers to drop: found {}, expected fewer than the {} of {}", *options.drop,
                             model.layers.size(), options.model));
   LIEQ_ASSIGN(auto scores, read_scores(options, model));
-  LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, options.calibration, threads, sink));
+  LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, choosing_options(options.calibration), threads, sink));
   const HeldOutRequest request{options.text, options.text_window, options.text_chunks};
   LIEQ_ASSIGN(HeldOut held, held_out_of(request, bundle, calibration, sink));
-  Windows choosing = choosing_windows(calibration, options.calibration.windows > 0);
+  Windows choosing{calibration.ids, calibration.window};
 
   PruneRecord record;
   record.source = options.model;

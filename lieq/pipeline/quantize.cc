@@ -120,7 +120,7 @@ struct Quantization::State {
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
   /// Saves with the embeddings of the job under `made` and scores both models.
   [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made, QuantizeRecord& record);
-  [[nodiscard]] Result<void> check_exports() const;
+  [[nodiscard]] Result<void> trial_exports() const;
   [[nodiscard]] Result<void> settle_embeddings(const save::RunFolder& folder, const fs::path& made,
                                                QuantizeRecord& record);
 };
@@ -134,6 +134,13 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::as_stored()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
   const QuantizeOptions& o = state->options;
+  // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
+  for (const std::string& file : {o.plan.plan_file, o.plan.scores_file})
+    if (!file.empty()) LIEQ_TRY(read_json(file));
+  const HeldOutRequest request{o.text, o.text_window, o.text_chunks};
+  if (!o.text.empty()) {
+    LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, {}, sink));
+  }
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LayersJob& job = state->job;
   job.source = o.model;
@@ -148,9 +155,10 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.scores = std::move(made.scores);
   LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, o.plan.plan_file.empty() ? "plan" : o.plan.plan_file));
   LIEQ_TRY(check(job));
-  LIEQ_TRY(state->check_exports());
-  const HeldOutRequest request{o.text, o.text_window, o.text_chunks};
-  LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));
+  LIEQ_TRY(state->trial_exports());
+  if (o.text.empty()) {
+    LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));
+  }
   return Quantization(std::move(state));
 }
 
@@ -158,7 +166,9 @@ const BitPlan& Quantization::plan() const { return state_->job.plan; }
 
 Estimate Quantization::estimate() const {
   const RunSize size{.tokens = state_->calibration.ids.size(), .window = state_->calibration.window,
-                     .scored_tokens = state_->held.ids.size(), .threads = state_->threads.count()};
+                     .scored_tokens = state_->held.ids.size(), .scored_window = state_->held.window,
+                     .passes = rounds(state_->job.embeddings) ? std::size_t{3} : std::size_t{2},
+                     .threads = state_->threads.count()};
   return pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
 }
 
@@ -202,12 +212,17 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
     LIEQ_TRY(settle_embeddings(folder, made, record));
   record.warning = warning_of(record.records);
   if (record.warning) record.provenance["warning"] = *record.warning;
-  LIEQ_TRY(io::write_json(makes_gguf(job.options) ? fs::path(options.output + ".json") : made / "lieq.json",
-                          record.provenance));
+  const bool is_file = makes_gguf(job.options);
+  if (!is_file) LIEQ_TRY(io::write_json(made / "lieq.json", record.provenance));
   LIEQ_TRY(publish(made, options));
+  if (is_file) LIEQ_TRY(io::write_json(options.output + ".json", record.provenance));
   folder.remove();
   record.output = options.output;
   if (!options.exports.empty()) {
+    std::error_code ignored;
+    for (const std::string& name : options.exports)
+      if (const auto target = save::find_target(name); target && options.force)
+        fs::remove_all(save::default_output(**target, options.output), ignored);
     const ExportOptions exports{.model = options.output, .targets = options.exports, .output = "", .embed = std::nullopt};
     LIEQ_ASSIGN(record.exports, export_model(exports, threads, sink));
   }
@@ -219,7 +234,7 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
 }
 
 /// Asks every target whether it could hold the result, of one layer rounded to each width, before any work.
-Result<void> Quantization::State::check_exports() const {
+Result<void> Quantization::State::trial_exports() const {
   if (options.exports.empty()) return {};
   quantize::Options nearest = job.options;
   nearest.method = quantize::Method::kRtn;
@@ -236,8 +251,9 @@ Result<void> Quantization::State::check_exports() const {
     save::ExportOptions asked{.output = save::default_output(*target, options.output)};
     asked.changed = true;
     std::error_code ignored;
-    if (fs::exists(asked.output, ignored))
-      return fail(ErrorCode::kInvalidArgument, asked.output.string() + ": exists already, expected a new name");
+    if (fs::exists(asked.output, ignored) && !options.force)
+      return fail(ErrorCode::kInvalidArgument,
+                  asked.output.string() + ": exists already, expected a new name (or --force to replace it)");
     LIEQ_TRY(target->check(made, asked));
   }
   return {};

@@ -28,9 +28,6 @@
 
 namespace lieq::pipeline {
 
-/// A model is called broken when its perplexity on held-out text is more than this many times the original's.
-inline constexpr double kCollapse = 10;
-
 struct QuantizeOptions {
   std::string model;   ///< as load_bundle takes it
   /// Folder to make, or on Grid::kK a .gguf file, with OUTPUT.json beside it. OUTPUT.partial holds an unfinished run.
@@ -46,7 +43,7 @@ struct QuantizeOptions {
   /// source holds in no more bits stays as it is. Absent: 8 if that costs less than 0.1 % of perplexity, else 16.
   std::optional<unsigned> embed_bits;
   std::vector<std::string> exports;  ///< names of save::targets() to write beside the output when it is finished
-  bool force = false;  ///< replace an existing output, and an unfinished run with other options
+  bool force = false;  ///< replace an existing output and exports, and an unfinished run with other options
 };
 
 /// What rounding embedding and head cost, on the held-out text.
@@ -74,16 +71,19 @@ struct QuantizeRecord {
   std::string embedding_note;       ///< set when the head was found to be the embedding in another rounding
   std::string output, format;  ///< "GPTQ packing, checkpoint_format gptq_v2"
   std::vector<save::ExportRecord> exports;
-  std::optional<std::string> warning;  ///< set when the model is broken (kCollapse); its files are kept
+  std::optional<std::string> warning;  ///< set when the model is broken (kCollapse in verdict.h); its files are kept
   Json provenance;                     ///< lieq.json
 };
 
 /// A quantisation whose inputs are read and whose plan is made.
 class Quantization {
  public:
-  /// Loads the model, reads or samples the calibration text, diagnoses, plans, and checks that everything fits. Writes
-  /// nothing but the caches that `options` names. threads and sink must outlive the result.
-  /// Errors: kInvalidArgument (options; an output that exists), kCancelled, and those of calibrate() and plan().
+  /// Loads the model, reads or samples the calibration text, diagnoses, plans, and checks that everything fits, also into
+  /// the containers of `exports`, for which one layer is rounded to nearest at each width. Makes the folders above the
+  /// output that are missing, and writes nothing else but the caches that `options` names. threads and sink must outlive
+  /// the result. Cost: that of sampling (calibrate.h) and of the diagnosis; nothing of the diagnosis resumes.
+  /// Errors: kInvalidArgument (options; an output that exists; held-out text shorter than a window), kUnsupported (a
+  /// container that cannot hold the result), kCancelled; those of load_bundle, calibrate() and plan().
   [[nodiscard]] static Result<Quantization> prepare(const QuantizeOptions& options, Threads& threads, Sink& sink);
 
   [[nodiscard]] const BitPlan& plan() const;
@@ -93,7 +93,7 @@ class Quantization {
 
   /// Quantises every layer, saves, scores both models. Cancelled or killed at any moment, the same call on the same
   /// options goes on after the last finished layer with the same bytes as the result; nothing of the output's name exists
-  /// before it is whole.
+  /// before it is whole. Exports come after that: what a kill leaves out of them is export_model()'s to make.
   /// Cost: estimate(). Errors: kInvalidArgument naming what differs from the unfinished run that lies there, kIo (also
   /// when the disk has not enough room, before the work), kNumerical, kCancelled.
   [[nodiscard]] Result<QuantizeRecord> run();

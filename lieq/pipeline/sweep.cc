@@ -96,6 +96,8 @@ struct Sweep::State {
 /// What can be checked before anything is read.
 Result<void> Sweep::State::check() {
   LIEQ_TRY(io::prepare_output(fs::path(options_.output) / "sweep.json"));
+  if (makes_gguf(options_.recipe))
+    return fail(ErrorCode::kInvalidArgument, "sweep: found a K grid, expected sym, skew, asym or half");
   for (const quantize::Method method : options_.methods) {
     recipes_.emplace_back(options_.recipe).method = method;
     methods_.emplace_back(quantize::name(method));

@@ -22,6 +22,13 @@ Result<HeldOut> held_out_of(const HeldOutRequest& request, const eval::Bundle& b
                reading.kind};
   const std::size_t limit = bundle.model.config.max_position_embeddings;
   if (held.window == 0) held.window = std::min<std::size_t>(2048, limit);
+  if (held.window > limit)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}", held.window, limit,
+                            bundle.model.path.string()));
+  if (held.ids.size() < held.window)
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: found {} tokens, expected at least one window of {}",
+                                                         request.text, held.ids.size(), held.window));
   if (request.chunks > 0) held.ids.resize(std::min(held.ids.size(), request.chunks * held.window));
   return held;
 }

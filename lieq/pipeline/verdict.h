@@ -13,9 +13,11 @@
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/text_tasks.h"
 #include "lieq/pipeline/calibrate.h"
-#include "lieq/pipeline/quantize.h"
 
 namespace lieq::pipeline {
+
+/// A model is called broken when its perplexity on held-out text is more than this many times the original's.
+inline constexpr double kCollapse = 10;
 
 struct HeldOut {
   std::string name;
@@ -28,7 +30,8 @@ struct HeldOutRequest {
   std::string text;                     ///< empty: what the calibration held out
   std::size_t window = 0, chunks = 0;   ///< as QuantizeOptions::text_window and text_chunks
 };
-/// Errors: those of hub::find_text and eval::read_eval_text.
+/// calibration is read without a text only. Errors: kInvalidArgument when not one window fits, or it is longer than the
+/// model's limit; those of hub::find_text and eval::read_eval_text.
 [[nodiscard]] Result<HeldOut> held_out_of(const HeldOutRequest& request, const eval::Bundle& bundle,
                                           const Calibration& calibration, Sink& sink);
 
