@@ -26,7 +26,9 @@ struct BenchModelsOptions {
 struct ModelSpeed {
   std::string name, format;
   model::Footprint linears, embeddings;
-  std::size_t parameters = 0, resident = 0;  ///< bytes of memory that loading it took
+  /// A count of weights, those of a tied head once; and the bytes of memory that loading took, 0 where the system does
+  /// not say.
+  std::size_t parameters = 0, resident = 0;
   double load_seconds = 0;
   eval::Speed speed;
 

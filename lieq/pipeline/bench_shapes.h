@@ -37,6 +37,7 @@ struct ShapeTime {
 
 struct ShapeTimes {
   std::string isa;
+  /// rotation_bytes: copies of one kernel's weights take so many together, unless 64 copies take less.
   std::size_t threads = 0, group_size = 0, rotation_bytes = 0;
   std::vector<ShapeTime> times;
 };

@@ -20,7 +20,9 @@ struct CalibrationOptions {
   /// A .txt or .jsonl file, a data set (hub::find_text), or "self": text the model writes.
   std::string source = "self";
   std::string field = "text";           ///< of a .jsonl record, that holds the text
-  std::size_t windows = 0, window = 0;  ///< tokens in a window; 0: 32 x 1024 from a text, 64 x 512 from the model itself
+  /// How many, and tokens in each. 0: 32 of 1024 from a text, 64 of 512 from the model itself; their length shrinks to
+  /// the model's max_position_embeddings.
+  std::size_t windows = 0, window = 0;
   /// Half of those windows, for plain GPTQ (recipe.h): on a model of 135 M parameters it gained nothing from the other
   /// half (16 and 32 windows of 1024: perplexity 146.3 and 145.5, standard error 6.5; KL 1.806 and 1.808).
   bool plain = false;
@@ -35,19 +37,21 @@ struct Calibration {
   std::vector<text::TokenId> held_out;  ///< whole windows of the same source that nothing is fitted to
 };
 
-/// From a text: windows spread evenly over it, the last ones held out (one in sixteen, at most four); fewer than asked
-/// for, with a warning, if the text is short. "self": eval::sample_self_text. Warns when the vocabulary hardly covers
-/// the text (under two bytes a token).
+/// From a text: windows spread evenly over it, the last ones held out (one in sixteen, at least one and at most four);
+/// fewer than asked for, with a warning, if the text is short. Warns when the vocabulary hardly covers the text (under
+/// two bytes a token). "self": eval::sample_self_text writes the windows and, beside them, those held out.
 /// Cost: reading and encoding the text; for "self" a forward pass of every token, decoded in one batch.
-/// Errors: kInvalidArgument when not even one window and one held out fit, or a window is longer than the model's
-/// max_position_embeddings; kCancelled; those of the reader. The same options and model give the same tokens.
+/// Errors: kInvalidArgument for a text too short for one window and one held out, and for a window longer than the
+/// model's max_position_embeddings; kCancelled; those of hub::find_text, text::read_text and eval::sample_self_text.
+/// The same options and model give the same tokens.
 [[nodiscard]] Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptions& options,
                                             Threads& threads, Sink& sink);
 
 /// Names token ids in records.
 [[nodiscard]] std::string hash_of(std::span<const text::TokenId> ids);
 
-/// The calibration tokens as texts to diagnose on, one document a window.
+/// The calibration tokens as texts to diagnose on, one document a window. Diagnosing encodes these texts anew, so that
+/// its tokens may differ from those that are fitted to.
 [[nodiscard]] diagnose::Corpus corpus_of(const Calibration& calibration, const text::Tokenizer& tokenizer);
 
 }  // namespace lieq::pipeline

@@ -23,6 +23,7 @@ class Conversation {
 
   /// Sets what the model is told first, "" for nothing, and the template's variables; forgets what was said.
   void start(const std::string& system, OrderedJson arguments);
+  /// Forgets what was said, but not the system message and the variables of start().
   void clear();
 
   /// Answers `message`; `say` hears the text as it comes. Only what is new to the cache is computed. After an error the

@@ -25,16 +25,19 @@ struct DiagnoseOptions {
   diagnose::DiagnoseOptions diagnosis;
   std::vector<int> widths;      ///< also measure the sensitivity at 2, 3, 4 or 8 bits; empty: not
   std::size_t group_size = 64;  ///< of that quantisation; 0: a whole row
-  CalibrationOptions calibration;
+  CalibrationOptions calibration;  ///< read only without texts or with widths
 };
 
 /// Loads the model, cuts the texts into passages, scores every layer (diagnose::diagnose) and, if widths were asked for,
 /// quantises each layer alone and measures the KL divergence it causes.
 /// Cost: diagnose::diagnose and measure_sensitivity. Nothing of it resumes but text of "self" (options.calibration.cache).
-/// Errors: kInvalidArgument (fields that do not match the texts, weights), kCancelled, and those of its steps.
+/// Errors: kInvalidArgument (fields that do not match the texts, weights), kCancelled, those of load_bundle,
+/// hub::find_text and diagnose::read_corpus, and those of the steps: calibrate, diagnose::cut_passages,
+/// diagnose::diagnose and add_sensitivities.
 [[nodiscard]] Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, Sink& sink);
 
 /// The part of it that needs no files: diagnoses on the calibration windows. name: the model as the user named it.
+/// Errors: those of diagnose::cut_passages and diagnose::diagnose.
 [[nodiscard]] Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::string& name,
                                                        const Calibration& calibration,
                                                        const diagnose::DiagnoseOptions& options, Threads& threads,

@@ -53,8 +53,8 @@ struct PlanShape {
 /// Weights of each layer, and no scores: all that plans without a choice need.
 [[nodiscard]] LayerScores sizes_of(const model::Model& model, const std::string& name);
 
-/// The width of each layer. Errors: kInvalidArgument naming `place` and the layer: 16 bits, which quantising cannot
-/// give.
+/// The width of each layer. Errors: kInvalidArgument naming `place` and the first layer whose width quantising cannot
+/// give: all but 2, 3, 4 and 8 bits.
 [[nodiscard]] Result<std::vector<unsigned>> widths_of(const BitPlan& plan, const std::string& place);
 
 }  // namespace lieq::pipeline

@@ -61,7 +61,8 @@ struct PruneRecord {
 /// held-out text. Nothing of it resumes; nothing is written before all are chosen.
 /// Errors: kInvalidArgument (not one of drop and keep_perplexity; as many layers as there are; a perplexity that no
 /// removal keeps; an output that exists), kUnsupported (save::check_prunable), kInvalidFormat (scores of another
-/// model), kIo, kCancelled; those of calibrate().
+/// model), kIo, kCancelled; those of load_bundle, of calibrate(), of hub::find_text and eval::read_eval_text for the
+/// held-out text, and of diagnose::removal_nll and eval::score_windows.
 [[nodiscard]] Result<PruneRecord> prune(const PruneOptions& options, Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline

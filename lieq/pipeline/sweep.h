@@ -23,7 +23,7 @@ namespace lieq::pipeline {
 struct SweepOptions {
   std::string model;                     ///< as load_bundle takes it
   std::string output;                    ///< folder, made or gone on with
-  std::string results = "results.json";  ///< name of the results file in it
+  std::string results = "results.json";  ///< name of the results file in it; only its stem counts: always .json
   std::string top = "1";                 ///< layers at the highest width: "1..16", "1,2,4", "0" (allocate::numbers_in)
   std::vector<quantize::Method> methods = {quantize::Method::kGptq};
   std::vector<std::string> scores = {"geometry"};  ///< what ranks the layers (allocate::criterion_of)
@@ -59,17 +59,20 @@ struct SweepStep {
 /// A sweep whose inputs are read and whose grid is planned.
 class Sweep {
  public:
-  /// Loads the model and the evaluation's texts, calibrates, and measures what ranks the layers; all of that is kept in
+  /// Loads the model and the evaluation's texts, calibrates, and measures what ranks the layers, which is kept in
   /// OUTPUT. options, threads and sink must outlive the result. Errors: those of quantising and evaluating;
-  /// kInvalidArgument for a folder of another sweep.
+  /// kInvalidArgument for a folder of another sweep; kInvalidFormat for what OUTPUT keeps; kCancelled.
   [[nodiscard]] static Result<Sweep> prepare(const SweepOptions& options, Threads& threads, Sink& sink);
 
   [[nodiscard]] SweepPlan plan() const;
 
-  /// Runs the grid and writes OUTPUT/results.json after each model; what OUTPUT holds already is not done again. Shared
-  /// between cells: the model, calibration text, diagnosis, sensitivities, the original's evaluation, cells of the same
-  /// widths and method, and the first layers of neighbouring runs. Cancelled or killed at any moment, the same call goes
-  /// on from there. command: recorded. finished: told of each model.
+  /// Runs the grid and writes OUTPUT/STEM.json (the stem of options.results) once the original is evaluated and after
+  /// each model; what OUTPUT holds already is not done again. Shared between cells: the model, calibration text,
+  /// diagnosis, sensitivities, the original's evaluation, cells of the same widths and method, and the first layers of
+  /// neighbouring runs. Cancelled or killed at any moment, the same call goes on from there. command: recorded.
+  /// finished: told of each model.
+  /// Errors: those of quantize_layers, save_layers, Bundle::load and SweepEvaluation; kInvalidFormat for what OUTPUT
+  /// keeps; kIo; kCancelled.
   [[nodiscard]] Result<SweepResults> run(const std::string& command,
                                          const std::function<void(const SweepStep&)>& finished = {});
 
@@ -83,7 +86,7 @@ class Sweep {
   std::unique_ptr<State> state_;
 };
 
-/// prepare() and run().
+/// prepare() and run(), with the errors of both.
 [[nodiscard]] Result<SweepResults> sweep(const SweepOptions& options, const std::string& command, Threads& threads,
                                          Sink& sink);
 

@@ -30,6 +30,7 @@ struct TaskRun {
 };
 
 /// Answers all multiple-choice tasks; writes the samples if they are asked for. label, path: of the model.
+/// Errors: those of eval::score_items (kCancelled among them) and write_samples.
 [[nodiscard]] Result<TaskRun> run_choice_tasks(const EvaluateOptions& options, const Questions& questions,
                                                const eval::Bundle& bundle, const std::string& label,
                                                const std::string& path, Threads& threads, Sink& sink);
@@ -39,10 +40,10 @@ struct TextTask {
   std::filesystem::path file;
   eval::TextOptions options;
 };
-/// The text, or the task's own. Errors: those of find_task_data.
+/// The text, or the task's own. Errors: those of hub::find_text and find_task_data.
 [[nodiscard]] Result<TextTask> text_task_of(const EvaluateOptions& options, const std::string& task, Sink& sink);
 
-/// A perplexity task with all models: a record each.
+/// A perplexity task with all models: a record each. Errors: those of text_task_of and evaluate_text.
 [[nodiscard]] Result<std::vector<EvalRecord>> run_text_task(const EvaluateOptions& options, const std::string& task,
                                                             const EvaluatedModels& models, Threads& threads, Sink& sink);
 

@@ -33,7 +33,8 @@ class LayerWalk {
 
   /// Quantises the next layer to `bits` and advances both streams. Layers are taken in order from 0.
   /// Errors: kInvalidArgument (bits); kNumerical naming the linears whose Hessian is singular even when damped, or
-  /// whose activations are not finite. Bitwise equal for any thread count.
+  /// whose activations are not finite; kCancelled. After an error the streams may stand half way through the layer: the
+  /// walk can only be destroyed. Bitwise equal for any thread count.
   [[nodiscard]] Result<QuantizedLayer> quantize(std::size_t layer, unsigned bits);
 
   /// Takes a layer that was quantised before and advances both streams as quantize() had done: the same bytes.
