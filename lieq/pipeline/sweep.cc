@@ -96,6 +96,9 @@ struct Sweep::State {
 /// What can be checked before anything is read.
 Result<void> Sweep::State::check() {
   LIEQ_TRY(io::prepare_output(fs::path(options_.output) / "sweep.json"));
+  if (fs::path(options_.results).extension() != ".json" || fs::path(options_.results).has_parent_path())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--results: found '{}', expected a name that ends in .json", options_.results));
   if (makes_gguf(options_.recipe))
     return fail(ErrorCode::kInvalidArgument, "sweep: found a K grid, expected sym, skew, asym or half");
   for (const quantize::Method method : options_.methods) {

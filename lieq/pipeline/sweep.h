@@ -23,7 +23,7 @@ namespace lieq::pipeline {
 struct SweepOptions {
   std::string model;                     ///< as load_bundle takes it
   std::string output;                    ///< folder, made or gone on with
-  std::string results = "results.json";  ///< name of the results file in it; only its stem counts: always .json
+  std::string results = "results.json";  ///< name of the results file in it, ending in .json
   std::string top = "1";                 ///< layers at the highest width: "1..16", "1,2,4", "0" (allocate::numbers_in)
   std::vector<quantize::Method> methods = {quantize::Method::kGptq};
   std::vector<std::string> scores = {"geometry"};  ///< what ranks the layers (allocate::criterion_of)
@@ -66,7 +66,7 @@ class Sweep {
 
   [[nodiscard]] SweepPlan plan() const;
 
-  /// Runs the grid and writes OUTPUT/STEM.json (the stem of options.results) once the original is evaluated and after
+  /// Runs the grid and writes OUTPUT/RESULTS once the original is evaluated and after
   /// each model; what OUTPUT holds already is not done again. Shared between cells: the model, calibration text,
   /// diagnosis, sensitivities, the original's evaluation, cells of the same widths and method, and the first layers of
   /// neighbouring runs. Cancelled or killed at any moment, the same call goes on from there. command: recorded.
