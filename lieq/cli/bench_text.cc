@@ -26,8 +26,8 @@ std::string speeds_text(const pipeline::ModelSpeeds& speeds, const pipeline::Ben
       if (tokens == 0) return;
       rows.push_back({fmt::format("{} ({})", one.name, one.format),
                       bytes_text(one.linears.bytes + one.embeddings.bytes),
-                      fmt::format("{:.2f} M", static_cast<double>(one.parameters) * 1e-6), std::to_string(speeds.threads),
-                      fmt::format("{}{}", test, tokens), rate_text(rates)});
+                      fmt::format("{:.2f} M", static_cast<double>(one.parameters) * 1e-6),
+                      std::to_string(speeds.threads), fmt::format("{}{}", test, tokens), rate_text(rates)});
     };
     row("pp", options.speed.prompt_tokens, one.speed.prompt);
     row("tg", options.speed.new_tokens, one.speed.decode);
@@ -38,8 +38,9 @@ std::string speeds_text(const pipeline::ModelSpeeds& speeds, const pipeline::Ben
                                   100 * one.decode_bandwidth() / speeds.read_bandwidth)});
   }
   return report::table({"model", "size", "params", "threads", "test", "t/s"}, rows) + "\n" +
-         report::table({"model", "load", "linears", "embeddings", "cache", "resident", "read per token", "while decoding"},
-                       memory) +
+         report::table(
+             {"model", "load", "linears", "embeddings", "cache", "resident", "read per token", "while decoding"},
+             memory) +
          fmt::format("\n{} activations; {} threads read {:.1f} GB/s from memory\n",
                      pipeline::compute_name(options.compute), speeds.threads, speeds.read_bandwidth * 1e-9);
 }

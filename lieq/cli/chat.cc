@@ -75,7 +75,8 @@ class Dialogue {
     auto answer = conversation_.answer(message, show);
     if (!answer) {
       // At a terminal the talk goes on; in a pipe nobody would notice a missing answer.
-      if (!terminal_ || answer.error().code != ErrorCode::kInvalidArgument) return Unexpected(std::move(answer).error());
+      if (!terminal_ || answer.error().code != ErrorCode::kInvalidArgument)
+        return Unexpected(std::move(answer).error());
       fmt::print(stderr, "lieq: {}\n", answer.error().message);
       return {};
     }
@@ -141,7 +142,7 @@ Result<void> chat(const Options& options, const Common& common) {
   if (!options.ignore_eos)
     generate.stop_tokens = eval::stop_tokens(bundle, chat_template.special_tokens().value("eos_token", ""));
   pipeline::Conversation conversation(bundle, chat_template, std::move(generate), context, threads,
-                            activations_of(options.activations));
+                                      activations_of(options.activations));
   conversation.start(repair_utf8(options.system).text, std::move(arguments));
   interrupts.listen();
   const bool terminal = isatty(STDIN_FILENO) == 1;
@@ -160,10 +161,11 @@ Run add_chat(OptionSet& app, const Common& common) {
   options->prompt.add_to(app, "The first message; without a terminal also the last");
   app.add("--system,--system-prompt", options->system, "What the model is told before the conversation (also -sys)");
   app.add("-n,--n-predict", options->max_new_tokens, "Tokens of an answer at most; -1: until the context is full")
-      .show_default().range(-1, 1 << 20);
+      .show_default()
+      .range(-1, 1 << 20);
   app.add("-c,--ctx-size", options->context,
           fmt::format("Tokens of the whole conversation at most (default: the model's limit or {}, whichever is less)",
-                  kDefaultContext));
+                      kDefaultContext));
   options->sampling.add_to(
       app, "as the model's generation_config.json says, else 0.8 with top-k 40, top-p 0.95, min-p 0.05");
   add_embed_bits(app, options->load);

@@ -58,7 +58,8 @@ Run add_diagnose(OptionSet& app, const Common& common) {
            "Measure the perplexity drop even if the score does not use it");
   app.add("--normalize", score.normalize, "How metrics are made comparable: minmax, sum, zscore, rank or log")
       .one_of({"minmax", "sum", "zscore", "rank", "log"}).show_default();
-  app.add("--alpha", options->job.alpha, "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
+  app.add("--alpha", options->job.alpha,
+          "Weight of the perplexity drop (default: 1/3 with --score lieq, 0 with geometry)");
   app.add("--beta", options->job.beta, "Weight of the compactness (default: 1/3, or 1/2)");
   app.add("--gamma", options->job.gamma, "Weight of the energy gain (default: 1/3, or 1/2)");
   app.add("--top-k", score.top_k, "Singular values the energy gain counts").range(1, 1 << 20).show_default();

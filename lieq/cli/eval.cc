@@ -28,8 +28,8 @@ std::string texts_text(const Options& options, const std::vector<EvalRecord>& re
   std::string text = report::eval_table(records) + "\n";
   for (const EvalRecord& r : records) {
     if (r.kl_p99 && !options.flags.protocol.empty())
-      text += fmt::format("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model, *r.kl,
-                          *r.kl_stderr, *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
+      text += fmt::format("{}: KL {:.5f} ± {:.5f}, 99 % of tokens below {:.5f}; top-1 {:.2f} ± {:.2f} %\n", r.model,
+                          *r.kl, *r.kl_stderr, *r.kl_p99, 100 * *r.top1, 100 * *r.top1_stderr);
     if (r.word_perplexity)
       text += fmt::format(
           "{}: word_perplexity {:.4f} ± {:.4f}, byte_perplexity {:.4f} ± {:.4f}, bits_per_byte {:.4f} ± {:.4f}\n",
@@ -46,8 +46,8 @@ std::string tasks_text(const Options& options, const std::vector<TaskResults>& r
   const pipeline::EvaluateOptions& job = options.flags.job;
   if (results.size() == 1)
     return fmt::format("lieq (pretrained={}), limit: {}, num_fewshot: {}, batch_size: {}\n{}", results.front().path,
-                       job.limit > 0 ? fmt::format("{}", job.limit) : "None", job.num_fewshot,
-                       options.flags.batch_size, report::harness_tables(results.front()));
+                       job.limit > 0 ? fmt::format("{}", job.limit) : "None", job.num_fewshot, options.flags.batch_size,
+                       report::harness_tables(results.front()));
   std::string tables = report::comparison_tables(results);
   for (std::size_t text = 0; text < results.front().perplexities.size(); ++text) {
     std::vector<EvalRecord> records;

@@ -55,7 +55,8 @@ void add_task_options(OptionSet& app, EvalFlags& flags) {
 
 void add_arithmetic_options(OptionSet& app, EvalFlags& flags) {
   app.add("--compute", flags.compute, "Arithmetic: fp32, or bf16 with float32 sums")
-      .one_of({"fp32", "bf16"}).show_default();
+      .one_of({"fp32", "bf16"})
+      .show_default();
   add_activations(app, flags.activations);
 }
 

@@ -8,7 +8,8 @@ namespace lieq::cli {
 
 std::string target_names() {
   std::string names;
-  for (const save::Target* target : save::targets()) names += fmt::format("{}{}", names.empty() ? "" : ", ", target->name);
+  for (const save::Target* target : save::targets())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", target->name);
   return names;
 }
 

@@ -82,9 +82,11 @@ Run add_quantize(OptionSet& app, const Common& common) {
   app.add("--scores", job.plan.scores_file,
           "scores.json of lieq diagnose instead of diagnosing on the calibration text");
   app.add("--score", job.plan.diagnosis.score.score, "geometry, or lieq: with the perplexity drop, which takes long")
-      .one_of({"geometry", "lieq"}).show_default();
+      .one_of({"geometry", "lieq"})
+      .show_default();
   app.add("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
-      .one_of(rankings).show_default();
+      .one_of(rankings)
+      .show_default();
   app.add("--method", options->method, "rtn, gptq or awq").one_of({"rtn", "gptq", "awq"}).show_default();
   add_recipe_options(app, options->recipe);
   add_calibration_options(app, job.calibration);

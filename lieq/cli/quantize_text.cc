@@ -31,7 +31,8 @@ std::string embed_text(const pipeline::EmbedTrial& trial) {
 
 std::string calibration_text(const pipeline::CalibrationFacts& facts) {
   std::string text = fmt::format(
-      "calibration: {}, {} windows of {} tokens and {} held out; {:.2f} bytes a token, {} different tokens ({:.1f} % of "
+      "calibration: {}, {} windows of {} tokens and {} held out; {:.2f} bytes a token, {} different tokens ({:.1f} % "
+      "of "
       "the vocabulary){}\n",
       facts.source, facts.windows, facts.window, facts.held_out_windows, facts.bytes_per_token, facts.distinct_tokens,
       100 * facts.vocabulary_share,

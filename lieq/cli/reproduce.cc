@@ -20,11 +20,11 @@
 namespace lieq::cli {
 namespace {
 
+using pipeline::ReproduceOptions;
+using pipeline::Subject;
 using report::PaperModel;
 using report::PaperTable;
 using report::PaperTables;
-using pipeline::ReproduceOptions;
-using pipeline::Subject;
 
 struct Options {
   std::vector<std::string> tables, models;
@@ -114,15 +114,15 @@ Result<void> run_table(const ReproduceOptions& options, const PaperTable& table,
   };
   events.planned = [](const pipeline::SweepPlan& plan) { show(sweep_plan_text(plan)); };
   events.finished = [&](const pipeline::SweepStep& step) { console.note(sweep_step_text(step)); };
-  LIEQ_ASSIGN(const report::OurResults ours,
-              pipeline::reproduce(options, table, subject, events, threads, console));
+  LIEQ_ASSIGN(const report::OurResults ours, pipeline::reproduce(options, table, subject, events, threads, console));
   const std::vector<std::string> own = table.models();
   const bool known = std::ranges::find(own, subject.name) != own.end();
   const SweepResults& any = *ours.two;
-  show(fmt::format("\n{} ({})\n{}, {} cores, {}\n{}\n{}\n{}\n{}\n", table.title, paper.source, any.machine.cpu,
-                   any.machine.cores, any.date,
-                   known || own.empty() ? "" : fmt::format("the paper has no {} here, so its rows are empty\n", subject.name),
-                   subject.name, report::paper_table_text(table, subject.name, tasks, ours), commands));
+  show(fmt::format(
+      "\n{} ({})\n{}, {} cores, {}\n{}\n{}\n{}\n{}\n", table.title, paper.source, any.machine.cpu, any.machine.cores,
+      any.date,
+      known || own.empty() ? "" : fmt::format("the paper has no {} here, so its rows are empty\n", subject.name),
+      subject.name, report::paper_table_text(table, subject.name, tasks, ours), commands));
   return {};
 }
 
@@ -152,8 +152,7 @@ Result<void> run(const Options& options, const std::string& given, const Common&
   Threads threads(common.threads);
   terminal::Console console;
   for (const PaperTable* table : tables)
-    for (const Subject& subject : subjects)
-      LIEQ_TRY(run_table(job, *table, paper, subject, given, threads, console));
+    for (const Subject& subject : subjects) LIEQ_TRY(run_table(job, *table, paper, subject, given, threads, console));
   return {};
 }
 
@@ -170,7 +169,8 @@ Run add_reproduce(OptionSet& app, const Common& common) {
   app.add("-o,--output", options->output, "Folder for the sweeps").show_default();
   app.add("--scores", options->sweep.job.scores,
           "What ranks the layers: lieq, as in the paper's tables, or what else lieq sweep takes")
-      .single().show_default();
+      .single()
+      .show_default();
   app.flag("--list", options->list, "The tables and models there are");
   OptionSet& work = app.group("Sweep");
   add_sweep_work_options(work, options->sweep);

@@ -39,9 +39,10 @@ Result<void> tokenize(const Options& options) {
   pipeline::Line line;
   for (std::size_t number = 1; std::getline(in, line.text); ++number) {
     line.place = fmt::format("{}: line {}", name, number);
-    LIEQ_ASSIGN(const std::string out, options.chat   ? pipeline::chat_line(tokenizer, *chat_template, line)
-                                       : options.decode ? pipeline::decode_line(tokenizer, line, options.format)
-                                                        : pipeline::encode_line(tokenizer, line, options.format, replaced));
+    LIEQ_ASSIGN(const std::string out, options.chat ? pipeline::chat_line(tokenizer, *chat_template, line)
+                                       : options.decode
+                                           ? pipeline::decode_line(tokenizer, line, options.format)
+                                           : pipeline::encode_line(tokenizer, line, options.format, replaced));
     std::fwrite(out.data(), 1, out.size(), stdout);
     std::fputc('\n', stdout);
   }

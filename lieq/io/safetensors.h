@@ -21,11 +21,11 @@ namespace lieq::io {
 /// Errors: kNotFound, kIo, kInvalidFormat, kUnsupported (dtype); each names file, tensor, found, expected.
 [[nodiscard]] Result<TensorSet> open_safetensors(const std::filesystem::path& file);
 
-/// Opens the shards that `folder`/model.safetensors.index.json names, or else `folder`/model.safetensors, or else the one
-/// index or the one .safetensors file there is, whatever its name (adapters apart). Where an index and a single file are
-/// there, the shards are taken if all exist, otherwise the single file; `sink` is told. A tensor that is not where the
-/// index says is in doubt (TensorSet::doubts). Shard names with a path separator are refused.
-/// Errors: as open_safetensors.
+/// Opens the shards that `folder`/model.safetensors.index.json names, or else `folder`/model.safetensors, or else the
+/// one index or the one .safetensors file there is, whatever its name (adapters apart). Where an index and a single
+/// file are there, the shards are taken if all exist, otherwise the single file; `sink` is told. A tensor that is not
+/// where the index says is in doubt (TensorSet::doubts). Shard names with a path separator are refused. Errors: as
+/// open_safetensors.
 [[nodiscard]] Result<TensorSet> open_safetensors_folder(const std::filesystem::path& folder, Sink& sink);
 
 /// The proof behind both, over the bytes of one file, which must outlive the result. `place` opens each message.

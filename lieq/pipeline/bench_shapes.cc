@@ -93,8 +93,8 @@ struct Kernel {
   std::string name;
   unsigned bits;
   std::function<void(std::size_t tokens)> run;
-  std::size_t bytes;          // of weights, each read at least once
-  double best = 0, cpu = 0;   // seconds; of all threads together
+  std::size_t bytes;         // of weights, each read at least once
+  double best = 0, cpu = 0;  // seconds; of all threads together
 };
 
 using Clock = std::chrono::steady_clock;

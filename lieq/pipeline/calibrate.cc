@@ -55,7 +55,7 @@ Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptio
   const std::filesystem::path& folder = options.cache;
   const std::filesystem::path file =
       folder / fmt::format("self-{}-{}x{}-{}.safetensors", model::fingerprint(bundle.model, threads),
-                                                          sampling.sequences, sampling.length, sampling.seed);
+                           sampling.sequences, sampling.length, sampling.seed);
   made.ids = folder.empty() ? std::vector<TokenId>() : read_cached(file, sampling.sequences * sampling.length);
   if (made.ids.empty()) {
     LIEQ_ASSIGN(made.ids, eval::sample_self_text(bundle.model, sampling, threads, sink));
@@ -77,14 +77,15 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
   const std::vector<TokenId> ids = bundle.tokenizer.encode(text, text::SpecialTokens::kAdd);
   const std::size_t available = ids.size() / made.window;
   if (available < 2)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: found {} tokens, expected at least two windows of {} (a shorter window, or a longer text)", options.source,
-                            ids.size(), made.window));
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: found {} tokens, expected at least two windows of {} (a shorter window, or a longer text)",
+                    options.source, ids.size(), made.window));
   const double coverage = static_cast<double>(text.size()) / static_cast<double>(ids.size());
   if (coverage < 2)
     sink.warn(
         fmt::format("{}: {:.2f} bytes a token: the vocabulary hardly covers this text, is it the model's language?",
-                          options.source, coverage));
+                    options.source, coverage));
   const std::size_t wanted = options.windows ? options.windows : options.plain ? 16 : 32;
   const std::size_t held_out = held_out_of(std::min(wanted, available));
   const std::size_t windows = std::min(wanted, available - held_out);
@@ -104,12 +105,12 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
 }  // namespace
 
 Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptions& options, Threads& threads,
-                                     Sink& sink) {
+                              Sink& sink) {
   const std::size_t limit = bundle.model.config.max_position_embeddings;
   if (options.window > limit)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("calibration window: found {}, expected at most max_position_embeddings = {} of {}",
-                                                         options.window, limit, bundle.model.path.string()));
+                            options.window, limit, bundle.model.path.string()));
   return options.source == "self" ? from_self(bundle, options, threads, sink) : from_file(bundle, options, sink);
 }
 

@@ -19,7 +19,7 @@ namespace lieq::pipeline {
 struct CalibrationOptions {
   /// A .txt or .jsonl file, a data set (hub::find_text), or "self": text the model writes.
   std::string source = "self";
-  std::string field = "text";           ///< of a .jsonl record, that holds the text
+  std::string field = "text";  ///< of a .jsonl record, that holds the text
   /// How many, and tokens in each. 0: 32 of 1024 from a text, 64 of 512 from the model itself; their length shrinks to
   /// the model's max_position_embeddings.
   std::size_t windows = 0, window = 0;

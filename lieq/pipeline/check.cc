@@ -186,8 +186,7 @@ Result<CheckRecord> check_engines(const std::string& model, const std::string& e
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("engine: found {}, expected one of {}", in_quotes(engine), names));
   LIEQ_ASSIGN(const std::filesystem::path path, hub::find_model(model, sink));
-  LIEQ_ASSIGN(const model::Model loaded,
-              model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(const model::Model loaded, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
   CheckRecord record;
   record.model = model;
   LIEQ_ASSIGN(record.facts, facts_for_engines(loaded));

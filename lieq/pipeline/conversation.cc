@@ -47,9 +47,10 @@ Result<eval::Generation> Conversation::generate(const std::function<void(std::st
   if (ids.size() >= context)
     return fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("the conversation takes {} tokens, expected fewer than the context of {}; start anew with /clear, or "
-                    "give a larger --ctx-size (the model's limit is {})",
-                    ids.size(), context, bundle_.model.config.max_position_embeddings));
+        fmt::format(
+            "the conversation takes {} tokens, expected fewer than the context of {}; start anew with /clear, or "
+            "give a larger --ctx-size (the model's limit is {})",
+            ids.size(), context, bundle_.model.config.max_position_embeddings));
   text::StreamDecoder decoder(bundle_.tokenizer);
   std::string said;
   const auto hear = [&](const std::string& text) {

@@ -19,8 +19,9 @@ namespace {
 constexpr std::size_t kSensitivityWindows = 32, kSensitivityWindow = 512, kScoredWindows = 4;
 
 /// Passages of the corpora, no longer than the model can read.
-Result<std::vector<diagnose::Cell>> passages_of(const std::vector<diagnose::Corpus>& corpora, const eval::Bundle& bundle,
-                                                std::size_t per_bucket, Threads& threads, Sink& sink) {
+Result<std::vector<diagnose::Cell>> passages_of(const std::vector<diagnose::Corpus>& corpora,
+                                                const eval::Bundle& bundle, std::size_t per_bucket, Threads& threads,
+                                                Sink& sink) {
   diagnose::CutOptions cut;
   cut.per_bucket = per_bucket;
   cut.longest = std::min(cut.longest, bundle.model.config.max_position_embeddings);
@@ -33,7 +34,7 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const DiagnoseOptions& option
   if (options.fields.size() != 1 && options.fields.size() != options.texts.size())
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("--field: found {} names, expected one, or one for each of the {} texts",
-                                                         options.fields.size(), options.texts.size()));
+                            options.fields.size(), options.texts.size()));
   std::vector<diagnose::Corpus> corpora;
   for (std::size_t i = 0; i < options.texts.size(); ++i) {
     const std::string& field = options.fields[options.fields.size() == 1 ? 0 : i];
@@ -49,8 +50,8 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const DiagnoseOptions& option
 Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::string& name,
                                          const Calibration& calibration, const diagnose::DiagnoseOptions& options,
                                          Threads& threads, Sink& sink) {
-  LIEQ_ASSIGN(const auto cells, passages_of({corpus_of(calibration, bundle.tokenizer)}, bundle,
-                                            options.score.per_bucket, threads, sink));
+  LIEQ_ASSIGN(const auto cells,
+              passages_of({corpus_of(calibration, bundle.tokenizer)}, bundle, options.score.per_bucket, threads, sink));
   return diagnose::diagnose(bundle.model, name, cells, options, threads, sink);
 }
 
@@ -65,8 +66,7 @@ Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, S
   }
   if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
   LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, diagnosis.score.per_bucket, threads, sink));
-  LIEQ_ASSIGN(LayerScores scores,
-              diagnose::diagnose(bundle.model, options.model, cells, diagnosis, threads, sink));
+  LIEQ_ASSIGN(LayerScores scores, diagnose::diagnose(bundle.model, options.model, cells, diagnosis, threads, sink));
   if (!options.widths.empty())
     LIEQ_TRY(add_sensitivities({options.widths, options.group_size}, bundle, options.calibration, calibration, threads,
                                sink, scores));

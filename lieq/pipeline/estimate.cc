@@ -20,11 +20,11 @@ using model::LinearKind;
 
 /// What is not a product of large matrices, in multiply-adds of one: measured on a model of 135 M and one of 10 M
 /// parameters.
-constexpr double kLaneCost = 3;        // a multiply-add of the search for grids (lanes.h)
-constexpr double kSweepCost = 250;     // the rest of a sweep, for each weight
-constexpr double kFactorCost = 1.25;   // of a Cholesky factor in double, times in^3
-constexpr double kWeightCost = 3000;   // decoding, packing, writing, checking and hashing a weight
-constexpr double kKeptRate = 0.8;      // of the best rate of one thread, when all work for minutes
+constexpr double kLaneCost = 3;          // a multiply-add of the search for grids (lanes.h)
+constexpr double kSweepCost = 250;       // the rest of a sweep, for each weight
+constexpr double kFactorCost = 1.25;     // of a Cholesky factor in double, times in^3
+constexpr double kWeightCost = 3000;     // decoding, packing, writing, checking and hashing a weight
+constexpr double kKeptRate = 0.8;        // of the best rate of one thread, when all work for minutes
 constexpr double kShareOfSquare = 0.55;  // of a symmetric product: its tiles on and above the diagonal
 
 double parameters_of(const model::Layer& layer) { return static_cast<double>(footprint(layer).parameters); }
@@ -66,10 +66,10 @@ double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, u
   const auto [search, improve] = tries_of(options, bits);
   if (options.method == quantize::Method::kRtn) return kLaneCost * out * in * search;
   const double lanes = kLaneCost * out * in * group / 2;
-  double work = 0.5 * out * in * in + lanes * search;                             // GPTQ
+  double work = 0.5 * out * in * in + lanes * search;  // GPTQ
   if (sweeps > 0) work += out * in * ((1.5 + 2.5 * sweeps) * in + kSweepCost * sweeps) + lanes * improve * sweeps;
   if (options.compare_grid) work *= 1 + 1 / static_cast<double>(options.compare_every);
-  work += 1.2 * out * in * in;                                                    // losses
+  work += 1.2 * out * in * in;  // losses
   if (options.corrected_target) work += 2.5 * out * in * in;
   if (options.refit_gains && folds_gains) work += 1.4 * out * in * in;
   if (options.method == quantize::Method::kAwq) work += 20 * out * in * (0.6 * in + kLaneCost * search);  // 20 ratios
@@ -129,16 +129,17 @@ double pass_work(const model::Model& model, std::size_t tokens, std::size_t wind
   return static_cast<double>(tokens) * pass;
 }
 
-Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
-                  const RunSize& size, const std::filesystem::path& output) {
+Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options, const RunSize& size,
+                  const std::filesystem::path& output) {
   const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
-  const double work = quantize_work(model, plan, options, size) + static_cast<double>(size.passes) * pass_work(model, size.scored_tokens, size.scored_window);
+  const double work = quantize_work(model, plan, options, size) +
+                      static_cast<double>(size.passes) * pass_work(model, size.scored_tokens, size.scored_window);
   Estimate estimate;
   estimate.seconds = 1 + work / (kKeptRate * multiply_rate() * static_cast<double>(size.threads));
   estimate.memory = static_cast<std::uint64_t>(memory_of(model, options, tokens));
   // Finished layers wait with a byte a weight until the folder is written.
-  estimate.disk = static_cast<std::uint64_t>(size_of(plan).bytes +
-                                             static_cast<double>(linears_footprint(model).parameters));
+  estimate.disk =
+      static_cast<std::uint64_t>(size_of(plan).bytes + static_cast<double>(linears_footprint(model).parameters));
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(output, error).parent_path();
   while (!folder.empty() && folder != folder.root_path() && !std::filesystem::exists(folder, error))
@@ -151,8 +152,9 @@ Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize
 Result<void> check_disk(const Estimate& estimate, std::uint64_t there_already, const std::string& place) {
   const std::uint64_t needed = estimate.disk - std::min(estimate.disk, there_already);
   if (!estimate.disk_free || needed <= *estimate.disk_free) return {};
-  return fail(ErrorCode::kIo, fmt::format("{}: found {} of free disk, expected {} for the model and its unfinished layers",
-                                          place, bytes_text(*estimate.disk_free), bytes_text(needed)));
+  return fail(ErrorCode::kIo,
+              fmt::format("{}: found {} of free disk, expected {} for the model and its unfinished layers", place,
+                          bytes_text(*estimate.disk_free), bytes_text(needed)));
 }
 
 }  // namespace lieq::pipeline

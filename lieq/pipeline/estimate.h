@@ -14,7 +14,7 @@
 namespace lieq::pipeline {
 
 struct RunSize {
-  std::size_t tokens = 0, window = 0;  ///< of the calibration
+  std::size_t tokens = 0, window = 0;                ///< of the calibration
   std::size_t scored_tokens = 0, scored_window = 0;  ///< of the final table
   std::size_t passes = 2;  ///< over these: the original, the model made, that with its embedding as stored
   std::size_t threads = 1;
@@ -37,8 +37,9 @@ struct Estimate {
 /// Multiply-adds of scoring so many tokens in windows.
 [[nodiscard]] double pass_work(const model::Model& model, std::size_t tokens, std::size_t window);
 
-/// Exports are not counted. Time: the multiplications of the forward passes, Hessians, fits and the final table, at the rate a short product
-/// measures now; within about 30 % if the machine stays as busy as it is. output: the folder to make.
+/// Exports are not counted. Time: the multiplications of the forward passes, Hessians, fits and the final table, at the
+/// rate a short product measures now; within about 30 % if the machine stays as busy as it is. output: the folder to
+/// make.
 [[nodiscard]] Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                                 const RunSize& size, const std::filesystem::path& output);
 

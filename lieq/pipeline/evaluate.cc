@@ -79,8 +79,8 @@ Result<EvaluateRecord> evaluate(const EvaluateOptions& options, Threads& threads
     LIEQ_ASSIGN(record.tasks, evaluate_tasks(options, models, threads, sink));
     return record;
   }
-  LIEQ_ASSIGN(record.texts, evaluate_text(options, file.string(), own_text_options_of(options, file), models, threads,
-                                          sink));
+  LIEQ_ASSIGN(record.texts,
+              evaluate_text(options, file.string(), own_text_options_of(options, file), models, threads, sink));
   return record;
 }
 

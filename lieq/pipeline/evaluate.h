@@ -24,14 +24,14 @@ struct EvaluateOptions {
   std::vector<std::string> tasks;   ///< piqa, mmlu, wikitext2, ... (eval::select_tasks, eval::text_kind)
   /// A text (hub::find_text): by itself, or read by the one perplexity task among `tasks`.
   std::string text;
-  std::optional<eval::Protocol> protocol;  ///< absent: GPTQ's windows
+  std::optional<eval::Protocol> protocol;          ///< absent: GPTQ's windows
   std::size_t window = 0, stride = 0, chunks = 0;  ///< as eval::TextOptions
   std::string field = "text";                      ///< of a .jsonl record, that holds the text
   bool rows = false;                               ///< join the lines of `text` as those of WikiText
-  std::string tasks_dir;        ///< folder to look in first for the data of the tasks
-  double limit = 0;             ///< questions of each task, or below 1 a share of them; 0: all
-  std::size_t num_fewshot = 0;  ///< solved examples before each question of mmlu
-  std::size_t batch_size = 0;   ///< questions that run together; 0: as many as make about 2048 tokens
+  std::string tasks_dir;                           ///< folder to look in first for the data of the tasks
+  double limit = 0;                                ///< questions of each task, or below 1 a share of them; 0: all
+  std::size_t num_fewshot = 0;                     ///< solved examples before each question of mmlu
+  std::size_t batch_size = 0;  ///< questions that run together; 0: as many as make about 2048 tokens
   kernels::Compute compute = kernels::Compute::kF32;
   model::LoadOptions load;
   std::optional<std::filesystem::path> samples;  ///< folder for a log of every question
@@ -76,6 +76,7 @@ struct EvaluatedModels {
 /// Scores one text with all models: a record each. Errors: those of eval::plan_text and eval::score_plan.
 [[nodiscard]] Result<std::vector<EvalRecord>> evaluate_text(const EvaluateOptions& options, const std::string& file,
                                                             const eval::TextOptions& text_options,
-                                                            const EvaluatedModels& models, Threads& threads, Sink& sink);
+                                                            const EvaluatedModels& models, Threads& threads,
+                                                            Sink& sink);
 
 }  // namespace lieq::pipeline

@@ -49,8 +49,7 @@ Result<std::vector<save::ExportRecord>> export_model(const ExportOptions& option
                                                      const std::function<void(const save::ExportRecord&)>& written) {
   LIEQ_ASSIGN(const std::vector<Job> jobs, jobs_of(options));
   LIEQ_ASSIGN(const fs::path path, hub::find_model(options.model, sink));
-  LIEQ_ASSIGN(const model::Model model,
-              model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(const model::Model model, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
   for (const Job& job : jobs) LIEQ_TRY(job.target->check(model, job.options));
   std::vector<save::ExportRecord> records;
   for (const Job& job : jobs) {

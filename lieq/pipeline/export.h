@@ -15,7 +15,7 @@
 namespace lieq::pipeline {
 
 struct ExportOptions {
-  std::string model;                 ///< as load_bundle takes it: quantised by any tool whose folders are read, or dense
+  std::string model;  ///< as load_bundle takes it: quantised by any tool whose folders are read, or dense
   std::vector<std::string> targets;  ///< names of save::targets(): "gguf", "mlx", ...
   /// For one target the file or folder to make; for several a folder in which each gets its default name. Empty: beside
   /// the model (save::default_output).

@@ -89,8 +89,8 @@ Result<model::Model> with_layers(const LayersJob& job,
                                  const std::function<Result<quantize::QuantizedLayer>(std::size_t)>& layer,
                                  Threads& threads) {
   Sink quiet;  // the source's warnings were heard when it was loaded first
-  LIEQ_ASSIGN(model::Model made, model::Model::load(job.bundle->model.path, threads, quiet,
-                                                    model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(model::Model made,
+              model::Model::load(job.bundle->model.path, threads, quiet, model::LoadOptions::as_stored()));
   for (std::size_t l = 0; l < made.layers.size(); ++l) {
     LIEQ_ASSIGN(const quantize::QuantizedLayer quantized, layer(l));
     made.layers[l] = quantize::PackedLayer(threads, made.layers[l], quantized).layer();

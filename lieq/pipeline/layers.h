@@ -42,8 +42,8 @@ struct LayersJob {
 [[nodiscard]] Json fingerprint_of(const LayersJob& job);
 
 /// Finishes every layer in the run folder; those that lie there already are taken as they are. Returns a report on each
-/// linear ("linears" of lieq.json). Errors: those of LayerWalk and RunFolder; kCancelled, after which the finished layers
-/// lie in the folder.
+/// linear ("linears" of lieq.json). Errors: those of LayerWalk and RunFolder; kCancelled, after which the finished
+/// layers lie in the folder.
 [[nodiscard]] Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder& folder, Threads& threads,
                                            Sink& sink);
 

@@ -45,8 +45,8 @@ struct PlanShape {
 
 /// A plan for the model: read from its file, or allocated (allocate::allocate) from scores that are read or measured.
 /// Where the budget leaves no choice nothing is measured. model: as the user named it.
-/// Errors: kInvalidArgument (a plan beside a budget, a budget no plan fits), kInvalidFormat naming file and field, scores
-/// or a plan of another model; kCancelled; those of diagnosing.
+/// Errors: kInvalidArgument (a plan beside a budget, a budget no plan fits), kInvalidFormat naming file and field,
+/// scores or a plan of another model; kCancelled; those of diagnosing.
 [[nodiscard]] Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
                                 const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink);
 

@@ -28,7 +28,8 @@ std::optional<TokenId> bos_of(const text::Tokenizer& tokenizer) {
 /// Pieces of `text` from `open` to the next `close`, of letters, digits, blanks and "_/|-" only.
 void find_markers(std::string_view text, std::string_view open, std::string_view close, std::set<std::string>& found) {
   const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '/' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '/' ||
+           c == '-';
   };
   for (std::size_t at = text.find(open); at != std::string_view::npos; at = text.find(open, at + 1)) {
     const std::size_t begin = at + open.size(), end = text.find(close, begin);
@@ -88,12 +89,13 @@ std::vector<std::string> warnings_of(const CalibrationFacts& facts) {
     warnings.push_back(fmt::format("{}: {} stands twice in a row in {} places: the text holds what the tokenizer adds",
                                    facts.source, facts.bos, facts.doubled_bos));
   if (!facts.bos.empty() && facts.windows_with_bos == 0)
-    warnings.push_back(fmt::format("{}: no window begins with {}, which the tokenizer puts before a text", facts.source,
-                                   facts.bos));
+    warnings.push_back(
+        fmt::format("{}: no window begins with {}, which the tokenizer puts before a text", facts.source, facts.bos));
   if (!facts.cut_markers.empty())
-    warnings.push_back(fmt::format("{}: {} stand in the text but are no single tokens of this model: was it written for "
-                                   "another chat template?",
-                                   facts.source, fmt::join(facts.cut_markers, ", ")));
+    warnings.push_back(
+        fmt::format("{}: {} stand in the text but are no single tokens of this model: was it written for "
+                    "another chat template?",
+                    facts.source, fmt::join(facts.cut_markers, ", ")));
   return warnings;
 }
 

@@ -16,8 +16,8 @@ struct CalibrationFacts {
   std::size_t window = 0, windows = 0, held_out_windows = 0, tokens = 0;  ///< tokens: of the windows fitted to
   double bytes_per_token = 0;
   std::size_t distinct_tokens = 0;
-  double vocabulary_share = 0;  ///< of the model's vocab_size, that the windows meet
-  std::string bos;              ///< the token the tokenizer puts first; empty: none
+  double vocabulary_share = 0;                        ///< of the model's vocab_size, that the windows meet
+  std::string bos;                                    ///< the token the tokenizer puts first; empty: none
   std::size_t windows_with_bos = 0, doubled_bos = 0;  ///< windows that begin with it; places where it stands twice
   /// Markers of chat templates, such as "<|im_start|>" or "[INST]", that stand in the text but are no single token of
   /// this model: the text was written for another one.

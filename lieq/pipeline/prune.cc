@@ -66,8 +66,14 @@ class Pruner {
  public:
   Pruner(const PruneOptions& options, const model::Model& model, Windows choosing, HeldOut held,
          std::optional<LayerScores> scores, Threads& threads, Sink& sink)
-      : options_(options), model_(model), choosing_(std::move(choosing)), held_(std::move(held)),
-        scores_(std::move(scores)), threads_(threads), sink_(sink), kept_(model.layers.size()) {
+      : options_(options),
+        model_(model),
+        choosing_(std::move(choosing)),
+        held_(std::move(held)),
+        scores_(std::move(scores)),
+        threads_(threads),
+        sink_(sink),
+        kept_(model.layers.size()) {
     std::iota(kept_.begin(), kept_.end(), std::size_t{0});
   }
 
@@ -102,8 +108,7 @@ class Pruner {
  private:
   Result<double> perplexity(const model::Model& model, const std::vector<text::TokenId>& ids, std::size_t window) {
     const model::Model* const models[] = {&model};
-    LIEQ_ASSIGN(const auto scores,
-                eval::score_windows(models, ids, window, threads_, kernels::Compute::kF32, sink_));
+    LIEQ_ASSIGN(const auto scores, eval::score_windows(models, ids, window, threads_, kernels::Compute::kF32, sink_));
     EvalRecord record;
     eval::summarise(scores[0], record);
     return record.perplexity;
@@ -136,11 +141,11 @@ class Pruner {
       return perplexities;
     }
     const model::Model left = save::keep_layers(model_, kept_);
-    LIEQ_ASSIGN(const auto nll, diagnose::removal_nll(left, choosing_.passages(), {.memory = options_.memory}, threads_,
-                                                      sink_));
+    LIEQ_ASSIGN(const auto nll,
+                diagnose::removal_nll(left, choosing_.passages(), {.memory = options_.memory}, threads_, sink_));
     for (const std::vector<double>& sums : nll.without)
-      perplexities.push_back(std::exp(std::accumulate(sums.begin(), sums.end(), 0.0) /
-                                      static_cast<double>(choosing_.predicted())));
+      perplexities.push_back(
+          std::exp(std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(choosing_.predicted())));
     return perplexities;
   }
 
@@ -179,8 +184,7 @@ Result<std::optional<LayerScores>> read_scores(const PruneOptions& options, cons
 Result<void> check_written(const model::Model& model, const PruneRecord& record, const fs::path& path, Threads& threads,
                            Sink& sink) {
   LIEQ_ASSIGN(const model::Model written, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
-  LIEQ_ASSIGN(const auto differences,
-              save::compare_models(save::keep_layers(model, record.kept), written, threads));
+  LIEQ_ASSIGN(const auto differences, save::compare_models(save::keep_layers(model, record.kept), written, threads));
   if (model.format == "GGUF" || differences.empty()) return {};
   return fail(ErrorCode::kInvalidFormat,
               fmt::format("{}: tensor '{}': read back with other weights than were written, expected the source's",
@@ -203,9 +207,8 @@ Result<void> write(const model::Model& model, PruneRecord& record, Threads& thre
 Json to_json(const PruneRecord& record) {
   Json removals = Json::array();
   for (const Removal& one : record.removals) {
-    Json json = {{"layer", one.layer},
-                 {"choosing_perplexity", one.choosing_perplexity},
-                 {"perplexity", one.perplexity}};
+    Json json = {
+        {"layer", one.layer}, {"choosing_perplexity", one.choosing_perplexity}, {"perplexity", one.perplexity}};
     if (one.score) json["score"] = *one.score;
     removals.push_back(std::move(json));
   }
@@ -231,9 +234,8 @@ Result<PruneRecord> prune(const PruneOptions& asked, Threads& threads, Sink& sin
   const model::Model& model = bundle.model;
   LIEQ_TRY(save::check_prunable(model));
   if (options.drop.value_or(0) >= model.layers.size())
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("layers to drop: found {}, expected fewer than the {} of {}", *options.drop,
-                            model.layers.size(), options.model));
+    return fail(ErrorCode::kInvalidArgument, fmt::format("layers to drop: found {}, expected fewer than the {} of {}",
+                                                         *options.drop, model.layers.size(), options.model));
   LIEQ_ASSIGN(auto scores, read_scores(options, model));
   LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, choosing_options(options.calibration), threads, sink));
   const HeldOutRequest request{options.text, options.text_window, options.text_chunks};

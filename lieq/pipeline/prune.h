@@ -24,31 +24,31 @@ struct PruneOptions {
   /// Exactly one of both: how many layers go, or the perplexity on the held-out text that must not be exceeded.
   std::optional<std::size_t> drop;
   std::optional<double> keep_perplexity;
-  std::string scores_file;         ///< scores.json of this model: fewer layers are tried; empty: all are
-  CalibrationOptions calibration;  ///< the text that chooses; its first 4096 tokens, unless it names windows
-  std::string text;                ///< held-out text for what it costs; empty: what the calibration held out
-  std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
-  std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
+  std::string scores_file;                    ///< scores.json of this model: fewer layers are tried; empty: all are
+  CalibrationOptions calibration;             ///< the text that chooses; its first 4096 tokens, unless it names windows
+  std::string text;                           ///< held-out text for what it costs; empty: what the calibration held out
+  std::size_t text_window = 0;                ///< tokens in a window of `text`; 0: 2048, or the model's limit
+  std::size_t text_chunks = 0;                ///< score so many windows of it only; 0: all
   std::size_t memory = std::size_t{1} << 30;  ///< bytes for the activations of measuring all layers
 };
 
 /// A layer that went, in the order of going. Perplexities are those of the model after it.
 struct Removal {
-  std::size_t layer = 0;                 ///< as the original numbers it
-  std::optional<double> score;           ///< of scores_file
-  double choosing_perplexity = 0;        ///< on the text that chooses: the least of all that were tried
-  double perplexity = 0;                 ///< on the held-out text
+  std::size_t layer = 0;           ///< as the original numbers it
+  std::optional<double> score;     ///< of scores_file
+  double choosing_perplexity = 0;  ///< on the text that chooses: the least of all that were tried
+  double perplexity = 0;           ///< on the held-out text
 };
 
 struct PruneRecord {
   std::string source, output;
   std::string choosing_text, text;
-  std::size_t choosing_tokens = 0, tokens = 0;  ///< that are predicted
+  std::size_t choosing_tokens = 0, tokens = 0;     ///< that are predicted
   double choosing_perplexity = 0, perplexity = 0;  ///< of the whole model
   std::vector<Removal> removals;
-  std::vector<std::size_t> kept;                ///< original numbers, ascending
+  std::vector<std::size_t> kept;  ///< original numbers, ascending
   std::size_t parameters_before = 0, parameters = 0;
-  std::uintmax_t bytes = 0;                     ///< of the folder
+  std::uintmax_t bytes = 0;  ///< of the folder
 };
 [[nodiscard]] Json to_json(const PruneRecord& record);
 

@@ -33,10 +33,12 @@ Result<void> check_name(const QuantizeOptions& options) {
   const bool is_file = fs::path(options.output).extension() == ".gguf";
   if (is_file == makes_gguf(options.recipe)) return {};
   const std::string_view grid = quantize::name(options.recipe.grid);
-  return fail(ErrorCode::kInvalidArgument,
-              is_file ? fmt::format("{}: found a file, expected a folder, which grid {} makes (--to gguf for a file beside "
-                                    "it, or --grid q2_k)", options.output, grid)
-                      : fmt::format("{}: found no ending, expected .gguf, since grid {} makes a file", options.output, grid));
+  return fail(
+      ErrorCode::kInvalidArgument,
+      is_file ? fmt::format("{}: found a file, expected a folder, which grid {} makes (--to gguf for a file beside "
+                            "it, or --grid q2_k)",
+                            options.output, grid)
+              : fmt::format("{}: found no ending, expected .gguf, since grid {} makes a file", options.output, grid));
 }
 
 Result<void> check_output(const QuantizeOptions& options) {
@@ -119,7 +121,8 @@ struct Quantization::State {
   [[nodiscard]] Result<save::RunFolder> open_folder(const Json& fingerprint) const;
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
   /// Saves with the embeddings of the job under `made` and scores both models.
-  [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made, QuantizeRecord& record);
+  [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made,
+                                            QuantizeRecord& record);
   [[nodiscard]] Result<void> trial_exports() const;
   [[nodiscard]] Result<void> settle_embeddings(const save::RunFolder& folder, const fs::path& made,
                                                QuantizeRecord& record);
@@ -149,7 +152,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.calibration = &state->calibration;
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
-  const PlanShape shape{o.recipe.group_size, makes_gguf(o.recipe), save::rest_bits(state->bundle.model, job.embeddings)};
+  const PlanShape shape{o.recipe.group_size, makes_gguf(o.recipe),
+                        save::rest_bits(state->bundle.model, job.embeddings)};
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);
@@ -165,8 +169,10 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
 const BitPlan& Quantization::plan() const { return state_->job.plan; }
 
 Estimate Quantization::estimate() const {
-  const RunSize size{.tokens = state_->calibration.ids.size(), .window = state_->calibration.window,
-                     .scored_tokens = state_->held.ids.size(), .scored_window = state_->held.window,
+  const RunSize size{.tokens = state_->calibration.ids.size(),
+                     .window = state_->calibration.window,
+                     .scored_tokens = state_->held.ids.size(),
+                     .scored_window = state_->held.window,
                      .passes = rounds(state_->job.embeddings) ? std::size_t{3} : std::size_t{2},
                      .threads = state_->threads.count()};
   return pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
@@ -223,13 +229,14 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
     for (const std::string& name : options.exports)
       if (const auto target = save::find_target(name); target && options.force)
         fs::remove_all(save::default_output(**target, options.output), ignored);
-    const ExportOptions exports{.model = options.output, .targets = options.exports, .output = "", .embed = std::nullopt};
+    const ExportOptions exports{
+        .model = options.output, .targets = options.exports, .output = "", .embed = std::nullopt};
     LIEQ_ASSIGN(record.exports, export_model(exports, threads, sink));
   }
   record.format = makes_gguf(job.options)
                       ? std::string("GGUF, K blocks")
-                      : "GPTQ packing, checkpoint_format " + save::checkpoint_format(save::zero_format(job.options.grid),
-                                                                                     job.embeddings.is_packed());
+                      : "GPTQ packing, checkpoint_format " +
+                            save::checkpoint_format(save::zero_format(job.options.grid), job.embeddings.is_packed());
   return record;
 }
 

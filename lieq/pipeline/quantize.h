@@ -29,7 +29,7 @@
 namespace lieq::pipeline {
 
 struct QuantizeOptions {
-  std::string model;   ///< as load_bundle takes it
+  std::string model;  ///< as load_bundle takes it
   /// Folder to make, or on Grid::kK a .gguf file, with OUTPUT.json beside it. OUTPUT.partial holds an unfinished run.
   std::string output;
   PlanOptions plan;
@@ -69,7 +69,7 @@ struct QuantizeRecord {
   std::optional<GridComparison> comparison;
   std::optional<EmbedTrial> embed;  ///< absent: nothing was rounded
   std::string embedding_note;       ///< set when the head was found to be the embedding in another rounding
-  std::string output, format;  ///< "GPTQ packing, checkpoint_format gptq_v2"
+  std::string output, format;       ///< "GPTQ packing, checkpoint_format gptq_v2"
   std::vector<save::ExportRecord> exports;
   std::optional<std::string> warning;  ///< set when the model is broken (kCollapse in verdict.h); its files are kept
   Json provenance;                     ///< lieq.json
@@ -78,10 +78,10 @@ struct QuantizeRecord {
 /// A quantisation whose inputs are read and whose plan is made.
 class Quantization {
  public:
-  /// Loads the model, reads or samples the calibration text, diagnoses, plans, and checks that everything fits, also into
-  /// the containers of `exports`, for which one layer is rounded to nearest at each width. Makes the folders above the
-  /// output that are missing, and writes nothing else but the caches that `options` names. threads and sink must outlive
-  /// the result. Cost: that of sampling (calibrate.h) and of the diagnosis; nothing of the diagnosis resumes.
+  /// Loads the model, reads or samples the calibration text, diagnoses, plans, and checks that everything fits, also
+  /// into the containers of `exports`, for which one layer is rounded to nearest at each width. Makes the folders above
+  /// the output that are missing, and writes nothing else but the caches that `options` names. threads and sink must
+  /// outlive the result. Cost: that of sampling (calibrate.h) and of the diagnosis; nothing of the diagnosis resumes.
   /// Errors: kInvalidArgument (options; an output that exists; held-out text shorter than a window), kUnsupported (a
   /// container that cannot hold the result), kCancelled; those of load_bundle, calibrate() and plan().
   [[nodiscard]] static Result<Quantization> prepare(const QuantizeOptions& options, Threads& threads, Sink& sink);
@@ -92,8 +92,8 @@ class Quantization {
   [[nodiscard]] CalibrationFacts calibration(std::size_t windows = 0) const;
 
   /// Quantises every layer, saves, scores both models. Cancelled or killed at any moment, the same call on the same
-  /// options goes on after the last finished layer with the same bytes as the result; nothing of the output's name exists
-  /// before it is whole. Exports come after that: what a kill leaves out of them is export_model()'s to make.
+  /// options goes on after the last finished layer with the same bytes as the result; nothing of the output's name
+  /// exists before it is whole. Exports come after that: what a kill leaves out of them is export_model()'s to make.
   /// Cost: estimate(). Errors: kInvalidArgument naming what differs from the unfinished run that lies there, kIo (also
   /// when the disk has not enough room, before the work), kNumerical, kCancelled.
   [[nodiscard]] Result<QuantizeRecord> run();

@@ -27,8 +27,8 @@ std::vector<int> low_widths(const report::PaperTable& table) {
   return table.rows.empty() ? std::vector<int>{2} : std::vector<int>{2, 3};
 }
 
-SweepOptions sweep_of(const ReproduceOptions& options, const report::PaperTable& table, const std::vector<std::string>& tasks,
-                      const Subject& subject, int low) {
+SweepOptions sweep_of(const ReproduceOptions& options, const report::PaperTable& table,
+                      const std::vector<std::string>& tasks, const Subject& subject, int low) {
   SweepOptions sweep = options.sweep;
   sweep.model = subject.model;
   sweep.top = table.top;
@@ -39,8 +39,9 @@ SweepOptions sweep_of(const ReproduceOptions& options, const report::PaperTable&
   return sweep;
 }
 
-Result<report::OurResults> reproduce(const ReproduceOptions& options, const report::PaperTable& table, const Subject& subject,
-                             const ReproduceEvents& events, Threads& threads, Sink& sink) {
+Result<report::OurResults> reproduce(const ReproduceOptions& options, const report::PaperTable& table,
+                                     const Subject& subject, const ReproduceEvents& events, Threads& threads,
+                                     Sink& sink) {
   LIEQ_ASSIGN(const std::vector<std::string> tasks, tasks_of(options, table));
   report::OurResults ours;
   for (const int low : low_widths(table)) {

@@ -28,7 +28,8 @@ struct ReproduceOptions {
 [[nodiscard]] Result<report::PaperTables> paper_tables();
 
 /// The table's tasks, or those of them that the options ask for. Errors: kInvalidArgument naming one that is no column.
-[[nodiscard]] Result<std::vector<std::string>> tasks_of(const ReproduceOptions& options, const report::PaperTable& table);
+[[nodiscard]] Result<std::vector<std::string>> tasks_of(const ReproduceOptions& options,
+                                                        const report::PaperTable& table);
 
 /// The lower widths that a table's sweeps take beside 4 bits: 2, and 3 where it has rows for that.
 [[nodiscard]] std::vector<int> low_widths(const report::PaperTable& table);
@@ -46,7 +47,7 @@ struct ReproduceEvents {
 
 /// Runs the sweeps of one table for one model. Resumes as sweeps do. Errors: those of tasks_of() and sweep().
 [[nodiscard]] Result<report::OurResults> reproduce(const ReproduceOptions& options, const report::PaperTable& table,
-                                           const Subject& subject, const ReproduceEvents& events, Threads& threads,
-                                           Sink& sink);
+                                                   const Subject& subject, const ReproduceEvents& events,
+                                                   Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline

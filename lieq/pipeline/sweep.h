@@ -31,12 +31,12 @@ struct SweepOptions {
   std::string normalize = "minmax";                ///< as ScoreOptions::normalize
   std::uint64_t per_bucket = 100;                  ///< passages of each length for the diagnosis
   std::uint64_t seed = 42;                         ///< of the ranking "random"
-  quantize::Options recipe = default_recipe();  ///< its method is not read
-  CalibrationOptions calibration;  ///< its `plain` is set by the job, from the recipe
-  EvaluateOptions eval;            ///< its models are not read
-  bool kl = false;                 ///< also measure KL and agreement, which runs the original beside each model
-  bool keep = false;               ///< keep the quantised models, in OUTPUT/models
-  bool force = false;              ///< start anew where a sweep with other options lies
+  quantize::Options recipe = default_recipe();     ///< its method is not read
+  CalibrationOptions calibration;                  ///< its `plain` is set by the job, from the recipe
+  EvaluateOptions eval;                            ///< its models are not read
+  bool kl = false;     ///< also measure KL and agreement, which runs the original beside each model
+  bool keep = false;   ///< keep the quantised models, in OUTPUT/models
+  bool force = false;  ///< start anew where a sweep with other options lies
 };
 
 /// What a sweep will do.

@@ -88,8 +88,7 @@ Result<Questions> read_questions(const EvaluateOptions& options, Sink& sink, boo
                 fmt::format("--text: found {} perplexity tasks to read it, expected one", questions.texts.size()));
   LIEQ_ASSIGN(questions.selection, eval::select_tasks(choice_tasks));
   const auto find = [&](const std::string& name) { return find_task_data(name, options.tasks_dir, sink); };
-  LIEQ_ASSIGN(questions.items,
-              eval::load_items(questions.selection.tasks, find, {options.limit, options.num_fewshot}));
+  LIEQ_ASSIGN(questions.items, eval::load_items(questions.selection.tasks, find, {options.limit, options.num_fewshot}));
   return questions;
 }
 
@@ -117,8 +116,7 @@ Result<TaskRun> run_choice_tasks(const EvaluateOptions& options, const Questions
     results.tasks.push_back(eval::task_record(questions.selection.tasks[t], task, run.answers.back()));
     if (!options.samples) continue;
     const std::string name = samples_name(options, label, questions.selection.tasks[t].name);
-    LIEQ_TRY(write_samples(*options.samples / name, questions.selection.tasks[t],
-                           task.items, own));
+    LIEQ_TRY(write_samples(*options.samples / name, questions.selection.tasks[t], task.items, own));
   }
   const std::vector<TaskRecord> leaves = results.tasks;
   for (const eval::TaskGroup& group : questions.selection.groups)

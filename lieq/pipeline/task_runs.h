@@ -45,7 +45,8 @@ struct TextTask {
 
 /// A perplexity task with all models: a record each. Errors: those of text_task_of and evaluate_text.
 [[nodiscard]] Result<std::vector<EvalRecord>> run_text_task(const EvaluateOptions& options, const std::string& task,
-                                                            const EvaluatedModels& models, Threads& threads, Sink& sink);
+                                                            const EvaluatedModels& models, Threads& threads,
+                                                            Sink& sink);
 
 /// A perplexity becomes one more task of a model's results.
 void add_text(const std::string& task, const EvalRecord& record, TaskResults& results);

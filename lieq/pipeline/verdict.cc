@@ -24,8 +24,8 @@ Result<HeldOut> held_out_of(const HeldOutRequest& request, const eval::Bundle& b
   if (held.window == 0) held.window = std::min<std::size_t>(2048, limit);
   if (held.window > limit)
     return fail(ErrorCode::kInvalidArgument,
-                fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}", held.window, limit,
-                            bundle.model.path.string()));
+                fmt::format("--window: found {}, expected at most max_position_embeddings = {} of {}", held.window,
+                            limit, bundle.model.path.string()));
   if (held.ids.size() < held.window)
     return fail(ErrorCode::kInvalidArgument, fmt::format("{}: found {} tokens, expected at least one window of {}",
                                                          request.text, held.ids.size(), held.window));

@@ -27,8 +27,8 @@ struct HeldOut {
 };
 
 struct HeldOutRequest {
-  std::string text;                     ///< empty: what the calibration held out
-  std::size_t window = 0, chunks = 0;   ///< as QuantizeOptions::text_window and text_chunks
+  std::string text;                    ///< empty: what the calibration held out
+  std::size_t window = 0, chunks = 0;  ///< as QuantizeOptions::text_window and text_chunks
 };
 /// calibration is read without a text only. Errors: kInvalidArgument when not one window fits, or it is longer than the
 /// model's limit; those of hub::find_text and eval::read_eval_text.

@@ -35,14 +35,15 @@ std::string scores_text(const LayerScores& scores) {
                     optional_text(cell.perplexity, "{:.3f}"), optional_text(cell.rho_compactness, "{:.2f}"),
                     optional_text(cell.rho_energy_gain, "{:.2f}")});
   text += table({"corpus", "tokens each", "passages", "tokens", "perplexity", "rho(drop, compactness)",
-                            "rho(drop, energy)"},
-                           rows) +
+                 "rho(drop, energy)"},
+                rows) +
           "\n";
   const ScoreOptions& o = scores.options;
   return text + fmt::format(
-      "score {} = {:.3g} ppl drop + {:.3g} compactness + {:.3g} energy gain, {} normalisation, top-k {}, {} draws "
-      "(seed {})\n",
-             o.score, o.alpha, o.beta, o.gamma, o.normalize, o.top_k, o.draws, o.seed);
+                    "score {} = {:.3g} ppl drop + {:.3g} compactness + {:.3g} energy gain, {} normalisation, top-k {}, "
+                    "{} draws "
+                    "(seed {})\n",
+                    o.score, o.alpha, o.beta, o.gamma, o.normalize, o.top_k, o.draws, o.seed);
 }
 
 }  // namespace lieq::report

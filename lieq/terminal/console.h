@@ -13,8 +13,8 @@
 namespace lieq::terminal {
 
 /// On a terminal: one line that is redrawn, with the time left. Otherwise: a plain line when a stage has gone on for a
-/// second, and then one every ten seconds until it ends. A thread of its own writes them, so that they come however long
-/// a step takes.
+/// second, and then one every ten seconds until it ends. A thread of its own writes them, so that they come however
+/// long a step takes.
 class Console : public Sink {
  public:
   Console();

@@ -26,8 +26,10 @@ LineReader::Line LineReader::read_one() {
     }
     const ssize_t count = ::read(STDIN_FILENO, block.data(), block.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) ended_ = true;
-    else buffer_.append(block.data(), static_cast<std::size_t>(count));
+    if (count <= 0)
+      ended_ = true;
+    else
+      buffer_.append(block.data(), static_cast<std::size_t>(count));
   }
 }
 
