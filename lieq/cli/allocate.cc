@@ -14,7 +14,7 @@
 #include "lieq/pipeline/plan.h"
 
 namespace lieq::cli {
-namespace {
+namespace allocate_verb {
 
 struct Options {
   std::string scores, output, tool, ranking = "score";
@@ -74,9 +74,10 @@ Result<void> run(Options options) {
   return io::write_json(options.output, to_json(plan));
 }
 
-}  // namespace
+}  // namespace allocate_verb
 
 Run add_allocate(OptionSet& app, const Common& /*common*/) {
+  using namespace allocate_verb;
   const auto options = std::make_shared<Options>();
   std::vector<std::string> rankings;
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));

@@ -9,7 +9,7 @@
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
-namespace {
+namespace bench_verb {
 
 struct Options {
   pipeline::BenchModelsOptions model;
@@ -70,9 +70,10 @@ Result<void> run(const Options& options, const Common& common) {
   return options.output.empty() ? Result<void>() : io::write_json(options.output, json);
 }
 
-}  // namespace
+}  // namespace bench_verb
 
 Run add_bench(OptionSet& app, const Common& common) {
+  using namespace bench_verb;
   const auto options = std::make_shared<Options>();
   const Option& models = app.add("MODEL", options->model.models, "Hugging Face model folders or .gguf files");
   const Option& shape = app.add("--shape", options->shape.shapes, "Instead of models: a linear, INxOUT (repeatable)")

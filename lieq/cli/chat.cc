@@ -23,7 +23,7 @@
 #include "lieq/text/chat_template.h"
 
 namespace lieq::cli {
-namespace {
+namespace chat_verb {
 
 struct Options {
   std::string model, system, chat_template;
@@ -153,9 +153,10 @@ Result<void> chat(const Options& options, const Common& common) {
   return {};
 }
 
-}  // namespace
+}  // namespace chat_verb
 
 Run add_chat(OptionSet& app, const Common& common) {
+  using namespace chat_verb;
   const auto options = std::make_shared<Options>();
   app.add("MODEL", options->model, kModelHelp).required();
   options->prompt.add_to(app, "The first message; without a terminal also the last");

@@ -12,7 +12,7 @@
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
-namespace {
+namespace check_verb {
 
 struct Options {
   std::string model, engine;
@@ -59,9 +59,10 @@ Result<void> run(const Options& options, const Common& common) {
                                 record.answers.front().rule.note));
 }
 
-}  // namespace
+}  // namespace check_verb
 
 Run add_check(OptionSet& app, const Common& common) {
+  using namespace check_verb;
   const auto options = std::make_shared<Options>();
   app.add("MODEL", options->model, kModelHelp).required();
   app.add("--for", options->engine, "Ask one engine: llama.cpp, vLLM, \"MLX / mlx-lm\", ...");

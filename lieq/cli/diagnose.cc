@@ -12,7 +12,7 @@
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
-namespace {
+namespace diagnose_verb {
 
 struct Options {
   pipeline::DiagnoseOptions job;
@@ -34,9 +34,10 @@ Result<void> run(Options options, const Common& common) {
   return io::write_json(options.output, to_json(scores));
 }
 
-}  // namespace
+}  // namespace diagnose_verb
 
 Run add_diagnose(OptionSet& app, const Common& common) {
+  using namespace diagnose_verb;
   const auto options = std::make_shared<Options>();
   ScoreOptions& score = options->job.diagnosis.score;
   app.add("MODEL", options->job.model, kModelHelp).required();

@@ -15,7 +15,7 @@
 #include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
-namespace {
+namespace eval_verb {
 
 struct Options {
   EvalFlags flags;
@@ -74,9 +74,10 @@ Result<void> run(const Options& options, const Common& common) {
   return io::write_json(options.output, to_json(record));
 }
 
-}  // namespace
+}  // namespace eval_verb
 
 Run add_eval(OptionSet& app, const Common& common) {
+  using namespace eval_verb;
   const auto options = std::make_shared<Options>();
   EvalFlags& flags = options->flags;
   app.add("MODEL", flags.job.models,

@@ -12,7 +12,7 @@
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
-namespace {
+namespace export_verb {
 
 struct Options {
   pipeline::ExportOptions job;
@@ -31,9 +31,10 @@ Result<void> run(const Options& options, const Common& common) {
   return {};
 }
 
-}  // namespace
+}  // namespace export_verb
 
 Run add_export(OptionSet& app, const Common& common) {
+  using namespace export_verb;
   const auto options = std::make_shared<Options>();
   pipeline::ExportOptions& job = options->job;
   app.add("MODEL", job.model, kModelHelp).required();

@@ -10,7 +10,7 @@
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
-namespace {
+namespace inspect_verb {
 
 struct Options {
   std::string model;
@@ -102,9 +102,10 @@ void print(const eval::Bundle& bundle) {
   fmt::print("\n{}", report::table({"layer", "type", "weights", "size", "code bits", "true bits"}, rows));
 }
 
-}  // namespace
+}  // namespace inspect_verb
 
 Run add_inspect(OptionSet& app, const Common& common) {
+  using namespace inspect_verb;
   const auto options = std::make_shared<Options>();
   app.add("MODEL", options->model, kModelHelp).required();
   app.flag("--json", options->json, "Print JSON instead of text");

@@ -14,7 +14,7 @@
 #include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
-namespace {
+namespace prune_verb {
 
 std::string prune_text(const pipeline::PruneRecord& record) {
   std::vector<std::vector<std::string>> rows = {{"none", fmt::format("{:.4f}", record.choosing_perplexity),
@@ -47,9 +47,10 @@ Result<void> run(const pipeline::PruneOptions& options, const Common& common) {
   return {};
 }
 
-}  // namespace
+}  // namespace prune_verb
 
 Run add_prune(OptionSet& app, const Common& common) {
+  using namespace prune_verb;
   const auto options = std::make_shared<pipeline::PruneOptions>();
   app.add("MODEL", options->model, kModelHelp).required();
   app.add("-o,--output", options->output, "Folder to make").required();

@@ -11,7 +11,7 @@
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
-namespace {
+namespace pull_verb {
 
 struct Options {
   std::string repository, revision, local_dir;
@@ -68,9 +68,10 @@ Result<void> run(const Options& options) {
   return {};
 }
 
-}  // namespace
+}  // namespace pull_verb
 
 Run add_pull(OptionSet& app, const Common&) {
+  using namespace pull_verb;
   const auto options = std::make_shared<Options>();
   app.add("REPO", options->repository,
           "ORG/NAME[@REVISION], and for a folder of GGUF files :QUANT or :FILE, e.g. :Q4_K_M");

@@ -18,7 +18,7 @@
 #include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
-namespace {
+namespace quantize_verb {
 
 constexpr std::size_t kPreviewWindows = 3;
 
@@ -68,9 +68,10 @@ Result<void> run(const Options& options, const Common& common) {
   return fail(ErrorCode::kCollapsed, *made.warning + " (its files are kept, with this warning in its .json)");
 }
 
-}  // namespace
+}  // namespace quantize_verb
 
 Run add_quantize(OptionSet& app, const Common& common) {
+  using namespace quantize_verb;
   const auto options = std::make_shared<Options>();
   pipeline::QuantizeOptions& job = options->job;
   std::vector<std::string> rankings;

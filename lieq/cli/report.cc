@@ -9,7 +9,7 @@
 #include "lieq/pipeline/report.h"
 
 namespace lieq::cli {
-namespace {
+namespace report_verb {
 
 Result<void> run(pipeline::ReportOptions options) {
   options.command = fmt::format("lieq report {} -o {}", fmt::join(options.results, " "), options.output);
@@ -20,9 +20,10 @@ Result<void> run(pipeline::ReportOptions options) {
   return {};
 }
 
-}  // namespace
+}  // namespace report_verb
 
 Run add_report(OptionSet& app, const Common& /*common*/) {
+  using namespace report_verb;
   const auto options = std::make_shared<pipeline::ReportOptions>();
   app.add("RESULTS", options->results,
           "JSON files that diagnose, allocate, eval, bench or sweep wrote, and folders of quantised models")

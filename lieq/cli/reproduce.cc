@@ -18,7 +18,7 @@
 #include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
-namespace {
+namespace reproduce_verb {
 
 using pipeline::ReproduceOptions;
 using pipeline::Subject;
@@ -156,9 +156,10 @@ Result<void> run(const Options& options, const std::string& given, const Common&
   return {};
 }
 
-}  // namespace
+}  // namespace reproduce_verb
 
 Run add_reproduce(OptionSet& app, const Common& common) {
+  using namespace reproduce_verb;
   const auto options = std::make_shared<Options>();
   options->sweep.job.scores = {"lieq"};
   app.add("TABLE", options->tables, "table1, table2, table3 or figure5 (default: all)");

@@ -14,7 +14,7 @@
 #include "lieq/text/stream_decoder.h"
 
 namespace lieq::cli {
-namespace {
+namespace run_verb {
 
 struct Options {
   std::string model;
@@ -78,9 +78,10 @@ Result<void> run(const Options& options, const Common& common) {
   return {};
 }
 
-}  // namespace
+}  // namespace run_verb
 
 Run add_run(OptionSet& app, const Common& common) {
+  using namespace run_verb;
   const auto options = std::make_shared<Options>();
   app.add("MODEL", options->model, kModelHelp).required();
   options->prompt.add_to(app, "Text to continue");

@@ -14,8 +14,7 @@
 #include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
-
-namespace {
+namespace sweep_verb {
 
 struct Options {
   SweepFlags flags;
@@ -36,9 +35,10 @@ Result<void> run(const Options& options, const Common& common) {
   return {};
 }
 
-}  // namespace
+}  // namespace sweep_verb
 
 Run add_sweep(OptionSet& app, const Common& common) {
+  using namespace sweep_verb;
   const auto options = std::make_shared<Options>();
   pipeline::SweepOptions& job = options->flags.job;
   app.add("MODEL", job.model, kModelHelp).required();

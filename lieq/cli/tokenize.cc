@@ -13,7 +13,7 @@
 #include "lieq/text/tokenizer.h"
 
 namespace lieq::cli {
-namespace {
+namespace tokenize_verb {
 
 struct Options {
   std::string model, input;
@@ -52,9 +52,10 @@ Result<void> tokenize(const Options& options) {
   return {};
 }
 
-}  // namespace
+}  // namespace tokenize_verb
 
 Run add_tokenize(OptionSet& app, const Common&) {
+  using namespace tokenize_verb;
   const auto options = std::make_shared<Options>();
   app.add("MODEL", options->model, "A model folder, a .gguf file, a tokenizer.json, or ORG/NAME[:QUANT] on the hub")
       .required();
