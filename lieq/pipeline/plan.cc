@@ -10,8 +10,6 @@ namespace lieq::pipeline {
 namespace {
 
 Result<BitPlan> read_plan(const PlanOptions& options, const ModelFacts& facts) {
-  if (options.budget)
-    return fail(ErrorCode::kInvalidArgument, "--plan: found together with a budget, expected one of them");
   LIEQ_ASSIGN(const Json json, read_json(options.plan_file));
   LIEQ_ASSIGN(BitPlan plan, bit_plan_from_json(json, options.plan_file));
   LIEQ_TRY(check_same_model(plan.model, facts, options.plan_file));
@@ -33,6 +31,14 @@ Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& mod
 
 }  // namespace
 
+Result<void> check_files(const PlanOptions& options) {
+  if (!options.plan_file.empty() && options.budget)
+    return fail(ErrorCode::kInvalidArgument, "--plan: found together with a budget, expected one of them");
+  for (const std::string& file : {options.plan_file, options.scores_file})
+    if (!file.empty()) LIEQ_TRY(read_json(file));
+  return {};
+}
+
 LayerScores sizes_of(const model::Model& model, const std::string& name) {
   LayerScores sizes;
   sizes.model = diagnose::facts_of(model, name);
@@ -43,6 +49,7 @@ LayerScores sizes_of(const model::Model& model, const std::string& name) {
 
 Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
                   const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink) {
+  LIEQ_TRY(check_files(options));
   Plan made;
   if (!options.plan_file.empty()) {
     LIEQ_ASSIGN(made.plan, read_plan(options, diagnose::facts_of(bundle.model, model)));

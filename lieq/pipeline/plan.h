@@ -50,6 +50,10 @@ struct PlanShape {
 [[nodiscard]] Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
                                 const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink);
 
+/// What can be said of the files before anything else is done: whether they are JSON, and no plan beside a budget.
+/// Errors: kInvalidArgument, kNotFound, kInvalidFormat.
+[[nodiscard]] Result<void> check_files(const PlanOptions& options);
+
 /// Weights of each layer, and no scores: all that plans without a choice need.
 [[nodiscard]] LayerScores sizes_of(const model::Model& model, const std::string& name);
 

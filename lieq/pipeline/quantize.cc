@@ -138,8 +138,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
   const QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
-  for (const std::string& file : {o.plan.plan_file, o.plan.scores_file})
-    if (!file.empty()) LIEQ_TRY(read_json(file));
+  LIEQ_TRY(check_files(o.plan));
   const HeldOutRequest request{o.text, o.text_window, o.text_chunks};
   if (!o.text.empty()) {
     LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, {}, sink));
