@@ -48,11 +48,9 @@ TensorGroup linear_group(const std::string& module, const pack::StoredMatrix& ma
 Result<void> write(const model::Model& model, const ExportOptions& options, const std::filesystem::path& path,
                    Threads& threads, Sink&) {
   HfFolder folder;
-  folder.packed = [&](const std::string& module, const pack::StoredMatrix& matrix,
-                      model::Role role) -> std::optional<TensorGroup> {
-    if (role != model::Role::kLinear || !code_facts(matrix)) return std::nullopt;
+  folder.packed = packed_linears([&](const std::string& module, const pack::StoredMatrix& matrix) {
     return linear_group(module, matrix, threads);
-  };
+  });
   const Widths widths = widths_of(model);
   const std::size_t group_size = widths.groups.front().width.group_size;
   std::vector<std::string> left = widths.dense;

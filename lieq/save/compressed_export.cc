@@ -74,11 +74,9 @@ Json config_of(const Widths& widths) {
 Result<void> write(const model::Model& model, const ExportOptions& options, const std::filesystem::path& path,
                    Threads& threads, Sink&) {
   HfFolder folder;
-  folder.packed = [&](const std::string& module, const pack::StoredMatrix& matrix,
-                      model::Role role) -> std::optional<TensorGroup> {
-    if (role != model::Role::kLinear || !code_facts(matrix)) return std::nullopt;
+  folder.packed = packed_linears([&](const std::string& module, const pack::StoredMatrix& matrix) {
     return linear_group(module, matrix, threads);
-  };
+  });
   folder.config_fields = {{"quantization_config", config_of(widths_of(model))}};
   return write_hf_folder(model, options, folder, path, threads);
 }

@@ -81,11 +81,9 @@ Json config_of(const model::Model& model, ZeroFormat zeros, const std::string& t
 Result<void> write(const model::Model& model, const ExportOptions& options, const std::filesystem::path& path,
                    Threads& threads, ZeroFormat zeros) {
   HfFolder folder;
-  folder.packed = [&](const std::string& module, const pack::StoredMatrix& matrix,
-                      model::Role role) -> std::optional<TensorGroup> {
-    if (role != model::Role::kLinear || !code_facts(matrix)) return std::nullopt;
+  folder.packed = packed_linears([&](const std::string& module, const pack::StoredMatrix& matrix) {
     return linear_group(module, matrix, zeros, threads);
-  };
+  });
   const Json quantization = config_of(model, zeros, options.tool);
   folder.config_fields = {{"quantization_config", quantization}};
   LIEQ_TRY(write_hf_folder(model, options, folder, path, threads));

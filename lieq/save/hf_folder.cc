@@ -7,6 +7,7 @@
 #include "lieq/base/check.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/kernels/linear.h"
+#include "lieq/save/linear_codes.h"
 #include "lieq/save/small_files.h"
 
 namespace lieq::save {
@@ -167,6 +168,14 @@ Result<void> check_dense_embedding(const ExportOptions& options, std::string_vie
       ErrorCode::kInvalidArgument,
       fmt::format("type of the embedding: found {}, expected f16, bf16 or f32 in {} folders; gguf and mlx pack it",
                   lieq::name(*options.embed), target));
+}
+
+decltype(HfFolder::packed) packed_linears(MakeLinear make) {
+  return [make = std::move(make)](const std::string& module, const pack::StoredMatrix& matrix,
+                                  model::Role role) -> std::optional<TensorGroup> {
+    if (role != model::Role::kLinear || !code_facts(matrix)) return std::nullopt;
+    return make(module, matrix);
+  };
 }
 
 }  // namespace lieq::save

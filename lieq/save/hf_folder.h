@@ -51,6 +51,11 @@ struct HfFolder {
   std::size_t shard_bytes = std::size_t{5} << 30;
 };
 
+/// A rule for HfFolder::packed: linears that have codes become what `make` says of a module and its matrix; all else is
+/// dense.
+using MakeLinear = std::function<TensorGroup(const std::string& module, const pack::StoredMatrix& matrix)>;
+[[nodiscard]] decltype(HfFolder::packed) packed_linears(MakeLinear make);
+
 /// Writes everything into `path`, an empty folder: one model.safetensors, or shards and their index where they would
 /// exceed shard_bytes. One group of tensors is in memory at a time. config.json says float16 unless options.embed asks
 /// for another type of the embedding. Errors: kIo, and those of `packed`.
