@@ -13,7 +13,7 @@ HWY_BEFORE_NAMESPACE();
 namespace lieq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// count: a multiple of 32. Writes codes, scale and half sum of one piece.
+/// count: a multiple of 16. Writes codes, scale and half sum of one piece.
 void RoundPiece(const float* HWY_RESTRICT x, std::size_t count, std::int8_t* HWY_RESTRICT codes, float* scale,
                 float* half_sum) {
   const hn::CappedTag<float, 16> df;
@@ -59,7 +59,7 @@ void round_token(const pack::PackedMatrix& weight, const float* x, std::int8_t* 
   for (std::size_t g = 0; g < weight.groups(); ++g) {
     for (std::size_t first = 0; first < group_size; first += kPiece) {
       const std::size_t count = std::min(kPiece, group_size - first), begin = g * group_size + first;
-      const std::size_t padded = (count + kUnit - 1) / kUnit * kUnit;
+      const std::size_t padded = padded_inputs(weight, count);
       const float* source = x + begin;
       float gathered[kPiece];
       if (!order.empty() || padded != count) {
@@ -77,14 +77,15 @@ void round_token(const pack::PackedMatrix& weight, const float* x, std::int8_t* 
 }  // namespace
 
 bool same_pieces(const pack::PackedMatrix& a, const pack::PackedMatrix& b) {
-  return a.cols() == b.cols() && a.group_size() == b.group_size() && std::ranges::equal(a.order(), b.order());
+  return a.cols() == b.cols() && a.group_size() == b.group_size() && a.is_paired() == b.is_paired() &&
+         std::ranges::equal(a.order(), b.order());
 }
 
 void round_to_int8(Threads& threads, const pack::PackedMatrix& weight, MatrixView<const float> x, Int8Inputs& rounded) {
   rounded.tokens = x.rows();
   // One line more than the inputs need, so that rows of 4096 do not all fall into the same set of the first-level
   // cache.
-  rounded.stride = weight.groups() * weight.units_per_group() * kUnit + 64;
+  rounded.stride = weight.units() * kUnit + 64;
   rounded.pieces = weight.groups() * ((weight.group_size() + kPiece - 1) / kPiece);
   std::int8_t* codes = rounded.codes.reserve(rounded.tokens * rounded.stride);
   float* scales = rounded.scales.reserve(rounded.tokens * rounded.pieces);

@@ -5,17 +5,17 @@ constexpr std::size_t kHalfUnit = Int8Inputs::kUnit / 2;  // inputs in one vecto
 constexpr std::size_t kRowPairs = kBlock / 2;
 
 /// Codes of one unit of a block, as signed bytes: [4 times eight inputs][8 row pairs][2 rows][8 inputs].
-template <unsigned kBits>
+template <unsigned kCodes>
 HWY_INLINE void UnpackUnit(const std::uint8_t* HWY_RESTRICT unit, std::uint8_t* HWY_RESTRICT to) {
   const D8 d8;
   const D32 d32;
-  const V8 offset = hn::Set(d8, kBits == 8 ? 0x80 : 0);
+  const V8 offset = hn::Set(d8, kValueBits<kCodes> == 8 ? 0x80 : 0);
   for (std::size_t v = 0; v < kVectors; ++v) {
     ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
       constexpr int kStep = decltype(step)::value;
       if constexpr (kStep % 2 == 0) {
-        const V32 first = hn::BitCast(d32, hn::Xor(CodesOf<kBits, kStep>(unit, v), offset));
-        const V32 second = hn::BitCast(d32, hn::Xor(CodesOf<kBits, kStep + 1>(unit, v), offset));
+        const V32 first = hn::BitCast(d32, hn::Xor(CodesOf<kCodes, kStep>(unit, v), offset));
+        const V32 second = hn::BitCast(d32, hn::Xor(CodesOf<kCodes, kStep + 1>(unit, v), offset));
         std::uint8_t* pairs = to + static_cast<std::size_t>(kStep) * kChunk + 2 * v * kBytes;
         hn::Store(hn::BitCast(d8, hn::InterleaveLower(d32, first, second)), d8, pairs);
         hn::Store(hn::BitCast(d8, hn::InterleaveUpper(d32, first, second)), d8, pairs + kBytes);
@@ -25,7 +25,8 @@ HWY_INLINE void UnpackUnit(const std::uint8_t* HWY_RESTRICT unit, std::uint8_t* 
 }
 
 /// total[t][v] = Σ code · input over one piece, of unpacked codes. An odd last token makes a pair with itself.
-template <unsigned, std::size_t kTokens, std::size_t kBlocks>
+/// Halves of a unit follow each other like units.
+template <unsigned, std::size_t kTokens, Part kPart, std::size_t kBlocks>
 HWY_INLINE void TilePiece(TileSource<kBlocks>& source, std::size_t units, const std::int8_t* HWY_RESTRICT x,
                           std::size_t stride, V32 (&total)[kTokens][kVectors]) {
   constexpr std::size_t kPairs = (kTokens + 1) / 2;
@@ -34,7 +35,7 @@ HWY_INLINE void TilePiece(TileSource<kBlocks>& source, std::size_t units, const 
   V32 acc[kPairs][kRowPairs];  // lanes: [2 tokens][2 rows]
   for (auto& pair : acc)
     for (auto& sum : pair) sum = hn::Zero(D32());
-  const std::uint8_t* end = source.unit + units * kUnitBytes;
+  const std::uint8_t* end = source.unit + (kPart == kWhole ? units * kUnitBytes : kUnitBytes / 2);
   do {
     hn::Vec<decltype(d64)> inputs[2][kPairs];  // [eight inputs][2 tokens]
     for (std::size_t p = 0; p < kPairs; ++p) {

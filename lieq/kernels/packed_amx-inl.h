@@ -37,7 +37,7 @@ class AmxState {
 /// All pieces of the product have the same size: configuring anew for each one would cost more than it saves.
 HWY_INLINE bool FitsAmx(const Int8Product& product) {
   const std::size_t units = product.weight->units_per_group();
-  return product.tokens >= kAmxTokens && (units == 1 || units % kPieceUnits == 0) &&
+  return product.tokens >= kAmxTokens && !product.weight->is_paired() && (units == 1 || units % kPieceUnits == 0) &&
          has_matrix_product(HWY_TARGET);
 }
 
@@ -66,6 +66,7 @@ HWY_INLINE void AmxDot(const std::uint8_t* codes, const std::int8_t* x, std::siz
 }
 
 /// y += the tile's blocks x kAmxTokens tokens. y: [token][kItemRows].
+template <bool kMinima>
 HWY_NOINLINE void AmxProduct(const Tile& tile, const std::int8_t* HWY_RESTRICT x, std::size_t stride,
                              const float* HWY_RESTRICT scales, const float* HWY_RESTRICT half_sums, std::size_t pieces,
                              float* HWY_RESTRICT y) {
@@ -88,9 +89,9 @@ HWY_NOINLINE void AmxProduct(const Tile& tile, const std::int8_t* HWY_RESTRICT x
         const VF half_sum = hn::Set(df, half_sums[(first + t) * pieces + p]);
         for (std::size_t b = 0; b < kItemBlocks; ++b) {
           const VF weight_scale = hn::Load(df, tile.scales[p] + b * kBlock);
-          const VF zero = hn::Load(df, tile.double_zeros[p] + b * kBlock);
+          const VF origin = hn::Load(df, tile.origins[p] + b * kBlock);
           const V32 total = hn::Load(D32(), totals[p][first + t] + b * kBlock);
-          sum[t][b] = AddPiece(sum[t][b], total, weight_scale, zero, scale, half_sum);
+          sum[t][b] = AddPiece<kMinima>(sum[t][b], total, weight_scale, origin, scale, half_sum);
         }
       }
     }

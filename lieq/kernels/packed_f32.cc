@@ -8,6 +8,7 @@
 #include "lieq/base/check.h"
 #include "lieq/base/dtype.h"
 #include "lieq/kernels/buffer.h"
+#include "lieq/pack/iq_grids.h"
 
 // Vectors here are kept in arrays, which those of unknown size cannot be.
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
@@ -36,11 +37,11 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
   const std::size_t count = std::min(kPanelInputs, (place.group + 1) * w.group_size() - first);
   for (std::size_t k = 0; k < count; ++k) {
     for (std::size_t r = 0; r < kRowsOfBlock; ++r) {
-      const float zero = 0.5F * static_cast<float>(w.double_zero(block * kRowsOfBlock + r, place.group));
+      const std::size_t row = block * kRowsOfBlock + r;
+      const float zero = 0.5F * static_cast<float>(w.double_zero(row, place.group));
       float& weight = panel[k * kRowsOfBlock + r];
-      weight = f16_to_float(w.scales(block, place.group)[r]) *
-               (static_cast<float>(w.code(block * kRowsOfBlock + r, first + k)) - zero);
-      if (w.has_minima()) weight += f16_to_float(w.minima(block, place.group)[r]);
+      weight = w.scale(row, place.group) * (static_cast<float>(w.code(row, first + k)) - zero);
+      if (w.has_minima()) weight += w.minimum(row, place.group);
     }
   }
   place.unit += kPanelInputs / pack::PackedMatrix::kUnitInputs;
@@ -60,26 +61,21 @@ void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_
 
 #include "lieq/kernels/packed_vectors-inl.h"
 
-/// What the rows of vector `v` of a block add to scale * code: their minimum, or -scale * zero, which float32 holds
-/// exactly, as it holds scale * code; so the sum is rounded once, and is the decoded weight (or 0 instead of -0).
-template <unsigned kBits>
-HWY_INLINE VF OffsetsOf(const pack::PackedMatrix& w, std::size_t block, std::size_t group, std::size_t v, VF scale) {
-  if (w.has_minima()) return ScalesOf(w.minima(block, group), v);
-  return hn::Mul(hn::Mul(scale, hn::Set(DF(), -0.5F)), DoubleZerosOf<kBits>(w.zeros(block, group), v, 0));
-}
-
-/// Writes 32 inputs x 16 rows.
-template <unsigned kBits>
-HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, VF scale, VF offset,
-                           float* HWY_RESTRICT panel) {
+/// Writes 32 inputs x 16 rows of vector `v`; scale and offset of each half. An offset is what scale * code lacks: the
+/// minimum, or -scale * zero. Float32 holds all of these exactly, so the sum is rounded once, and is the decoded weight
+/// (or 0 instead of -0).
+template <unsigned kCodes>
+HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, const VF (&scale)[2],
+                           const VF (&offset)[2], float* HWY_RESTRICT panel) {
   const DF df;
   ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
     constexpr int kStep = decltype(step)::value;
-    const V32 four = hn::BitCast(D32(), CodesOf<kBits, kStep>(unit, v));  // codes of four inputs, one a byte
+    constexpr std::size_t kHalf = kStep / (kUnitSteps / 2);
+    const V32 four = hn::BitCast(D32(), CodesOf<kCodes, kStep>(unit, v));  // codes of four inputs, one a byte
     const auto decode = [&](auto byte) HWY_ATTR LIEQ_INLINE_LAMBDA {
       constexpr int kByte = decltype(byte)::value;
       const V32 code = hn::And(kByte == 0 ? four : hn::ShiftRight<8 * kByte>(four), hn::Set(D32(), 255));
-      hn::Store(hn::MulAdd(scale, hn::ConvertTo(df, code), offset), df,
+      hn::Store(hn::MulAdd(scale[kHalf], hn::ConvertTo(df, code), offset[kHalf]), df,
                 panel + (4 * kStep + kByte) * static_cast<int>(kBlock));
     };
     decode(std::integral_constant<int, 0>());
@@ -89,30 +85,44 @@ HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v,
   });
 }
 
-template <unsigned kBits>
-HWY_NOINLINE std::size_t FillPanelBits(const pack::PackedMatrix& w, std::size_t block, FloatPlace& place,
-                                       float* panel) {
+template <unsigned kCodes>
+HWY_NOINLINE std::size_t FillPanelCodes(const pack::PackedMatrix& w, std::size_t block, FloatPlace& place,
+                                        float* panel) {
+  const DF df;
+  const std::size_t groups = w.is_paired() ? 2 : 1;  // of a unit
+  HWY_ALIGN float scales[2 * kBlock], origins[2 * kBlock];
   std::size_t filled = 0;
   while (place.group < w.groups() && filled + pack::PackedMatrix::kUnitInputs <= kPanelInputs) {
     const std::uint8_t* unit = w.codes(block, place.group) + place.unit * w.unit_bytes();
+    ReadGroups(w, block, place.group, groups, 0, kBlock, scales, origins);
     for (std::size_t v = 0; v < kVectors; ++v) {
-      const VF scale = ScalesOf(w.scales(block, place.group), v);
-      DecodeUnit<kBits>(unit, v, scale, OffsetsOf<kBits>(w, block, place.group, v, scale),
-                        panel + filled * kBlock + v * kRows);
+      VF scale[2], offset[2];
+      for (std::size_t half = 0; half < 2; ++half) {
+        const std::size_t at = (groups == 2 ? half : 0) * kBlock + v * kRows;
+        scale[half] = hn::Load(df, scales + at);
+        const VF origin = hn::Load(df, origins + at);
+        offset[half] = w.has_minima() ? hn::Mul(origin, hn::Set(df, 0.5F))
+                                      : hn::Mul(hn::Mul(scale[half], hn::Set(df, -0.5F)), origin);
+      }
+      DecodeUnit<kCodes>(unit, v, scale, offset, panel + filled * kBlock + v * kRows);
     }
     // The padding of a group's last unit is written over.
-    filled += HWY_MIN(pack::PackedMatrix::kUnitInputs, w.group_size() - place.unit * pack::PackedMatrix::kUnitInputs);
-    if (++place.unit == w.units_per_group()) place = {place.group + 1, 0};
+    filled += HWY_MIN(pack::PackedMatrix::kUnitInputs,
+                      groups * w.group_size() - place.unit * pack::PackedMatrix::kUnitInputs);
+    if (++place.unit == w.units_per_group()) place = {place.group + groups, 0};
   }
   return filled;
 }
 
 std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace& place, float* panel) {
-  switch (w.bits()) {
-    case 2: return FillPanelBits<2>(w, block, place, panel);
-    case 3: return FillPanelBits<3>(w, block, place, panel);
-    case 4: return FillPanelBits<4>(w, block, place, panel);
-    default: return FillPanelBits<8>(w, block, place, panel);
+  switch (w.form().kind()) {
+    case 2: return FillPanelCodes<2>(w, block, place, panel);
+    case 3: return FillPanelCodes<3>(w, block, place, panel);
+    case 4: return FillPanelCodes<4>(w, block, place, panel);
+    case 5: return FillPanelCodes<5>(w, block, place, panel);
+    case 6: return FillPanelCodes<6>(w, block, place, panel);
+    case kLevelCodes: return FillPanelCodes<kLevelCodes>(w, block, place, panel);
+    default: return FillPanelCodes<8>(w, block, place, panel);
   }
 }
 

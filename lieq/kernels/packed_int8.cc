@@ -4,7 +4,6 @@ namespace lieq::kernels {
 
 void multiply_int8(const Int8Product& product) {
   (product.tokens <= kInt8StreamTokens ? multiply_int8_stream : multiply_int8_tile)(product);
-  if (product.weight->has_minima()) add_minima(product);
 }
 
 }  // namespace lieq::kernels

@@ -21,7 +21,7 @@
 
 namespace lieq::kernels {
 
-/// Inputs of one product, rounded. Pieces are padded with zeros to whole units of 32.
+/// Inputs of one product, rounded. Pieces are padded with zeros to whole units of 32, unless two share a unit.
 struct Int8Inputs {
   static constexpr std::size_t kUnit = pack::PackedMatrix::kUnitInputs, kPiece = 2 * kUnit;
 
@@ -29,6 +29,11 @@ struct Int8Inputs {
   Buffer<std::int8_t> codes;           // [tokens, stride]
   Buffer<float> scales, half_sums;     // [tokens, pieces]
 };
+
+/// Places that a piece of `count` inputs takes.
+[[nodiscard]] inline std::size_t padded_inputs(const pack::PackedMatrix& weight, std::size_t count) {
+  return weight.is_paired() ? count : (count + Int8Inputs::kUnit - 1) / Int8Inputs::kUnit * Int8Inputs::kUnit;
+}
 
 /// True if inputs rounded for `a` serve `b` as well.
 [[nodiscard]] bool same_pieces(const pack::PackedMatrix& a, const pack::PackedMatrix& b);
@@ -55,14 +60,11 @@ inline constexpr std::size_t kInt8ItemBlocks = 4;
 /// Writes y for these blocks and tokens, on the calling thread.
 void multiply_int8(const Int8Product& product);
 
-/// Its parts, without the minima's share: for up to kInt8StreamTokens tokens, and for any number.
+/// Its parts: for up to kInt8StreamTokens tokens, and for any number.
 void multiply_int8_stream(const Int8Product& product);
 void multiply_int8_tile(const Int8Product& product);
 
 /// The same in plain loops: what the vector code is tested against, and what a CPU without any vectors runs.
 void multiply_int8_reference(const Int8Product& product);
-
-/// Adds the minima's share to y, which holds the rest: the last step of multiply_int8().
-void add_minima(const Int8Product& product);
 
 }  // namespace lieq::kernels

@@ -1,26 +1,23 @@
 #include <algorithm>
 
-#include "lieq/base/dtype.h"
 #include "lieq/kernels/packed_int8.h"
 
 namespace lieq::kernels {
 namespace {
 
 float output(const pack::PackedMatrix& w, const Int8Inputs& x, std::size_t row, std::size_t token) {
-  const std::size_t block = row / pack::PackedMatrix::kBlockRows, r = row % pack::PackedMatrix::kBlockRows;
   const std::int8_t* q = x.codes.data() + token * x.stride;
   std::size_t piece = token * x.pieces;
   float y = 0;
   for (std::size_t g = 0; g < w.groups(); ++g) {
-    const float weight_scale = f16_to_float(w.scales(block, g)[r]);
+    const float weight_scale = w.scale(row, g), minimum = w.minimum(row, g);
     const auto double_zero = static_cast<float>(w.double_zero(row, g));
-    const float minimum = w.has_minima() ? f16_to_float(w.minima(block, g)[r]) : 0;
     for (std::size_t first = 0; first < w.group_size(); first += Int8Inputs::kPiece, ++piece) {
       const std::size_t count = std::min(Int8Inputs::kPiece, w.group_size() - first);
       std::int32_t total = 0;
       for (std::size_t k = 0; k < count; ++k)
         total += static_cast<std::int32_t>(w.code(row, g * w.group_size() + first + k)) * q[k];
-      q += (count + Int8Inputs::kUnit - 1) / Int8Inputs::kUnit * Int8Inputs::kUnit;
+      q += padded_inputs(w, count);
       y +=
           weight_scale * (x.scales.data()[piece] * static_cast<float>(total) - double_zero * x.half_sums.data()[piece]);
       y += minimum * (2 * x.half_sums.data()[piece]);

@@ -7,6 +7,7 @@
 
 #include "lieq/kernels/isa.h"
 #include "lieq/kernels/packed_int8.h"
+#include "lieq/pack/iq_grids.h"
 
 // Vectors here are kept in arrays, which those of unknown size cannot be.
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)

@@ -1,4 +1,4 @@
-// Best(product) for one target: the MultiplyBits of LIEQ_INT8_BODY, compiled for the target alone and again with those
+// Best(product) for one target: the MultiplyCodes of LIEQ_INT8_BODY, compiled for the target alone and again with those
 // of the instructions in dot8-inl.h that this CPU may have and Highway has no target for. Included without a guard.
 
 HWY_BEFORE_NAMESPACE();
@@ -48,29 +48,34 @@ namespace matrix {
 #define LIEQ_HAS_MATRIX
 #endif
 
-template <unsigned kBits>
-void BestBits(const Int8Product& product) {
+template <unsigned kCodes, bool kPaired = false>
+void BestCodes(const Int8Product& product) {
 #ifdef LIEQ_HAS_MATRIX
-  if (has_matrix_product(HWY_TARGET)) return matrix::MultiplyBits<kBits>(product);
+  if (has_matrix_product(HWY_TARGET)) return matrix::MultiplyCodes<kCodes, kPaired>(product);
 #endif
 #ifdef LIEQ_HAS_DOT
-  if (has_dot_product(HWY_TARGET)) return dot::MultiplyBits<kBits>(product);
+  if (has_dot_product(HWY_TARGET)) return dot::MultiplyCodes<kCodes, kPaired>(product);
 #endif
 #if HWY_TARGET == HWY_SCALAR
   multiply_int8_reference(product);
 #else
-  plain::MultiplyBits<kBits>(product);
+  plain::MultiplyCodes<kCodes, kPaired>(product);
 #endif
 }
 #undef LIEQ_HAS_DOT
 #undef LIEQ_HAS_MATRIX
 
 void Best(const Int8Product& product) {
-  switch (product.weight->bits()) {
-    case 2: return BestBits<2>(product);
-    case 3: return BestBits<3>(product);
-    case 4: return BestBits<4>(product);
-    default: return BestBits<8>(product);
+  const pack::PackedMatrix& w = *product.weight;
+  const bool paired = w.is_paired();
+  switch (w.form().kind()) {
+    case 2: return paired ? BestCodes<2, true>(product) : BestCodes<2>(product);
+    case 3: return paired ? BestCodes<3, true>(product) : BestCodes<3>(product);
+    case 4: return BestCodes<4>(product);
+    case 5: return BestCodes<5>(product);
+    case 6: return BestCodes<6, true>(product);
+    case 8: return BestCodes<8>(product);
+    default: return BestCodes<pack::PackedForm::kLevelKind>(product);
   }
 }
 

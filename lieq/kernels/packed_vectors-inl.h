@@ -24,12 +24,12 @@ constexpr std::size_t kBlock = pack::PackedMatrix::kBlockRows;
 constexpr std::size_t kChunk = pack::PackedMatrix::kChunkBytes;
 constexpr int kUnitSteps = pack::PackedMatrix::kUnitInputs / 4;                  // a step is four inputs
 
-/// Calls f with integral constants 0 ... 7.
-template <class F>
+/// Calls f with integral constants 0 ... kCount - 1.
+template <int kCount = kUnitSteps, class F>
 HWY_INLINE void ForSteps(const F& f) {
   [&]<int... kSteps>(std::integer_sequence<int, kSteps...>) HWY_ATTR LIEQ_INLINE_LAMBDA {
     (f(std::integral_constant<int, kSteps>()), ...);
-  }(std::make_integer_sequence<int, kUnitSteps>());
+  }(std::make_integer_sequence<int, kCount>());
 }
 
 /// Shifts all bytes of pairs together: the bits that cross a border are masked off by the caller.
@@ -40,17 +40,36 @@ HWY_INLINE V8 ShiftBytes(V8 v) {
   return v;
 }
 
-/// The codes of the four inputs of step kStep of a unit, for the rows of vector `v` of a block.
-template <unsigned kBits, int kStep>
-HWY_INLINE V8 CodesOf(const std::uint8_t* HWY_RESTRICT unit, std::size_t v) {
-  constexpr int kPlane = kBits == 3 ? 2 : kBits;
-  constexpr int kSteps = 8 / kPlane;  // of one chunk
-  const V8 chunk = hn::Load(D8(), unit + static_cast<std::size_t>(kStep / kSteps) * kChunk + v * kBytes);
+constexpr unsigned kLevelCodes = pack::PackedForm::kLevelKind;
+template <unsigned kCodes>
+constexpr unsigned kStoredBits = kCodes == kLevelCodes ? 4 : kCodes;
+/// Bits of what CodesOf() gives.
+template <unsigned kCodes>
+constexpr unsigned kValueBits = kCodes == kLevelCodes ? 8 : kCodes;
+
+/// Step kStep of a plane of kBits-bit fields, shifted left by kTo; other bits are 0.
+template <unsigned kBits, int kStep, int kTo>
+HWY_INLINE V8 FieldsOf(const std::uint8_t* HWY_RESTRICT plane, std::size_t v) {
+  constexpr int kSteps = 8 / static_cast<int>(kBits);  // of one chunk
+  const V8 chunk = hn::Load(D8(), plane + static_cast<std::size_t>(kStep / kSteps) * kChunk + v * kBytes);
   if constexpr (kBits == 8) return chunk;
-  const V8 low = hn::And(ShiftBytes<kStep % kSteps * kPlane>(chunk), hn::Set(D8(), (1U << kPlane) - 1));
-  if constexpr (kBits != 3) return low;
-  const V8 high = hn::Load(D8(), unit + 2 * kChunk + v * kBytes);
-  return hn::Or(low, hn::And(ShiftBytes<kStep - 2>(high), hn::Set(D8(), 4)));
+  return hn::And(ShiftBytes<kStep % kSteps * static_cast<int>(kBits) - kTo>(chunk),
+                 hn::Set(D8(), ((1U << kBits) - 1) << kTo));
+}
+
+/// The codes of the four inputs of step kStep of a unit, for the rows of vector `v` of a block.
+template <unsigned kCodes, int kStep>
+HWY_INLINE V8 CodesOf(const std::uint8_t* HWY_RESTRICT unit, std::size_t v) {
+  constexpr unsigned kBits = kStoredBits<kCodes>;
+  constexpr unsigned kLow = kBits == 3 ? 2 : kBits == 5 || kBits == 6 ? 4 : kBits;
+  const V8 low = FieldsOf<kLow, kStep, 0>(unit, v);
+  if constexpr (kCodes == kLevelCodes) {
+    return hn::TableLookupBytes(hn::LoadDup128(D8(), pack::kIq4Codes.data()), low);
+  } else if constexpr (kLow == kBits) {
+    return low;
+  } else {
+    return hn::Or(low, FieldsOf<kBits - kLow, kStep, static_cast<int>(kLow)>(unit + kLow * kChunk, v));
+  }
 }
 
 HWY_INLINE VF ScalesOf(const std::uint16_t* scales, std::size_t v) {
@@ -58,25 +77,73 @@ HWY_INLINE VF ScalesOf(const std::uint16_t* scales, std::size_t v) {
   return hn::PromoteTo(DF(), hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(scales) + v * kRows));
 }
 
-/// Doubled zero points of vector `v` of a block, less `offset`.
-template <unsigned kBits>
-HWY_INLINE VF DoubleZerosOf(const std::uint8_t* zeros, std::size_t v, int offset) {
+/// Doubled zero points of vector `v` of a block, of groups that have their own.
+HWY_INLINE V32 DoubleZerosOf(const std::uint8_t* zeros, unsigned bits, std::size_t v) {
   const D32 d32;
-  V32 value;
-  if constexpr (kBits == 8) {
+  if (bits == 8) {
     const hn::Rebind<std::uint16_t, D32> dz;
-    value = hn::PromoteTo(d32, hn::LoadU(dz, reinterpret_cast<const std::uint16_t*>(zeros) + v * kRows));
-  } else if constexpr (kBits == 4) {
-    const hn::Rebind<std::uint8_t, D32> dz;
-    value = hn::PromoteTo(d32, hn::LoadU(dz, zeros + v * kRows));
-  } else if constexpr (kRows == 16) {
+    return hn::PromoteTo(d32, hn::LoadU(dz, reinterpret_cast<const std::uint16_t*>(zeros) + v * kRows));
+  }
+  const hn::Rebind<std::uint8_t, D32> dz;
+  if (bits == 4) return hn::PromoteTo(d32, hn::LoadU(dz, zeros + v * kRows));
+  if constexpr (kRows == 16) {
     const hn::Half<D32> half;
     const auto both = hn::PromoteTo(half, hn::LoadU(hn::Rebind<std::uint8_t, decltype(half)>(), zeros));
-    value = hn::Combine(d32, hn::ShiftRight<4>(both), hn::And(both, hn::Set(half, 15)));
+    return hn::Combine(d32, hn::ShiftRight<4>(both), hn::And(both, hn::Set(half, 15)));
   } else {
-    const hn::Rebind<std::uint8_t, D32> dz;
     const V32 both = hn::PromoteTo(d32, hn::LoadU(dz, zeros + v * kRows % 8));
-    value = v * kRows < 8 ? hn::And(both, hn::Set(d32, 15)) : hn::ShiftRight<4>(both);
+    return v * kRows < 8 ? hn::And(both, hn::Set(d32, 15)) : hn::ShiftRight<4>(both);
   }
-  return hn::ConvertTo(DF(), hn::Sub(value, hn::Set(d32, offset)));
+}
+
+/// What the groups of a matrix scale by and count from, as floats, in units of half sums of inputs: a doubled zero point
+/// less `offset`, or a doubled minimum plus scale * offset.
+template <bool kMinima>
+HWY_INLINE void ReadGroup(const pack::PackedMatrix& w, std::size_t block, std::size_t group, int offset,
+                          float* HWY_RESTRICT scales, float* HWY_RESTRICT origins) {
+  const DF df;
+  const D32 d32;
+  const hn::Rebind<std::uint8_t, D32> du8;
+  const hn::Rebind<std::int8_t, D32> di8;
+  const pack::PackedForm& form = w.form();
+  const std::size_t super = form.two_levels() ? group * form.group_size / pack::PackedMatrix::kSuperInputs : group;
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    VF scale = ScalesOf(w.scales(block, super), v), origin = hn::Zero(df);
+    if constexpr (kMinima) {
+      const VF minimum = ScalesOf(w.minima(block, super), v);
+      origin = hn::Add(minimum, minimum);
+    }
+    if (form.scales == pack::Scales::kNibbles) {
+      const V32 both = hn::PromoteTo(d32, hn::LoadU(du8, w.small(block, group) + v * kRows));
+      scale = hn::Mul(scale, hn::ConvertTo(df, hn::And(both, hn::Set(d32, 15))));
+      origin = hn::Mul(hn::Neg(origin), hn::ConvertTo(df, hn::ShiftRight<4>(both)));
+    } else if (form.scales == pack::Scales::kBytes) {
+      const std::uint8_t* small = w.small(block, group) + v * kRows;
+      const auto bytes = hn::LoadU(di8, reinterpret_cast<const std::int8_t*>(small));
+      scale = hn::Mul(scale, hn::ConvertTo(df, hn::PromoteTo(d32, bytes)));
+      if constexpr (kMinima)
+        origin = hn::Mul(hn::Neg(origin), hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(du8, small + kBlock))));
+    }
+    if constexpr (kMinima) {
+      if (offset != 0) origin = hn::MulAdd(scale, hn::Set(df, static_cast<float>(offset)), origin);
+    } else {
+      const auto shared = w.shared_double_zero();
+      const V32 zeros = shared ? hn::Set(d32, *shared) : DoubleZerosOf(w.zeros(block, group), form.bits, v);
+      origin = hn::ConvertTo(df, hn::Sub(zeros, hn::Set(d32, offset)));
+    }
+    hn::Store(scale, df, scales + v * kRows);
+    hn::Store(origin, df, origins + v * kRows);
+  }
+}
+
+/// The same for `count` groups from `first` on. scales, origins: [count][stride], 16 of each used.
+HWY_NOINLINE void ReadGroups(const pack::PackedMatrix& w, std::size_t block, std::size_t first, std::size_t count,
+                             int offset, std::size_t stride, float* HWY_RESTRICT scales, float* HWY_RESTRICT origins) {
+  for (std::size_t g = 0; g < count; ++g) {
+    if (w.has_minima()) {
+      ReadGroup<true>(w, block, first + g, offset, scales + g * stride, origins + g * stride);
+    } else {
+      ReadGroup<false>(w, block, first + g, offset, scales + g * stride, origins + g * stride);
+    }
+  }
 }

@@ -42,7 +42,8 @@ void ternary_point(std::uint16_t point, float scale, float delta, float* w) {
   for (unsigned k = 0; k < 8; ++k) w[k] = scale * (static_cast<float>((point >> (2 * k)) & 3) - 1.0F + delta);
 }
 
-constexpr float kNonLinear[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+float level(unsigned code) { return static_cast<float>(kIq4Levels[code]); }
+
 constexpr float kThreeXxs[8] = {4, 12, 20, 28, 36, 44, 52, 62}, kThreeS[8] = {1, 3, 5, 7, 9, 11, 13, 15};
 
 }  // namespace
@@ -152,8 +153,8 @@ void decode_iq1_m(const std::byte* block, float* w) {
 void decode_iq4_nl(const std::byte* block, float* w) {
   const float d = f16_at(block);
   for (unsigned j = 0; j < 16; ++j) {
-    w[j] = d * kNonLinear[u8(block[2 + j]) & 15];
-    w[j + 16] = d * kNonLinear[u8(block[2 + j]) >> 4];
+    w[j] = d * level(u8(block[2 + j]) & 15);
+    w[j + 16] = d * level(u8(block[2 + j]) >> 4);
   }
 }
 
@@ -167,8 +168,8 @@ void decode_iq4_xs(const std::byte* block, float* w) {
     const float scale = d * (static_cast<float>(low | (((high >> (2 * s)) & 3) << 4)) - 32.0F);
     const std::byte* qs = block + 8 + 16 * s;
     for (unsigned j = 0; j < 16; ++j) {
-      w[j] = scale * kNonLinear[u8(qs[j]) & 15];
-      w[j + 16] = scale * kNonLinear[u8(qs[j]) >> 4];
+      w[j] = scale * level(u8(qs[j]) & 15);
+      w[j + 16] = scale * level(u8(qs[j]) >> 4);
     }
   }
 }

@@ -1,13 +1,20 @@
 #pragma once
 /// Blocks of GGUF as packed codes, so that GGUF files run from the same products as what lieq quantises.
 ///
-///   Q2_0         2-bit codes, zero point 1, groups of 64
-///   Q4_0, Q4_1   4-bit codes, zero point 8 or a minimum, groups of 32
-///   Q5_0, Q5_1   8-bit codes below 32, zero point 16 or a minimum, groups of 32
-///   Q8_0         8-bit codes, zero point 128, groups of 32
+///   type          codes                    groups   scales                    codes count from
+///   Q2_0          2 bits                   64       halves                    1
+///   Q4_0, Q4_1    4 bits                   32       halves                    8 or a minimum
+///   Q5_0, Q5_1    5 bits                   32       halves                    16 or a minimum
+///   Q8_0          8 bits                   32       halves                    128
+///   IQ4_NL        numbers of 16 levels     32       halves                    0
+///   Q2_K          2 bits                   16       two levels, 4 bits each   minima of two levels
+///   Q3_K          3 bits                   16       two levels, 6 bits        4
+///   Q4_K, Q5_K    4, 5 bits                32       two levels, 6 bits each   minima of two levels
+///   Q6_K          6 bits                   16       two levels, 8 bits        32
+///   IQ4_XS        numbers of 16 levels     32       two levels, 6 bits        0
 ///
-/// Non-goal: K blocks (Q2_K to Q6_K). Their scales and minima are products of a half-precision number and a small
-/// integer, which half precision cannot hold; they are multiplied as stored.
+/// Memory is that of the blocks, and a few bits a group more where 6 bits become a byte (3 % and less).
+/// Non-goal: IQ types of fewer bits, TQ types and MXFP4; they are multiplied as stored.
 
 #include "lieq/base/dtype.h"
 #include "lieq/base/threads.h"

@@ -63,7 +63,7 @@ Rotation packed_rotation(Shape shape, unsigned bits, std::size_t group_size) {
   std::size_t copies = 1;
   for (std::size_t c = 0; c < copies; ++c) {
     auto packed = std::make_shared<pack::PackedMatrix>(shape.out, shape.in, bits, group_size);
-    const std::size_t per_block = packed->groups() * packed->units_per_group() * packed->unit_bytes();
+    const std::size_t per_block = packed->units() * packed->unit_bytes();
     for (std::size_t b = 0; b < packed->blocks(); ++b)
       std::generate_n(packed->codes(b, 0), per_block, [&] { return static_cast<std::uint8_t>(random()); });
     for (std::size_t i = 0; i < shape.out; ++i)
@@ -126,7 +126,7 @@ void race(std::vector<Kernel>& kernels, std::size_t tokens, double seconds) {
 
 /// The bytes of the codes alone.
 std::size_t code_bytes(const pack::PackedMatrix& packed) {
-  return packed.blocks() * packed.groups() * packed.units_per_group() * packed.unit_bytes();
+  return packed.blocks() * packed.units() * packed.unit_bytes();
 }
 
 /// Reads the codes of a packed matrix and does nothing else with them than add them up.

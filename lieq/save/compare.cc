@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "lieq/base/check.h"
-#include "lieq/base/dtype.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/save/linear_codes.h"
 
@@ -31,8 +30,7 @@ std::vector<float> steps_of(const pack::StoredMatrix& matrix, std::size_t i) {
   std::vector<float> steps(packed.cols());
   for (std::size_t k = 0; k < steps.size(); ++k) {
     const std::size_t column = packed.order().empty() ? k : static_cast<std::size_t>(packed.order()[k]);
-    constexpr std::size_t kRows = pack::PackedMatrix::kBlockRows;
-    steps[column] = std::fabs(f16_to_float(packed.scales(i / kRows, k / packed.group_size())[i % kRows]));
+    steps[column] = std::fabs(packed.scale(i, k / packed.group_size()));
   }
   return steps;
 }

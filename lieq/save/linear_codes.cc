@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kBlockRows = pack::PackedMatrix::kBlockRows;
 
-/// What a block type holds when no packed codes were made of it. Bits are those of the packed form.
+/// What a block type holds that other tools' groups can hold, too. Bits are the least of theirs.
 std::optional<CodeFacts> facts_of_blocks(DType type) {
   switch (type) {
     case DType::kQ2_0: return CodeFacts{2, 64, false, true};
@@ -66,7 +66,7 @@ std::vector<std::byte> gather(const pack::StoredMatrix& matrix, std::size_t firs
 }  // namespace
 
 std::optional<CodeFacts> code_facts(const pack::StoredMatrix& matrix) {
-  if (!matrix.packed) return facts_of_blocks(matrix.type);
+  if (matrix.is_stored()) return facts_of_blocks(matrix.type);
   const pack::PackedMatrix& packed = *matrix.packed;
   return CodeFacts{packed.bits(), packed.group_size(), packed.has_minima(), packed.order().empty()};
 }
@@ -119,7 +119,7 @@ ZeroPoints zero_points(const pack::StoredMatrix& matrix) {
   LIEQ_CHECK(facts && !facts->has_minima);
   ZeroPoints zeros;
   zeros.doubled.resize((std::size_t{2} << facts->bits) + 1);
-  if (!matrix.packed) {
+  if (matrix.is_stored()) {
     zeros.doubled[double_zero_of_blocks(matrix.type)] = true;
     return zeros;
   }
