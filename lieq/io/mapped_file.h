@@ -30,4 +30,7 @@ class MappedFile {
   std::shared_ptr<const Mapping> mapping_;
 };
 
+/// The same for part of a mapping; pages that are not wholly in it stay.
+void release_pages(std::span<const std::byte> bytes);
+
 }  // namespace lieq::io

@@ -26,8 +26,8 @@ struct Int8Inputs {
   static constexpr std::size_t kUnit = pack::PackedMatrix::kUnitInputs, kPiece = 2 * kUnit;
 
   std::size_t tokens = 0, stride = 0, pieces = 0;
-  Buffer<std::int8_t> codes;           // [tokens, stride]
-  Buffer<float> scales, half_sums;     // [tokens, pieces]
+  Buffer<std::int8_t> codes;        // [tokens, stride]
+  Buffer<float> scales, half_sums;  // [tokens, pieces]
 };
 
 /// Places that a piece of `count` inputs takes.

@@ -20,8 +20,8 @@ HWY_INLINE VI8 Broadcast4(const std::int8_t* x) {
   return hn::BitCast(DI8(), hn::Set(D32(), four));
 }
 
-/// total[t][v] = Σ code · input over one piece. A Source has kVectorCount vectors of rows, Codes<kStep>(v) of the unit it
-/// is at, Advance() to the next unit, and kChains accumulators for each sum, which Merge() makes one.
+/// total[t][v] = Σ code · input over one piece. A Source has kVectorCount vectors of rows, Codes<kStep>(v) of the unit
+/// it is at, Advance() to the next unit, and kChains accumulators for each sum, which Merge() makes one.
 template <unsigned kCodes, std::size_t kTokens, Part kPart, class Source>
 HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* HWY_RESTRICT x, std::size_t stride,
                          V32 (&total)[kTokens][Source::kVectorCount]) {

@@ -81,9 +81,9 @@ HWY_NOINLINE void StreamBlock(const pack::PackedMatrix& w, std::size_t block, co
         const VF weight_scale = hn::Load(df, group_scales + group * kBlock + v * kRows);
         const VF origin = hn::Load(df, origins + group * kBlock + v * kRows);
         for (std::size_t t = 0; t < kTokens; ++t)
-          sum[t][v] = AddPiece<decltype(minima)::value>(sum[t][v], total[t][v], weight_scale, origin,
-                                                        hn::Set(df, scales[t * pieces]),
-                                                        hn::Set(df, half_sums[t * pieces]));
+          sum[t][v] =
+              AddPiece<decltype(minima)::value>(sum[t][v], total[t][v], weight_scale, origin,
+                                                hn::Set(df, scales[t * pieces]), hn::Set(df, half_sums[t * pieces]));
       }
     };
     if (has_minima) {

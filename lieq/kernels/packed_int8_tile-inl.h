@@ -55,7 +55,7 @@ constexpr std::size_t kTilePieces = 2 * kTileUnits;  // two halves of each unit
 struct Tile {
   HWY_ALIGN std::uint8_t codes[kItemBlocks][kTileUnits * kUnitBytes];
   HWY_ALIGN float scales[kTilePieces][kItemBlocks * kBlock];   // [piece][row]
-  HWY_ALIGN float origins[kTilePieces][kItemBlocks * kBlock];  // as ReadGroup() gives them
+  HWY_ALIGN float origins[kTilePieces][kItemBlocks * kBlock];  // as ReadGroups() gives them
   std::size_t units[kTilePieces];                              // of each piece; 1 where halves of them are pieces
   std::size_t pieces, inputs;
   bool has_minima;
@@ -134,8 +134,8 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
 /// Unpacked codes of these widths are multiplied by the same code: how wide they are matters only to how many products
 /// fit an accumulator, and 2 and 3 bits fit alike.
 template <unsigned kCodes, unsigned kBits = kValueBits<kCodes>>
-constexpr unsigned kTileBits =
-    kBits == 2 || LIEQ_DOT == 4 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3 : kBits;
+constexpr unsigned kTileBits = kBits == 2 || LIEQ_DOT == 4 || (LIEQ_DOT != 0 && !(kBits == 8 && kSignedCodes8)) ? 3
+                                                                                                                : kBits;
 
 template <unsigned kBits, bool kPaired, bool kMinima, std::size_t kTokens>
 HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8_t* x, std::size_t stride,
@@ -143,7 +143,8 @@ HWY_INLINE void TileTokens(const Tile& tile, std::size_t blocks, const std::int8
   std::size_t b = 0;
   for (; b + kTileBlocks <= blocks; b += kTileBlocks)
     TileProduct<kBits, kPaired, kMinima, kTokens, kTileBlocks>(tile, b, x, stride, scales, half_sums, pieces, y);
-  for (; b < blocks; ++b) TileProduct<kBits, kPaired, kMinima, kTokens, 1>(tile, b, x, stride, scales, half_sums, pieces, y);
+  for (; b < blocks; ++b)
+    TileProduct<kBits, kPaired, kMinima, kTokens, 1>(tile, b, x, stride, scales, half_sums, pieces, y);
 }
 
 #if LIEQ_DOT == 1
@@ -171,8 +172,8 @@ HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT s
       const auto run = [&](auto count) HWY_ATTR LIEQ_INLINE_LAMBDA {
         constexpr unsigned kBits = kTileBits<kCodes>;
         constexpr std::size_t kTokens = decltype(count)::value;
-        const auto multiply = tile.has_minima ? TileTokens<kBits, kPaired, true, kTokens>
-                                              : TileTokens<kBits, kPaired, false, kTokens>;
+        const auto multiply =
+            tile.has_minima ? TileTokens<kBits, kPaired, true, kTokens> : TileTokens<kBits, kPaired, false, kTokens>;
         multiply(tile, product.blocks, codes, x.stride, scales, half_sums, x.pieces, sums + t * kItemRows);
         t += decltype(count)::value;
       };

@@ -17,12 +17,12 @@ using V16 = hn::Vec<D16>;
 using V32 = hn::Vec<D32>;
 using VF = hn::Vec<DF>;
 
-constexpr std::size_t kBytes = HWY_MAX_BYTES < 64 ? HWY_MAX_BYTES : 64;          // of one vector
-constexpr std::size_t kRows = kBytes / 4;                                        // rows in one vector
-constexpr std::size_t kVectors = pack::PackedMatrix::kChunkBytes / kBytes;       // vectors in one chunk
+constexpr std::size_t kBytes = HWY_MAX_BYTES < 64 ? HWY_MAX_BYTES : 64;     // of one vector
+constexpr std::size_t kRows = kBytes / 4;                                   // rows in one vector
+constexpr std::size_t kVectors = pack::PackedMatrix::kChunkBytes / kBytes;  // vectors in one chunk
 constexpr std::size_t kBlock = pack::PackedMatrix::kBlockRows;
 constexpr std::size_t kChunk = pack::PackedMatrix::kChunkBytes;
-constexpr int kUnitSteps = pack::PackedMatrix::kUnitInputs / 4;                  // a step is four inputs
+constexpr int kUnitSteps = pack::PackedMatrix::kUnitInputs / 4;  // a step is four inputs
 
 /// Calls f with integral constants 0 ... kCount - 1.
 template <int kCount = kUnitSteps, class F>
@@ -96,54 +96,60 @@ HWY_INLINE V32 DoubleZerosOf(const std::uint8_t* zeros, unsigned bits, std::size
   }
 }
 
-/// What the groups of a matrix scale by and count from, as floats, in units of half sums of inputs: a doubled zero point
-/// less `offset`, or a doubled minimum plus scale * offset.
+/// What `count` groups from `first` on scale by and count from, as floats, in units of half sums of inputs: a doubled
+/// zero point less `offset`, or a doubled minimum plus scale * offset. scales, origins: [count][stride], 16 of each used.
 template <bool kMinima>
-HWY_INLINE void ReadGroup(const pack::PackedMatrix& w, std::size_t block, std::size_t group, int offset,
-                          float* HWY_RESTRICT scales, float* HWY_RESTRICT origins) {
+HWY_INLINE void ReadGroupsOf(const pack::PackedMatrix& w, std::size_t block, std::size_t first, std::size_t count,
+                             int offset, std::size_t stride, float* HWY_RESTRICT scales, float* HWY_RESTRICT origins) {
   const DF df;
   const D32 d32;
   const hn::Rebind<std::uint8_t, D32> du8;
   const hn::Rebind<std::int8_t, D32> di8;
   const pack::PackedForm& form = w.form();
-  const std::size_t super = form.two_levels() ? group * form.group_size / pack::PackedMatrix::kSuperInputs : group;
+  const std::size_t per_half = form.two_levels() ? pack::PackedMatrix::kSuperInputs / form.group_size : 1;
+  const auto shared = w.shared_double_zero();
   for (std::size_t v = 0; v < kVectors; ++v) {
-    VF scale = ScalesOf(w.scales(block, super), v), origin = hn::Zero(df);
-    if constexpr (kMinima) {
-      const VF minimum = ScalesOf(w.minima(block, super), v);
-      origin = hn::Add(minimum, minimum);
+    VF half = hn::Zero(df), half_minimum = hn::Zero(df);
+    for (std::size_t g = 0; g < count; ++g) {
+      const std::size_t group = first + g;
+      if (g == 0 || group % per_half == 0) {
+        half = ScalesOf(w.scales(block, group / per_half), v);
+        if constexpr (kMinima) {
+          half_minimum = ScalesOf(w.minima(block, group / per_half), v);
+          half_minimum = hn::Add(half_minimum, half_minimum);
+        }
+      }
+      VF scale = half, origin = half_minimum;
+      if (form.scales == pack::Scales::kNibbles) {
+        const V32 both = hn::PromoteTo(d32, hn::LoadU(du8, w.small(block, group) + v * kRows));
+        scale = hn::Mul(half, hn::ConvertTo(df, hn::And(both, hn::Set(d32, 15))));
+        origin = hn::Neg(hn::Mul(half_minimum, hn::ConvertTo(df, hn::ShiftRight<4>(both))));
+      } else if (form.scales == pack::Scales::kBytes) {
+        const std::uint8_t* small = w.small(block, group) + v * kRows;
+        const auto bytes = hn::LoadU(di8, reinterpret_cast<const std::int8_t*>(small));
+        scale = hn::Mul(half, hn::ConvertTo(df, hn::PromoteTo(d32, bytes)));
+        if constexpr (kMinima) {
+          const V32 minimum = hn::PromoteTo(d32, hn::LoadU(du8, small + kBlock));
+          origin = hn::Neg(hn::Mul(half_minimum, hn::ConvertTo(df, minimum)));
+        }
+      }
+      if constexpr (kMinima) {
+        if (offset != 0) origin = hn::MulAdd(scale, hn::Set(df, static_cast<float>(offset)), origin);
+      } else {
+        const V32 zeros = shared ? hn::Set(d32, *shared) : DoubleZerosOf(w.zeros(block, group), form.bits, v);
+        origin = hn::ConvertTo(df, hn::Sub(zeros, hn::Set(d32, offset)));
+      }
+      hn::Store(scale, df, scales + g * stride + v * kRows);
+      hn::Store(origin, df, origins + g * stride + v * kRows);
     }
-    if (form.scales == pack::Scales::kNibbles) {
-      const V32 both = hn::PromoteTo(d32, hn::LoadU(du8, w.small(block, group) + v * kRows));
-      scale = hn::Mul(scale, hn::ConvertTo(df, hn::And(both, hn::Set(d32, 15))));
-      origin = hn::Mul(hn::Neg(origin), hn::ConvertTo(df, hn::ShiftRight<4>(both)));
-    } else if (form.scales == pack::Scales::kBytes) {
-      const std::uint8_t* small = w.small(block, group) + v * kRows;
-      const auto bytes = hn::LoadU(di8, reinterpret_cast<const std::int8_t*>(small));
-      scale = hn::Mul(scale, hn::ConvertTo(df, hn::PromoteTo(d32, bytes)));
-      if constexpr (kMinima)
-        origin = hn::Mul(hn::Neg(origin), hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(du8, small + kBlock))));
-    }
-    if constexpr (kMinima) {
-      if (offset != 0) origin = hn::MulAdd(scale, hn::Set(df, static_cast<float>(offset)), origin);
-    } else {
-      const auto shared = w.shared_double_zero();
-      const V32 zeros = shared ? hn::Set(d32, *shared) : DoubleZerosOf(w.zeros(block, group), form.bits, v);
-      origin = hn::ConvertTo(df, hn::Sub(zeros, hn::Set(d32, offset)));
-    }
-    hn::Store(scale, df, scales + v * kRows);
-    hn::Store(origin, df, origins + v * kRows);
   }
 }
 
-/// The same for `count` groups from `first` on. scales, origins: [count][stride], 16 of each used.
 HWY_NOINLINE void ReadGroups(const pack::PackedMatrix& w, std::size_t block, std::size_t first, std::size_t count,
                              int offset, std::size_t stride, float* HWY_RESTRICT scales, float* HWY_RESTRICT origins) {
-  for (std::size_t g = 0; g < count; ++g) {
-    if (w.has_minima()) {
-      ReadGroup<true>(w, block, first + g, offset, scales + g * stride, origins + g * stride);
-    } else {
-      ReadGroup<false>(w, block, first + g, offset, scales + g * stride, origins + g * stride);
-    }
+  if (w.has_minima()) {
+    ReadGroupsOf<true>(w, block, first, count, offset, stride, scales, origins);
+  } else {
+    ReadGroupsOf<false>(w, block, first, count, offset, stride, scales, origins);
   }
 }

@@ -349,8 +349,9 @@ void round_embeddings(Model& model, unsigned bits, Threads& threads) {
 
 void pack_all_blocks(Model& model, Threads& threads) {
   const auto pack = [&](pack::StoredMatrix& matrix) {
-    if (matrix.is_stored() && pack::fits_packed(matrix.type))
-      matrix.packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, matrix));
+    if (!matrix.is_stored() || !pack::fits_packed(matrix.type)) return;
+    matrix.packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, matrix));
+    io::release_pages({matrix.data, matrix.bytes()});  // so that the model never lies in memory twice
   };
   change_embeddings(model, pack);
   for (Layer& layer : model.layers)
@@ -391,6 +392,7 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
   Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
   LIEQ_TRY(loader.load(sink));
   LIEQ_TRY(check_finite(model, loader, threads));
+  model.files.release_pages();
   if (loader.unpacked() > 0)
     sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
                           path.string(), loader.unpacked()));

@@ -41,7 +41,9 @@ struct LoadOptions {
   /// Blocks of GGUF that fit (pack/packed_blocks.h) are also kept as packed codes, which products read.
   bool pack_blocks = true;
 
-  /// Weights as they lie in the file: for quantising, which reads them more than it multiplies by them.
+  /// The weights of the file, packed where that changes none: for what multiplies by them and writes them on.
+  [[nodiscard]] static LoadOptions unrounded() { return {.embed_bits = 16, .pack_blocks = true}; }
+  /// Weights as they lie in the file alone: for exports and checks, which read them once.
   [[nodiscard]] static LoadOptions as_stored() { return {.embed_bits = 16, .pack_blocks = false}; }
 };
 

@@ -110,8 +110,8 @@ struct Form {
   DType type;
   PackedForm packed;
   void (*codes)(const std::byte* block, std::size_t unit, std::uint8_t* codes);
-  std::size_t scale_at = 0, minimum_at = 2;                              // offsets of the halves
-  Small (*small)(const std::byte* block, std::size_t group) = nullptr;   // of two levels
+  std::size_t scale_at = 0, minimum_at = 2;                             // offsets of the halves
+  Small (*small)(const std::byte* block, std::size_t group) = nullptr;  // of two levels
 };
 
 constexpr PackedForm halves(unsigned bits, std::size_t group_size, std::uint16_t double_zero, bool levels = false) {
@@ -180,8 +180,7 @@ PackedMatrix pack_blocks(Threads& threads, const StoredMatrix& matrix) {
   const auto* form = std::ranges::find(kForms, matrix.type, &Form::type);
   LIEQ_CHECK(form != std::end(kForms) && matrix.is_stored());
   PackedMatrix packed(matrix.rows, matrix.cols, form->packed);
-  threads.for_each(packed.blocks(),
-                   [&](std::size_t block, std::size_t) { fill_block(matrix, *form, block, packed); });
+  threads.for_each(packed.blocks(), [&](std::size_t block, std::size_t) { fill_block(matrix, *form, block, packed); });
   return packed;
 }
 

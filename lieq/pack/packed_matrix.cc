@@ -61,7 +61,7 @@ PackedMatrix::PackedMatrix(std::size_t rows, std::size_t cols, const PackedForm&
   const std::size_t size = blocks() * units() * unit_bytes();
   // Large pages let a pass over the codes miss the TLB less. They are a wish: a refusal does no harm.
   const std::size_t alignment = size < kLargePage ? kChunkBytes : kLargePage;
-  codes_ = {static_cast<std::uint8_t*>(::operator new(size, std::align_val_t{alignment})), Delete{alignment}};
+  codes_ = {static_cast<std::uint8_t*>(::operator new (size, std::align_val_t{alignment})), Delete{alignment}};
   if (size >= kLargePage) madvise(codes_.get(), size / kLargePage * kLargePage, MADV_HUGEPAGE);
   scales_.resize(blocks() * halves_per_row() * kBlockRows);
   if (form.two_levels()) small_.resize(blocks() * groups() * small_bytes());

@@ -48,12 +48,13 @@ enum class Scales { kHalves, kBytes, kNibbles };
 
 /// What the numbers of a matrix look like.
 struct PackedForm {
-  unsigned bits = 4;  ///< of a code: 2, 3, 4, 5, 6 or 8; groups of 5 and 6 have no zero points of their own; 6: of 16, two levels
-  std::size_t group_size = 64;                           ///< divides the columns
+  /// Of a code: 2, 3, 4, 5, 6 or 8. Groups of 5-bit codes have no zero points of their own; 6-bit ones are paired.
+  unsigned bits = 4;
+  std::size_t group_size = 64;  ///< divides the columns
   Origin origin = Origin::kZero;
-  Scales scales = Scales::kHalves;                       ///< others: groups divide 256, and 256 the columns
-  std::optional<std::uint16_t> double_zero = {};         ///< one zero point for all groups, doubled
-  bool levels = false;                                   ///< codes number levels; bits is 4, double_zero 256
+  Scales scales = Scales::kHalves;                ///< others: groups divide 256, and 256 the columns
+  std::optional<std::uint16_t> double_zero = {};  ///< one zero point for all groups, doubled
+  bool levels = false;                            ///< codes number levels; bits is 4, double_zero 256
 
   /// Kinds of codes: their bits, or kLevelKind.
   static constexpr unsigned kLevelKind = 20;
@@ -68,8 +69,7 @@ class PackedMatrix {
   /// Memory for `rows` x `cols` weights. Scales, zero points and minima are 0, codes undefined until each unit was
   /// written.
   PackedMatrix(std::size_t rows, std::size_t cols, const PackedForm& form);
-  PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, std::size_t group_size,
-               Origin origin = Origin::kZero)
+  PackedMatrix(std::size_t rows, std::size_t cols, unsigned bits, std::size_t group_size, Origin origin = Origin::kZero)
       : PackedMatrix(rows, cols, PackedForm{.bits = bits, .group_size = group_size, .origin = origin}) {}
   PackedMatrix(Threads& threads, const QuantizedMatrix& matrix);
 

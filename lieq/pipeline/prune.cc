@@ -229,8 +229,7 @@ Result<PruneRecord> prune(const PruneOptions& asked, Threads& threads, Sink& sin
   PruneOptions options = asked;
   while (options.output.size() > 1 && options.output.back() == '/') options.output.pop_back();  // it is made beside it
   LIEQ_TRY(check_options(options));
-  LIEQ_ASSIGN(const eval::Bundle bundle,
-              load_bundle(options.model, threads, sink, {.embed_bits = 16, .pack_blocks = true}));
+  LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   const model::Model& model = bundle.model;
   LIEQ_TRY(save::check_prunable(model));
   if (options.drop.value_or(0) >= model.layers.size())

@@ -134,7 +134,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.recipe = recipe_of(options);
   options.calibration.plain = is_plain(options.recipe);
   LIEQ_TRY(check_output(options));
-  LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
   const QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.

@@ -125,7 +125,7 @@ Result<void> Sweep::State::check_widths() const {
 }
 
 Result<void> Sweep::State::load() {
-  LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, sink_, model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, sink_, model::LoadOptions::unrounded()));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
   LIEQ_TRY(check_widths());
   LIEQ_ASSIGN(evaluation_,

@@ -23,9 +23,9 @@ struct RowDifference {
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 };
 
-/// The distance of neighbouring levels in row i at each input; empty where the source has no codes. [cols]
+/// The distance of neighbouring levels in row i at each input; empty where the source is dense or blocks. [cols]
 std::vector<float> steps_of(const pack::StoredMatrix& matrix, std::size_t i) {
-  if (!matrix.packed) return {};
+  if (matrix.is_stored()) return {};
   const pack::PackedMatrix& packed = *matrix.packed;
   std::vector<float> steps(packed.cols());
   for (std::size_t k = 0; k < steps.size(); ++k) {

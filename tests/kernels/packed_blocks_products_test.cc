@@ -16,9 +16,9 @@ struct Type {
   DType type;
   std::vector<std::size_t> halves;  // their offsets in a block
 };
-const Type kTypes[] = {{DType::kQ2_0, {0}},       {DType::kQ4_0, {0}},   {DType::kQ4_1, {0, 2}}, {DType::kQ5_0, {0}},
-                       {DType::kQ5_1, {0, 2}},    {DType::kQ8_0, {0}},   {DType::kIQ4_NL, {0}},  {DType::kQ2_K, {80, 82}},
-                       {DType::kQ3_K, {108}},     {DType::kQ4_K, {0, 2}}, {DType::kQ5_K, {0, 2}}, {DType::kQ6_K, {208}},
+const Type kTypes[] = {{DType::kQ2_0, {0}},    {DType::kQ4_0, {0}},    {DType::kQ4_1, {0, 2}}, {DType::kQ5_0, {0}},
+                       {DType::kQ5_1, {0, 2}}, {DType::kQ8_0, {0}},    {DType::kIQ4_NL, {0}},  {DType::kQ2_K, {80, 82}},
+                       {DType::kQ3_K, {108}},  {DType::kQ4_K, {0, 2}}, {DType::kQ5_K, {0, 2}}, {DType::kQ6_K, {208}},
                        {DType::kIQ4_XS, {0}}};
 
 /// A matrix of random blocks; and what expect_same_in_any_company() asks for.
@@ -78,8 +78,8 @@ struct Problem {
       largest = std::max(largest, std::abs(static_cast<double>(x[t * m.cols + j])));
     return largest;
   }
-  /// Σ of what is added up for row i: |scale| (code + zero) + |minimum|, times the largest input. Codes of 8 bits may be
-  /// taken less 128.
+  /// Σ of what is added up for row i: |scale| (code + zero) + |minimum|, times the largest input. Codes of 8 bits may
+  /// be taken less 128.
   [[nodiscard]] double magnitude(std::size_t i, double largest) const {
     const pack::PackedMatrix& packed = *weight.packed;
     double sum = 0;
@@ -95,7 +95,7 @@ struct Problem {
 template <class Check>
 void on_every_type(std::initializer_list<std::size_t> token_counts, const Check& check) {
   for (const Type& type : kTypes) {
-    for (const auto& [out, in] : {std::pair{1U, 256U}, {16U, 512U}, {37U, 768U}, {80U, 2304U}}) {
+    for (const auto& [out, in] : {std::pair{1U, 256U}, {37U, 512U}, {65U, 1280U}}) {
       for (const std::size_t tokens : token_counts) {
         SCOPED_TRACE(testing::Message() << name(type.type) << ", " << out << " x " << in << ", " << tokens);
         check(Problem(tokens, Blocks(type, out, in, out)));
@@ -128,7 +128,7 @@ TEST(PackedBlockProducts, BlocksAndRowsDecodeToTheStoredWeights) {
 
 TEST(PackedBlockProducts, Float32IsTheProductOfTheStoredWeights) {
   on_every_isa([] {
-    on_every_type({1, 2, 7, 13}, [](const Problem& p) {
+    on_every_type({1, 13}, [](const Problem& p) {
       const auto y = p.run(2, Compute::kF32);
       for (std::size_t t = 0; t < p.tokens; ++t) {
         for (std::size_t i = 0; i < p.m.rows; ++i) {
@@ -148,14 +148,20 @@ TEST(PackedBlockProducts, Float32IsTheProductOfTheStoredWeights) {
 
 TEST(PackedBlockProducts, Int8EqualsTheReference) {
   on_every_isa([] {
-    on_every_type({1, 3, 4, 13}, [](const Problem& p) {
+    on_every_type({1, 3, 13}, [](const Problem& p) {
       Threads team(1);
       Int8Inputs rounded;
       round_to_int8(team, *p.weight.packed, p.inputs(), rounded);
       ASSERT_EQ(rounded.pieces, p.pieces());
       std::vector<float> expected(p.tokens * p.m.rows);
-      multiply_int8_reference({p.weight.packed.get(), &rounded, p.bias, {expected.data(), p.tokens, p.m.rows}, 0,
-                               p.weight.packed->blocks(), 0, p.tokens});
+      multiply_int8_reference({p.weight.packed.get(),
+                               &rounded,
+                               p.bias,
+                               {expected.data(), p.tokens, p.m.rows},
+                               0,
+                               p.weight.packed->blocks(),
+                               0,
+                               p.tokens});
       const auto y = p.run(2);
       // Each sum adds two terms a piece, and terms have up to four roundings of their own.
       const double unit = static_cast<double>(4 * p.pieces() + 14) * 0x1p-24;
@@ -194,7 +200,7 @@ TEST(PackedBlockProducts, AreTheSameForAnyThreadsAndAnyCompany) {
   on_every_isa([] {
     for (const Type& type : kTypes) {
       SCOPED_TRACE(name(type.type));
-      expect_same_in_any_company(Problem(37, Blocks(type, 200, 512, 4)));
+      expect_same_in_any_company(Problem(23, Blocks(type, 72, 512, 4)));
     }
   });
 }
