@@ -53,7 +53,7 @@ std::vector<std::shared_ptr<Ticket>> Scheduler::submit(std::vector<Submission> s
   }
   {
     const std::lock_guard lock(mutex_);
-    if (queued_ + sequences.size() > options_.queue + (published_.slots - published_.running)) {
+    if (closed_ || queued_ + sequences.size() > options_.queue + (published_.slots - published_.running)) {
       ++published_.refused;
       return {};
     }
@@ -79,7 +79,7 @@ void Scheduler::take_in() {
 
 void Scheduler::wait() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return woken_ || !inbox_.empty(); });
+  changed_.wait_for(lock, std::chrono::milliseconds(100), [&] { return woken_ || !inbox_.empty(); });
   woken_ = false;
 }
 
@@ -115,6 +115,10 @@ void Scheduler::drop_cancelled() {
 }
 
 void Scheduler::cancel_all() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
   take_in();
   for (SequencePtr& one : running_) finish(*one, Finish::kCancelled);
   for (SequencePtr& one : waiting_) finish(*one, Finish::kCancelled);

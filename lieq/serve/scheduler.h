@@ -52,16 +52,17 @@ class Scheduler {
     Work work;
     std::shared_ptr<Listener> listener;
   };
-  /// Takes all of them or none: empty when the queue has no room. From any thread. Prompts are shorter than the context.
+  /// Takes all of them or none: empty when the queue has no room, and after cancel_all(). From any thread. Prompts are
+  /// shorter than the context.
   [[nodiscard]] std::vector<std::shared_ptr<Ticket>> submit(std::vector<Submission> submissions);
 
   /// One step for those that run. False: there was nothing to do. Always from the same thread.
   bool step();
-  /// Returns when there may be something to do, or after wake().
+  /// Returns when there may be something to do: a tenth of a second later at the latest, or after wake().
   void wait();
   /// From any thread.
   void wake();
-  /// Ends everything with kCancelled. From the thread of step().
+  /// Ends everything with kCancelled, for good. From the thread of step().
   void cancel_all();
 
   /// From any thread.
@@ -114,7 +115,7 @@ class Scheduler {
   std::condition_variable changed_;
   std::vector<SequencePtr> inbox_;
   std::size_t queued_ = 0;  // in the inbox or waiting
-  bool woken_ = false;
+  bool woken_ = false, closed_ = false;
   SchedulerState published_;
 };
 
