@@ -123,8 +123,10 @@ std::vector<Candidate> candidates(std::span<const float> logits, const SamplingO
 }
 
 TokenId Sampler::pick(std::span<float> logits, std::span<const TokenId> seen) {
-  for (const auto& [token, bias] : options_.logit_bias)
-    logits[static_cast<std::size_t>(token)] += static_cast<float>(bias);
+  for (const auto& [token, bias] : options_.logit_bias) {
+    float& logit = logits[static_cast<std::size_t>(token)];
+    logit = std::max(kNeverDrawn, logit + static_cast<float>(bias));
+  }
   if (penalises(options_)) penalise(logits, seen, options_);
   if (options_.temperature <= 0) return static_cast<TokenId>(kernels::arg_max(logits));
   double left = random_.uniform();

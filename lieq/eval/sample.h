@@ -46,12 +46,14 @@ struct Candidate {
 /// candidates.
 [[nodiscard]] std::vector<Candidate> candidates(std::span<const float> logits, const SamplingOptions& options);
 
+/// The logit of a token that must not be drawn. Not -infinity, which kernels take for a fault of the model.
+inline constexpr float kNeverDrawn = -1e30F;
+
 /// Draws tokens one after the other: run state of one text.
 class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) {}
-  /// `seen`: the text so far, for the penalties, which change `logits` in place. Logits are finite or -infinity, the
-  /// largest is finite.
+  /// `seen`: the text so far, for the penalties, which change `logits` in place. Logits are finite.
   [[nodiscard]] model::TokenId pick(std::span<float> logits, std::span<const model::TokenId> seen);
 
  private:

@@ -3,6 +3,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include <fmt/format.h>
 
 #include "lieq/serve/http_reply.h"
@@ -152,10 +155,15 @@ Result<int> HttpServer::bind() {
                                           options_.host, options_.port));
 }
 
-void HttpServer::run() { listen_after_bind(); }
+void HttpServer::run() {
+  if (!stopping_) listen_after_bind();
+  ended_ = true;
+}
 
 void HttpServer::stop() {
   stopping_ = true;
+  // The library takes no notice before it listens.
+  while (!ended_ && !is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   httplib::Server::stop();
 }
 

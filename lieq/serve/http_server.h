@@ -29,7 +29,8 @@ class HttpServer : private httplib::Server {
   [[nodiscard]] Result<int> bind();
   /// Answers requests until stop(), all but /health with 503 until there is a service.
   void run();
-  /// Takes no more requests; run() returns when those under way have been answered. From any thread.
+  /// Takes no more requests; run() returns when those under way have been answered. From another thread than run(),
+  /// which has been called or will be.
   void stop();
   /// From now on requests go to `service`.
   void set_service(std::shared_ptr<Service> service);
@@ -60,7 +61,7 @@ class HttpServer : private httplib::Server {
   void answer(Service& service, Route route, const Request& request, HttpResponse& response);
 
   HttpOptions options_;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, ended_{false};
   std::atomic<std::uint64_t> answers_{0};
   mutable std::mutex mutex_;
   std::shared_ptr<Service> service_;

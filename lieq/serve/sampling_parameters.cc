@@ -74,7 +74,9 @@ ApiResult<void> read_sampling(Parameters& parameters, const Served& served, Text
   LIEQ_API_ASSIGN(const auto repeat_last_n, parameters.integer("repeat_last_n", -1, 1 << 30));
   LIEQ_API_ASSIGN(const auto presence_penalty, parameters.number("presence_penalty", -kMost, kMost));
   LIEQ_API_ASSIGN(const auto frequency_penalty, parameters.number("frequency_penalty", -kMost, kMost));
-  set(sampling.temperature, temperature);
+  // So low a temperature leaves the most likely token, and logits divided by it would be too large for a float.
+  constexpr double kLowest = 1e-4;
+  if (temperature) sampling.temperature = *temperature < kLowest ? 0 : *temperature;
   set(sampling.min_p, min_p);
   set(sampling.repeat_penalty, repeat_penalty ? repeat_penalty : repetition_penalty);
   set(sampling.presence_penalty, presence_penalty);

@@ -161,6 +161,8 @@ void Scheduler::share_prefix(Sequence& sequence) {
     most = common_prefix(wanted, entry->ids);
   }
   if (!source) return;
+  // A page for the part of one that is copied; the entry that was found is the newest, and the last to go.
+  while (pool_.used() == pool_.pages() && store_.size() > 1) store_.drop_oldest();
   const std::size_t before = sequence.cache.length();
   sequence.cache.share(*source, most);
   const std::size_t gained = sequence.cache.length() - before;

@@ -82,6 +82,7 @@ void Scheduler::read_row(Row& row, std::span<float> logits) const {
       row.error = applied.error().message;
       return;
     }
+    for (float& logit : logits) logit = std::max(logit, eval::kNeverDrawn);
   }
   row.news.token = sequence.sampler.pick(logits, sequence.ids);
   if (work.logprobs) row.news.logprob = static_cast<double>(original[static_cast<std::size_t>(row.news.token)]) - log_sum;

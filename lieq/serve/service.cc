@@ -40,10 +40,10 @@ Result<std::optional<text::ChatTemplate>> load_template(const std::filesystem::p
 Result<std::unique_ptr<Service>> Service::load(const std::filesystem::path& model, const ServiceOptions& options,
                                                Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(eval::Bundle bundle, pipeline::load_bundle(model.string(), threads, sink, options.load));
+  LIEQ_ASSIGN(const std::size_t context, context_of(options, bundle.model));
   LIEQ_ASSIGN(std::optional<text::ChatTemplate> chat_template,
               load_template(bundle.model.path, options.chat_template, sink));
   LIEQ_ASSIGN(const eval::GenerationConfig generation, eval::GenerationConfig::load(bundle.model.path));
-  LIEQ_ASSIGN(const std::size_t context, context_of(options, bundle.model));
   std::unique_ptr<Service> service(new Service(std::move(bundle), std::move(chat_template)));
   const auto& loaded = service->chat_template_;
   service->name_ = options.alias.empty() ? name_of(service->bundle_.model.path) : options.alias;

@@ -11,7 +11,7 @@ import unittest
 
 from served import DEMO, LIEQ, Server
 
-CHAT = {"messages": [{"role": "user", "content": "In the beginning"}], "max_tokens": 12}
+CHAT = {"messages": [{"role": "user", "content": "In the beginning"}], "max_tokens": 12, "ignore_eos": True}
 TEXT = {"prompt": "In the beginning", "max_tokens": 12}
 
 

@@ -39,6 +39,8 @@ class Server:
             self.interrupt()
         self.wait()
         self.process.stdout.close()
+        self.reader.join(5)
+        self.process.stderr.close()
 
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
