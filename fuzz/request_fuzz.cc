@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lieq/base/check.h"
 #include "lieq/base/utf8.h"
@@ -38,7 +40,13 @@ const serve::Served& served() {
     return eval::Bundle{std::move(model), std::move(*tokenizer)};
   }();
   static const auto chat_template = text::ChatTemplate::load("/nowhere/model.gguf", "chatml");
-  static const serve::Served all{&bundle, chat_template ? &*chat_template : nullptr, {}, {3}, 64};
+  static const auto vocabulary = [] {
+    std::vector<std::string> bytes;
+    for (int id = 0; id < 256; ++id) bytes.push_back(bundle.tokenizer.token_bytes(id));
+    return std::make_shared<const grammar::Vocabulary>(std::move(bytes), std::vector<serve::TokenId>{3});
+  }();
+  static const serve::Served all{&bundle, chat_template ? &*chat_template : nullptr, {}, {3}, 64,
+                                 [] { return vocabulary; }};
   return all;
 }
 

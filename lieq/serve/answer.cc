@@ -11,7 +11,7 @@ namespace lieq::serve {
 class Answer::Text : public Listener {
  public:
   Text(const TextRequest& request, const Served& served, std::size_t number, std::shared_ptr<Queue> queue,
-       std::shared_ptr<TokenFilter> /*filter*/)
+       std::shared_ptr<TokenFilter> filter)
       : number_(number),
         chat_(request.route == Route::kChat),
         logprobs_(request.work.logprobs.has_value()),
@@ -19,7 +19,10 @@ class Answer::Text : public Listener {
                  request.keep_special ? text::SpecialText::kKeep : text::SpecialText::kSkip),
         stops_(request.stop),
         parser_(request.output),
-        queue_(std::move(queue)) {}
+        filter_(std::move(filter)),
+        queue_(std::move(queue)) {
+    pause_while_reasoning();
+  }
 
   void on_prompt(std::vector<TokenNews> tokens) override {
     AnswerEvent event;
@@ -32,6 +35,7 @@ class Answer::Text : public Listener {
     if (logprobs_) tokens_.push_back(token);
     std::vector<OutputPart> parts;
     take(stops_.add(decoder_.add(token.token)), parts);
+    pause_while_reasoning();
     if (stops_.stopped()) {
       parts_ = std::move(parts);  // on_end is called next
       return false;
@@ -52,6 +56,11 @@ class Answer::Text : public Listener {
   }
 
  private:
+  /// A grammar is about what is said, not about what is thought.
+  void pause_while_reasoning() {
+    if (filter_ && chat_) filter_->pause(parser_.in_reasoning());
+  }
+
   void take(std::string text, std::vector<OutputPart>& parts) {
     if (text.empty()) return;
     if (!chat_) {
@@ -78,6 +87,7 @@ class Answer::Text : public Listener {
   OutputParser parser_;
   std::vector<TokenNews> tokens_;
   std::vector<OutputPart> parts_;
+  std::shared_ptr<TokenFilter> filter_;
   std::shared_ptr<Queue> queue_;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lieq/eval/bundle.h"
+#include "lieq/grammar/vocabulary.h"
 #include "lieq/serve/api_error.h"
 #include "lieq/serve/parameters.h"
 #include "lieq/serve/tool_calls.h"
@@ -25,6 +26,8 @@ struct Served {
   eval::SamplingOptions sampling;
   std::vector<TokenId> stop_tokens;
   std::size_t context = 0;  ///< tokens of one text at most
+  /// The tokens as grammars see them; made when the first request asks for it.
+  std::function<std::shared_ptr<const grammar::Vocabulary>()> vocabulary;
 };
 
 enum class Route { kChat, kCompletion, kLlamaCompletion };

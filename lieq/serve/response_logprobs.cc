@@ -19,9 +19,9 @@ std::string Response::token_text(TokenId id) const {
 /// {"content": [{"token", "logprob", "bytes", "top_logprobs": [...]}]}
 OrderedJson Response::chat_logprobs(const std::vector<TokenNews>& tokens) const {
   const auto entry = [&](TokenId id, double logprob) {
-    const std::string text = token_text(id);
+    const std::string text = token_text(id), own = served_.bundle->tokenizer.token_bytes(id);
     OrderedJson bytes = OrderedJson::array();
-    for (const char c : text) bytes.push_back(static_cast<unsigned char>(c));
+    for (const char c : own.empty() ? text : own) bytes.push_back(static_cast<unsigned char>(c));
     return OrderedJson{{"id", id}, {"token", text}, {"logprob", finite(logprob)}, {"bytes", std::move(bytes)}};
   };
   OrderedJson content = OrderedJson::array();

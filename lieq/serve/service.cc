@@ -49,7 +49,7 @@ Result<std::unique_ptr<Service>> Service::load(const std::filesystem::path& mode
   service->name_ = options.alias.empty() ? name_of(service->bundle_.model.path) : options.alias;
   service->served_ = {&service->bundle_, loaded ? &*loaded : nullptr, generation.sampling(),
                       eval::stop_tokens(service->bundle_, loaded ? loaded->special_tokens().value("eos_token", "") : ""),
-                      context};
+                      context, [raw = service.get()] { return raw->vocabulary(); }};
   SchedulerOptions scheduling;
   scheduling.slots = options.slots;
   scheduling.queue = options.queue;
@@ -84,6 +84,16 @@ void Service::stop() {
 
 std::unique_ptr<Answer> Service::answer(TextRequest request) {
   return Answer::start(std::move(request), served_, *scheduler_);
+}
+
+std::shared_ptr<const grammar::Vocabulary> Service::vocabulary() {
+  std::call_once(vocabulary_made_, [this] {
+    std::vector<std::string> bytes(bundle_.tokenizer.vocab_size());
+    for (std::size_t id = 0; id < bytes.size(); ++id)
+      bytes[id] = bundle_.tokenizer.token_bytes(static_cast<TokenId>(id));
+    vocabulary_ = std::make_shared<const grammar::Vocabulary>(std::move(bytes), served_.stop_tokens);
+  });
+  return vocabulary_;
 }
 
 std::size_t Service::weight_bytes() const {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -63,7 +64,11 @@ class Service {
   Service(eval::Bundle bundle, std::optional<text::ChatTemplate> chat_template)
       : bundle_(std::move(bundle)), chat_template_(std::move(chat_template)) {}
 
+  [[nodiscard]] std::shared_ptr<const grammar::Vocabulary> vocabulary();
+
   eval::Bundle bundle_;
+  std::once_flag vocabulary_made_;
+  std::shared_ptr<const grammar::Vocabulary> vocabulary_;
   std::optional<text::ChatTemplate> chat_template_;
   std::string name_;
   Served served_;

@@ -26,6 +26,8 @@ class TokenFilter {
   virtual void accept(TokenId token) = 0;
   /// The text is whole and nothing can follow.
   [[nodiscard]] virtual bool must_end() const = 0;
+  /// While paused it lets everything through and takes no notice of it.
+  virtual void pause(bool /*paused*/) {}
 };
 
 /// One text to be continued.
