@@ -1,5 +1,6 @@
 #include "lieq/text/tokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lieq/base/utf8.h"
@@ -68,5 +69,21 @@ const std::vector<std::string>& Tokenizer::warnings() const { return impl_->warn
 std::string Tokenizer::kind() const { return impl_->kind; }
 
 std::optional<TokenId> Tokenizer::id_of(std::string_view token) const { return impl_->vocabulary.find(token); }
+
+bool Tokenizer::is_special(TokenId id) const { return impl_->added.is_special(id); }
+
+std::string Tokenizer::token_bytes(TokenId id) const {
+  if (!impl_->decodes(id, SpecialText::kSkip)) return {};
+  if (!impl_->token_bytes.empty()) return impl_->token_bytes[static_cast<std::size_t>(id)];
+  const std::string& text = impl_->text_of(id);
+  const auto is_fallback = [](const DecoderStep& step) { return step.kind == DecoderStep::Kind::kByteFallback; };
+  const auto& steps = impl_->decoder.steps;
+  if (std::any_of(steps.begin(), steps.end(), is_fallback)) {
+    if (const auto byte = byte_token(text)) return std::string(1, static_cast<char>(*byte));
+  }
+  // Behind another token, so that no step takes it for the start of the text.
+  const std::string before = "a";
+  return impl_->decoder.apply({before, text}).substr(before.size());
+}
 
 }  // namespace lieq::text

@@ -56,6 +56,10 @@ class Tokenizer {
   /// E.g. "byte-level BPE (Qwen2 pattern)".
   [[nodiscard]] std::string kind() const;
   [[nodiscard]] std::optional<TokenId> id_of(std::string_view token) const;
+  [[nodiscard]] bool is_special(TokenId id) const;
+  /// The bytes that `id` adds to a text in whose middle it stands, not always UTF-8 by themselves. Empty for special
+  /// tokens, and for ids that are never decoded.
+  [[nodiscard]] std::string token_bytes(TokenId id) const;
 
   struct Impl;  ///< the parts, known to text/ only
   [[nodiscard]] const Impl& impl() const { return *impl_; }
