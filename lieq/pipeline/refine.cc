@@ -97,10 +97,14 @@ std::size_t looks_since_best(const RefineRecord& record) {
 }  // namespace
 
 Json to_json(const RefineOptions& options) {
-  return {{"steps", options.steps},           {"tokens", options.tokens},
-          {"length", options.length},         {"rate", options.rate},
-          {"gain_share", options.gain_share}, {"warm_up", options.warm_up},
-          {"judge_every", options.judge_every}, {"patience", options.patience},
+  return {{"steps", options.steps},
+          {"tokens", options.tokens},
+          {"length", options.length},
+          {"rate", options.rate},
+          {"gain_share", options.gain_share},
+          {"warm_up", options.warm_up},
+          {"judge_every", options.judge_every},
+          {"patience", options.patience},
           {"validation_tokens", options.validation_tokens}};
 }
 
@@ -119,9 +123,12 @@ Result<void> check(const RefineOptions& options) {
 Json to_json(const RefineRecord& record) {
   Json history = Json::array();
   for (const auto& [step, kl] : record.history) history.push_back({{"step", step}, {"kl", kl}});
-  return {{"kl_start", record.start},           {"kl", record.best},
-          {"best_step", record.best_step},      {"steps", record.steps},
-          {"trained_tokens", record.trained_tokens}, {"validation_tokens", record.validation_tokens},
+  return {{"kl_start", record.start},
+          {"kl", record.best},
+          {"best_step", record.best_step},
+          {"steps", record.steps},
+          {"trained_tokens", record.trained_tokens},
+          {"validation_tokens", record.validation_tokens},
           {"history", history}};
 }
 
@@ -144,7 +151,7 @@ Result<void> check_refinable(const LayersJob& job, const RefineOptions& options,
     return fail(ErrorCode::kInvalidArgument,
                 "--refine: found --act-order dynamic, expected none or static, which keep groups of neighbours");
   const model::Model& model = job.bundle->model;
-  LIEQ_TRY(tune::check_tunable(model.config, model.path.string()));
+  LIEQ_TRY(tune::check_tunable(model));
   const std::size_t length = std::min(options.length, job.calibration->window);
   return tune::compare_forward(model, std::span(job.calibration->ids).first(length), threads);
 }
@@ -157,7 +164,8 @@ Result<Refinement> refine(const LayersJob& job, const RefineOptions& options, co
   const Sequences validation(calibration.validation, calibration.window, options.length);
   const std::size_t sequences = sequences_of_step(options, text), hidden = original.config.hidden_size;
   LIEQ_CHECK(validation.count() > 0);
-  LIEQ_ASSIGN(const model::Model quantised, with_layers(job, [&](std::size_t l) { return folder.read(l); }, threads));
+  LIEQ_ASSIGN(const model::Model quantised, with_layers(
+                                                job, [&](std::size_t l) { return folder.read(l); }, threads));
   LIEQ_ASSIGN(tune::TunedModel tuned, tune::TunedModel::create(original, quantised, text.length, threads));
 
   RefineState state(tuned.size());
@@ -230,9 +238,8 @@ StageSize size_of(const RefineOptions& options, const LayersJob& job) {
   const double step = tokens * (5 * linears + 3 * head + 7 * attention);
   const double looks = 1 + std::ceil(steps / static_cast<double>(options.judge_every));
   const double look = static_cast<double>(job.calibration->validation.size()) * (linears + 2 * head + attention);
-  const double groups =
-      job.options.group_size == 0 ? linears / static_cast<double>(c.hidden_size)
-                                  : linears / static_cast<double>(job.options.group_size);
+  const double groups = job.options.group_size == 0 ? linears / static_cast<double>(c.hidden_size)
+                                                    : linears / static_cast<double>(job.options.group_size);
   const auto hidden = static_cast<double>(c.hidden_size), layers = static_cast<double>(c.num_hidden_layers);
   const double block = 10 * hidden + 6 * static_cast<double>(c.q_size()) + 3 * static_cast<double>(c.intermediate_size);
   constexpr double kLogits = 2 * 67108864.0;

@@ -18,14 +18,14 @@
 namespace lieq::pipeline {
 
 struct RefineOptions {
-  std::size_t steps = 40;      ///< of Adam
-  std::size_t tokens = 1536;   ///< of the calibration text that a step sees, in whole sequences
-  std::size_t length = 512;    ///< of a sequence, at most the calibration's window
-  double rate = 3e-3;          ///< at most, of the logarithms of scales; a cosine ends at 0
-  double gain_share = 0.25;    ///< of the rate, that gains take
-  std::size_t warm_up = 8;     ///< steps
+  std::size_t steps = 40;       ///< of Adam
+  std::size_t tokens = 1536;    ///< of the calibration text that a step sees, in whole sequences
+  std::size_t length = 512;     ///< of a sequence, at most the calibration's window
+  double rate = 3e-3;           ///< at most, of the logarithms of scales; a cosine ends at 0
+  double gain_share = 0.25;     ///< of the rate, that gains take
+  std::size_t warm_up = 8;      ///< steps
   std::size_t judge_every = 5;  ///< steps between two looks at the validation text
-  std::size_t patience = 4;    ///< looks without a new best after which it ends
+  std::size_t patience = 4;     ///< looks without a new best after which it ends
   std::size_t validation_tokens = 4096;
 };
 
@@ -36,9 +36,9 @@ struct RefineOptions {
 /// KL(original || quantised) on the validation text in nats a token, scales rounded as they are stored.
 struct RefineRecord {
   double start = 0, best = 0;
-  std::size_t best_step = 0, steps = 0;                 ///< steps that the best and the last state had seen
+  std::size_t best_step = 0, steps = 0;                   ///< steps that the best and the last state had seen
   std::size_t validation_tokens = 0, trained_tokens = 0;  ///< the second: seen in all steps
-  std::vector<std::pair<std::size_t, double>> history;  ///< step and KL
+  std::vector<std::pair<std::size_t, double>> history;    ///< step and KL
 };
 [[nodiscard]] Json to_json(const RefineRecord& record);
 

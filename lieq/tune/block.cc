@@ -104,7 +104,7 @@ void Block::run_attention(const TunedLayer& layer, MatrixView<const float> x, bo
   linear(layer, LinearKind::kQ, normed, q);
   linear(layer, LinearKind::kK, normed, k);
   linear(layer, LinearKind::kV, normed, v);
-  if (keep && config_->qk_norm) {
+  if (keep && !layer.layer->q_norm.empty()) {
     copy_rows(*threads_, q, raw_q_.matrix(tokens, q.cols()));
     copy_rows(*threads_, k, raw_k_.matrix(tokens, k.cols()));
   }
@@ -182,7 +182,7 @@ void Block::attention_part(const TunedLayer& layer, MatrixView<const float> x, M
   attention_gradient(*threads_, shape(), {q, k, v}, d_attended, attention_, dq, dk, dv);
   rotate_back(dq);
   rotate_back(dk);
-  if (config_->qk_norm) {
+  if (!layer.layer->q_norm.empty()) {
     head_norm_part(Role::kQNorm, layer.layer->q_norm, raw_q_.matrix(tokens, q.cols()), dq, observer);
     head_norm_part(Role::kKNorm, layer.layer->k_norm, raw_k_.matrix(tokens, k.cols()), dk, observer);
   }

@@ -64,8 +64,8 @@ class Block {
                       GradientObserver& observer);
   void mlp_part(const TunedLayer& layer, MatrixView<const float> x, MatrixView<float> dx, GradientObserver& observer);
   void norm_rows(MatrixView<const float> x, std::span<const float> weight, MatrixView<float> y);
-  void norm_part(model::Role role, MatrixView<const float> x, std::span<const float> weight,
-                 MatrixView<const float> dy, MatrixView<float> dx, GradientObserver& observer);
+  void norm_part(model::Role role, MatrixView<const float> x, std::span<const float> weight, MatrixView<const float> dy,
+                 MatrixView<float> dx, GradientObserver& observer);
   void rotate(std::span<const float> norm, MatrixView<float> rows) const;
   void rotate_back(MatrixView<float> rows) const;
   void head_norm_part(model::Role role, std::span<const float> norm, MatrixView<const float> before,

@@ -17,13 +17,22 @@ constexpr double kTolerance = 1e-3;  // of the largest value of a row: float32 s
 
 }  // namespace
 
-Result<void> check_tunable(const model::ModelConfig& config, const std::string& place) {
+Result<void> check_tunable(const model::Model& model) {
+  const model::ModelConfig& config = model.config;
+  const auto lacks = [&](const std::vector<float>& norm) { return norm.size() != config.hidden_size; };
+  const auto differs = [&](const std::vector<float>& norm) { return !norm.empty() && norm.size() != config.head_dim; };
   // A feature that block.h lacks gets a line here.
   const std::pair<bool, std::string_view> unknown[] = {
-      {config.head_dim % 2 != 0, "heads of odd size"},
+      {std::ranges::any_of(model.layers, lacks, &model::Layer::input_layernorm), "attention without a norm before it"},
+      {std::ranges::any_of(model.layers, lacks, &model::Layer::post_attention_layernorm),
+       "an MLP without a norm before it"},
+      {std::ranges::any_of(model.layers, differs, &model::Layer::q_norm), "norms of q over the whole row"},
+      {std::ranges::any_of(model.layers, differs, &model::Layer::k_norm), "norms of k over the whole row"},
   };
   for (const auto& [has, what] : unknown)
-    if (has) return fail(ErrorCode::kUnsupported, fmt::format("{}: {}: tuning has no gradient for it", place, what));
+    if (has)
+      return fail(ErrorCode::kUnsupported,
+                  fmt::format("{}: found {}, which tuning has no gradient of", model.path.string(), what));
   return {};
 }
 
@@ -52,10 +61,11 @@ Result<void> compare_forward(const model::Model& model, std::span<const model::T
       worst = std::max(worst, !finite ? HUGE_VAL : off == 0 ? 0 : static_cast<double>(off / most));
     }
     if (worst > kTolerance)
-      return fail(ErrorCode::kUnsupported,
-                  fmt::format("{}: layer {}: the forward pass of tuning is off by {:.3g} of the model's own, expected at "
-                              "most {}: it lacks a step of this family",
-                              model.path.string(), l, worst, kTolerance));
+      return fail(
+          ErrorCode::kUnsupported,
+          fmt::format("{}: layer {}: the forward pass of tuning is off by {:.3g} of the model's own, expected at "
+                      "most {}: it lacks a step of this family",
+                      model.path.string(), l, worst, kTolerance));
   }
   return {};
 }

@@ -11,9 +11,9 @@
 
 namespace lieq::tune {
 
-/// Whether block.h has every feature of the configuration. `place` opens the message.
-/// Errors: kUnsupported naming the feature.
-[[nodiscard]] Result<void> check_tunable(const model::ModelConfig& config, const std::string& place);
+/// Whether block.h has every feature of the model, as its configuration and the shapes of its norms tell.
+/// Errors: kUnsupported naming the file and the feature.
+[[nodiscard]] Result<void> check_tunable(const model::Model& model);
 
 /// Runs every block of `model` as tuning does and as inference does, on one sequence, and compares what both give: so a
 /// feature that check_tunable() was not told of is found too. Cost: two forward passes of the tokens.

@@ -21,8 +21,8 @@ struct HeadScratch {
 /// The KL of each row, in nats. head: [vocab, hidden]; original, tuned: [rows, hidden], after the final norm.
 /// d_tuned: [rows, hidden], written: the gradient of the mean at `tuned`; without rows: not wanted.
 /// Deterministic for any thread count.
-[[nodiscard]] std::vector<double> kl_of_head(Threads& threads, const WeightRows& head,
-                                             MatrixView<const float> original, MatrixView<const float> tuned,
-                                             HeadScratch& scratch, MatrixView<float> d_tuned);
+[[nodiscard]] std::vector<double> kl_of_head(Threads& threads, const WeightRows& head, MatrixView<const float> original,
+                                             MatrixView<const float> tuned, HeadScratch& scratch,
+                                             MatrixView<float> d_tuned);
 
 }  // namespace lieq::tune

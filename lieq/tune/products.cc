@@ -57,8 +57,8 @@ void product(Threads& threads, const WeightRows& weight, std::span<const float> 
   threads.for_each(y.rows(), [&](std::size_t t, std::size_t) { kernels::add(y.row(t), bias); });
 }
 
-void add_input_gradient(Threads& threads, const WeightRows& weight, MatrixView<const float> dy,
-                        ProductScratch& scratch, MatrixView<float> dx) {
+void add_input_gradient(Threads& threads, const WeightRows& weight, MatrixView<const float> dy, ProductScratch& scratch,
+                        MatrixView<float> dx) {
   LIEQ_CHECK(dx.cols() == weight.cols && dy.rows() == dx.rows() && dy.cols() == weight.rows);
   in_slabs(threads, weight, scratch, [&](std::size_t first, MatrixView<const float> slab) {
     in_tiles(threads, dx.rows(), kTokenTile, dx.cols(), kRowTile,

@@ -24,8 +24,8 @@ void product(Threads& threads, const WeightRows& weight, std::span<const float> 
              ProductScratch& scratch, MatrixView<float> y);
 
 /// dx += dy W, the gradient at the input. dy: [tokens, out]; dx: [tokens, in].
-void add_input_gradient(Threads& threads, const WeightRows& weight, MatrixView<const float> dy,
-                        ProductScratch& scratch, MatrixView<float> dx);
+void add_input_gradient(Threads& threads, const WeightRows& weight, MatrixView<const float> dy, ProductScratch& scratch,
+                        MatrixView<float> dx);
 
 /// gradient[i, g] += Σ_j in group g of (dyᵀ x)[i, j] W[i, j]: the gradient at the logarithm of a group's scale, since
 /// a group's weights (its minimum included) are proportional to it. x: [tokens, in]; dy: [tokens, out]; gradient:

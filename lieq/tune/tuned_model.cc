@@ -65,7 +65,7 @@ class TunedModel::Observer : public GradientObserver {
 
 Result<TunedModel> TunedModel::create(const model::Model& original, const model::Model& quantised, std::size_t length,
                                       Threads& threads) {
-  LIEQ_TRY(check_tunable(quantised.config, quantised.path.string()));
+  LIEQ_TRY(check_tunable(quantised));
   LIEQ_CHECK(original.layers.size() == quantised.layers.size() &&
              original.config.hidden_size == quantised.config.hidden_size);
   for (std::size_t l = 0; l < quantised.layers.size(); ++l)

@@ -47,8 +47,8 @@ class TunedModel {
   /// Memory: that of one block and of two slices of logits.
   [[nodiscard]] double kl(std::span<const model::TokenId> tokens, MatrixView<const float> original);
 
-  /// The same and its gradient, [size()], written. Memory: also the inputs of all blocks, [layers, tokens, hidden_size].
-  /// Bitwise the same for any number of threads.
+  /// The same and its gradient, [size()], written. Memory: also the inputs of all blocks, [layers, tokens,
+  /// hidden_size]. Bitwise the same for any number of threads.
   [[nodiscard]] double gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
                                 std::span<float> gradient);
 

@@ -19,8 +19,13 @@ class Refine : public Job {
     QuantizeOptions options = short_job(name);
     options.calibration.windows = 8;
     options.recipe.method = quantize::Method::kRtn;  // much to gain, and quick
-    options.refine = RefineOptions{.steps = 6, .tokens = 256, .length = 32, .rate = 0.01, .warm_up = 2,
-                                   .judge_every = 2, .validation_tokens = 128};
+    options.refine = RefineOptions{.steps = 6,
+                                   .tokens = 256,
+                                   .length = 32,
+                                   .rate = 0.01,
+                                   .warm_up = 2,
+                                   .judge_every = 2,
+                                   .validation_tokens = 128};
     return options;
   }
 };
@@ -84,13 +89,13 @@ TEST_F(Refine, GivesTheSameBytesForAnyThreadCountAndWhenCancelled) {
 TEST_F(Refine, LeavesWhatItCannotBetter) {
   QuantizeOptions still = refining("still"), wild = refining("wild");
   still.refine->rate = 1e-12;  // changes no stored scale
+  still.refine->steps = 1;
   still.refine->gain_share = wild.refine->gain_share = 0;
   wild.refine->rate = 0.1;
   wild.refine->warm_up = 0;
   wild.refine->tokens = 1;  // one sequence
   wild.refine->patience = 1;
   wild.refine->judge_every = 1;
-  wild.recipe.method = still.recipe.method = quantize::Method::kGptq;
   wild.plan.budget = still.plan.budget = Budget{Budget::Kind::kTop, 12};  // 4 bits: little to gain
   const auto first = quantize(still, threads_, sink_), second = quantize(wild, threads_, sink_);
   ASSERT_TRUE(first && second);

@@ -44,7 +44,8 @@ class Attention : public testing::TestWithParam<AttentionShape> {};
 
 TEST_P(Attention, AndItsAdjointAreThoseOfFloat64) {
   const AttentionShape& shape = GetParam();
-  const std::size_t tokens = 2 * shape.length, wide = shape.heads * shape.head_dim, narrow = shape.kv_heads * shape.head_dim;
+  const std::size_t tokens = 2 * shape.length, wide = shape.heads * shape.head_dim,
+                    narrow = shape.kv_heads * shape.head_dim;
   test::Matrix q(tokens, wide), k(tokens, narrow), v(tokens, narrow), out(tokens, wide), d(tokens, wide),
       dq(tokens, wide), dk(tokens, narrow), dv(tokens, narrow);
   q.values = random_floats(q.values.size(), 1);

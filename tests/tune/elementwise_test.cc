@@ -76,7 +76,8 @@ TEST(Elementwise, SiluMultiply) {
       for (std::size_t i = 0; i < n; ++i) {
         EXPECT_NEAR(static_cast<double>(gate[i]), of_gate[i], 1e-4);
         EXPECT_NEAR(static_cast<double>(up[i]), of_up[i], 1e-4);
-        EXPECT_NEAR(static_cast<double>(dy[i]), silu(exact_g[i]) * exact_u[i], 1e-5 * (1 + std::fabs(exact_u[i]) * 120));
+        EXPECT_NEAR(static_cast<double>(dy[i]), silu(exact_g[i]) * exact_u[i],
+                    1e-5 * (1 + std::fabs(exact_u[i]) * 120));
       }
     }
   });
@@ -98,8 +99,7 @@ TEST(Elementwise, Kl) {
       std::vector<double> wanted = differences(q, [&](const std::vector<double>& v) {
         double kl = 0;
         const double q_sum = log_sum(v);
-        for (std::size_t i = 0; i < n; ++i)
-          kl += std::exp(exact_p[i] - p_sum) * (exact_p[i] - p_sum - v[i] + q_sum);
+        for (std::size_t i = 0; i < n; ++i) kl += std::exp(exact_p[i] - p_sum) * (exact_p[i] - p_sum - v[i] + q_sum);
         return 0.25 * kl;
       });
       kl_gradient(p, p_sum, q, log_sum(exact_q), 0.25F);

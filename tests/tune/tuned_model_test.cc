@@ -105,11 +105,13 @@ TEST(TunedModel, ZerosAreTheModelItself) {
 TEST(TunedModel, RefusesLinearsWithoutGroupsInOrder) {
   Threads threads(1);
   GoldenModels models(threads);
-  models.quantised.layers[1].linear(model::LinearKind::kUp).weight = models.original.layers[1].linear(model::LinearKind::kUp).weight;
+  models.quantised.layers[1].linear(model::LinearKind::kUp).weight =
+      models.original.layers[1].linear(model::LinearKind::kUp).weight;
   const auto refused = TunedModel::create(models.original, models.quantised, kSequence, threads);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
-  EXPECT_NE(refused.error().message.find("layer 1 mlp.up_proj: found F16"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("layer 1 mlp.up_proj: found F16"), std::string::npos)
+      << refused.error().message;
 }
 
 }  // namespace
