@@ -11,6 +11,8 @@ std::string model_label(const std::string& path) {
   return clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
 }
 
+std::string refined_label(const std::string& label) { return label + " (refined)"; }
+
 std::string bytes_text(std::size_t bytes) {
   if (bytes < 1000) return std::to_string(bytes) + " B";
   struct Unit {

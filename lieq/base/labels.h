@@ -9,6 +9,10 @@ namespace lieq {
 /// The last part of a path, without a trailing slash: what tables call a model.
 [[nodiscard]] std::string model_label(const std::string& path);
 
+/// What tables call a model whose scales were trained (--refine), so that its rows are told from the paper's: "LABEL
+/// (refined)".
+[[nodiscard]] std::string refined_label(const std::string& label);
+
 /// "269.1 MB" (powers of ten, as file managers and hubs show them)
 [[nodiscard]] std::string bytes_text(std::size_t bytes);
 

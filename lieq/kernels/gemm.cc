@@ -50,6 +50,15 @@ void gemm_nn_add(MatrixView<const float> x, MatrixView<const float> w, MatrixVie
   LIEQ_CHECK(status == dnnl_success);
 }
 
+void gemm_tn_add(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y) {
+  LIEQ_CHECK(x.rows() == w.rows() && y.rows() == x.cols() && y.cols() == w.cols());
+  stay_on_this_thread();
+  const dnnl_status_t status =
+      dnnl_sgemm('T', 'N', dim(x.cols()), dim(w.cols()), dim(x.rows()), 1.0F, x.data(), dim(x.stride()), w.data(),
+                 dim(w.stride()), 1.0F, y.data(), dim(y.stride()));
+  LIEQ_CHECK(status == dnnl_success);
+}
+
 void gemm_nt_bf16(MatrixView<const std::uint16_t> x, MatrixView<const std::uint16_t> w, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == w.cols() && y.rows() == x.rows() && y.cols() == w.rows());
   stay_on_this_thread();

@@ -14,6 +14,9 @@ void gemm_nt(MatrixView<const float> x, MatrixView<const float> w, MatrixView<fl
 /// y += x w. x: [tokens, in], w: [in, out], y: [tokens, out], float32.
 void gemm_nn_add(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y);
 
+/// y += xᵀ w. x: [tokens, out], w: [tokens, in], y: [out, in], float32.
+void gemm_tn_add(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y);
+
 /// y = x wᵀ with bfloat16 bits in x and w, float32 sums and result. Only where has_bf16_gemm().
 void gemm_nt_bf16(MatrixView<const std::uint16_t> x, MatrixView<const std::uint16_t> w, MatrixView<float> y);
 

@@ -23,6 +23,11 @@ constexpr std::size_t kMostHeldOut = 4;
 
 std::size_t held_out_of(std::size_t windows) { return std::clamp<std::size_t>(windows / 16, 1, kMostHeldOut); }
 
+/// Windows of validation.
+std::size_t validation_of(const CalibrationOptions& options, std::size_t window) {
+  return (options.validation_tokens + window - 1) / window;
+}
+
 std::vector<TokenId> read_cached(const std::filesystem::path& file, std::size_t count) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return {};
@@ -50,8 +55,11 @@ Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptio
   made.window =
       options.window ? options.window : std::min<std::size_t>(512, bundle.model.config.max_position_embeddings);
   const std::size_t windows = options.windows ? options.windows : options.plain ? 32 : 64;
-  const eval::SelfTextOptions sampling{
-      .sequences = windows + held_out_of(windows), .length = made.window, .temperature = 1, .seed = options.seed};
+  const std::size_t held_out = held_out_of(windows);
+  const eval::SelfTextOptions sampling{.sequences = windows + held_out + validation_of(options, made.window),
+                                       .length = made.window,
+                                       .temperature = 1,
+                                       .seed = options.seed};
   const std::filesystem::path& folder = options.cache;
   const std::filesystem::path file =
       folder / fmt::format("self-{}-{}x{}-{}.safetensors", model::fingerprint(bundle.model, threads),
@@ -62,7 +70,9 @@ Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptio
     if (!folder.empty()) write_cached(file, made.ids);
   }
   const auto split = made.ids.begin() + static_cast<std::ptrdiff_t>(windows * made.window);
-  made.held_out.assign(split, made.ids.end());
+  const auto rest = split + static_cast<std::ptrdiff_t>(held_out * made.window);
+  made.held_out.assign(split, rest);
+  made.validation.assign(rest, made.ids.end());
   made.ids.erase(split, made.ids.end());
   return made;
 }
@@ -76,11 +86,12 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
   LIEQ_ASSIGN(const std::string text, text::read_text(file, text::Join::kWhole, sink, options.field));
   const std::vector<TokenId> ids = bundle.tokenizer.encode(text, text::SpecialTokens::kAdd);
   const std::size_t available = ids.size() / made.window;
-  if (available < 2)
+  const std::size_t least = options.validation_tokens > 0 ? 3 : 2;
+  if (available < least)
     return fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("{}: found {} tokens, expected at least two windows of {} (a shorter window, or a longer text)",
-                    options.source, ids.size(), made.window));
+        fmt::format("{}: found {} tokens, expected at least {} windows of {} (a shorter window, or a longer text)",
+                    options.source, ids.size(), least == 3 ? "three" : "two", made.window));
   const double coverage = static_cast<double>(text.size()) / static_cast<double>(ids.size());
   if (coverage < 2)
     sink.warn(
@@ -88,7 +99,10 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
                     options.source, coverage));
   const std::size_t wanted = options.windows ? options.windows : options.plain ? 16 : 32;
   const std::size_t held_out = held_out_of(std::min(wanted, available));
-  const std::size_t windows = std::min(wanted, available - held_out);
+  const std::size_t validation =
+      std::min(validation_of(options, made.window), std::max<std::size_t>(1, available / 8));
+  const std::size_t fitted = available - held_out - validation;
+  const std::size_t windows = std::min(wanted, fitted);
   if (windows < wanted)
     sink.warn(fmt::format("{}: {} calibration windows of {} tokens, fewer than the {} asked for", options.source,
                           windows, made.window, wanted));
@@ -96,9 +110,9 @@ Result<Calibration> from_file(const eval::Bundle& bundle, const CalibrationOptio
     target.insert(target.end(), ids.begin() + static_cast<std::ptrdiff_t>(w * made.window),
                   ids.begin() + static_cast<std::ptrdiff_t>((w + 1) * made.window));
   };
-  const std::size_t fitted = available - held_out;
   for (std::size_t w = 0; w < windows; ++w) append(made.ids, w * fitted / windows);
-  for (std::size_t w = 0; w < held_out; ++w) append(made.held_out, fitted + w);
+  for (std::size_t w = 0; w < validation; ++w) append(made.validation, fitted + w);
+  for (std::size_t w = 0; w < held_out; ++w) append(made.held_out, fitted + validation + w);
   return made;
 }
 

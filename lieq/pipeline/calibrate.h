@@ -26,6 +26,7 @@ struct CalibrationOptions {
   /// Half of those windows, for plain GPTQ (recipe.h): on a model of 135 M parameters it gained nothing from the other
   /// half (16 and 32 windows of 1024: perplexity 146.3 and 145.5, standard error 6.5; KL 1.806 and 1.808).
   bool plain = false;
+  std::size_t validation_tokens = 0;  ///< to hold out as well, in whole windows: what refining is judged by
   std::uint64_t seed = 42;      ///< of "self"
   std::filesystem::path cache;  ///< folder where text of "self" is kept by the model's contents; empty: nowhere
 };
@@ -35,13 +36,14 @@ struct Calibration {
   std::size_t window = 0;               ///< tokens
   std::vector<text::TokenId> ids;       ///< whole windows to fit to
   std::vector<text::TokenId> held_out;  ///< whole windows of the same source that nothing is fitted to
+  std::vector<text::TokenId> validation;  ///< others, that stop the refinement but are not fitted to; may be empty
 };
 
-/// From a text: windows spread evenly over it, the last ones held out (one in sixteen, at least one and at most four);
-/// fewer than asked for, with a warning, if the text is short. Warns when the vocabulary hardly covers the text (under
-/// two bytes a token). "self": eval::sample_self_text writes the windows and, beside them, those held out.
+/// From a text: windows spread evenly over it, the last ones held out (one in sixteen, at least one and at most four),
+/// before them those of validation, at most an eighth of the text; fewer than asked for, with a warning, if the text is short. Warns when the vocabulary hardly covers the text (under
+/// two bytes a token). "self": eval::sample_self_text writes the windows and, beside them, the others.
 /// Cost: reading and encoding the text; for "self" a forward pass of every token, decoded in one batch.
-/// Errors: kInvalidArgument for a text too short for one window and one held out, and for a window longer than the
+/// Errors: kInvalidArgument for a text too short for one window of each, and for a window longer than the
 /// model's max_position_embeddings; kCancelled; those of hub::find_text, text::read_text and eval::sample_self_text.
 /// The same options and model give the same tokens.
 [[nodiscard]] Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptions& options,

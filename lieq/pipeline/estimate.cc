@@ -149,6 +149,11 @@ Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize
   return estimate;
 }
 
+void add(const StageSize& stage, std::size_t threads, Estimate& estimate) {
+  estimate.seconds += stage.work / (kKeptRate * multiply_rate() * static_cast<double>(threads));
+  estimate.memory = std::max(estimate.memory, static_cast<std::uint64_t>(stage.memory));
+}
+
 Result<void> check_disk(const Estimate& estimate, std::uint64_t there_already, const std::string& place) {
   const std::uint64_t needed = estimate.disk - std::min(estimate.disk, there_already);
   if (!estimate.disk_free || needed <= *estimate.disk_free) return {};

@@ -43,6 +43,13 @@ struct Estimate {
 [[nodiscard]] Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                                 const RunSize& size, const std::filesystem::path& output);
 
+/// A further stage of a run on so many threads.
+struct StageSize {
+  double work = 0, memory = 0;  ///< multiply-adds; bytes beside the mapped model
+};
+/// Adds its time; the stage with the most memory decides how much is needed.
+void add(const StageSize& stage, std::size_t threads, Estimate& estimate);
+
 /// Errors: kIo when less disk is free than the work needs, less what lies there already. place: opens the message.
 [[nodiscard]] Result<void> check_disk(const Estimate& estimate, std::uint64_t there_already, const std::string& place);
 

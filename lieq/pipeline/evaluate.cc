@@ -13,13 +13,18 @@
 namespace lieq::pipeline {
 namespace {
 
-/// Labels are short names as long as they tell the models apart.
+/// Labels are short names as long as they tell the models apart, with a mark on those that were refined.
 std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
   std::vector<std::string> labels;
   for (const std::string& path : paths) labels.push_back(model_label(path));
   std::vector<std::string> sorted = labels;
   std::ranges::sort(sorted);
-  return std::ranges::adjacent_find(sorted) == sorted.end() ? labels : paths;
+  if (std::ranges::adjacent_find(sorted) != sorted.end()) labels = paths;
+  for (std::size_t m = 0; m < paths.size(); ++m) {
+    const auto provenance = read_json(std::filesystem::path(paths[m]) / "lieq.json");  // most models have none
+    if (provenance && provenance->contains("refine")) labels[m] = refined_label(labels[m]);
+  }
+  return labels;
 }
 
 Result<std::vector<eval::Bundle>> load_models(const EvaluateOptions& options, Threads& threads, Sink& sink) {

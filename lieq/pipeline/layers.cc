@@ -85,9 +85,7 @@ Json provenance_of(const LayersJob& job, Json linears) {
   return provenance;
 }
 
-Result<model::Model> with_layers(const LayersJob& job,
-                                 const std::function<Result<quantize::QuantizedLayer>(std::size_t)>& layer,
-                                 Threads& threads) {
+Result<model::Model> with_layers(const LayersJob& job, const LayerSource& layer, Threads& threads) {
   Sink quiet;  // the source's warnings were heard when it was loaded first
   LIEQ_ASSIGN(model::Model made,
               model::Model::load(job.bundle->model.path, threads, quiet, model::LoadOptions::as_stored()));
@@ -101,9 +99,8 @@ Result<model::Model> with_layers(const LayersJob& job,
   return made;
 }
 
-Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, const Json& provenance,
+Result<void> save_layers(const LayersJob& job, const LayerSource& layer, const Json& provenance,
                          const std::filesystem::path& output, Threads& threads, Sink& sink) {
-  const auto layer = [&](std::size_t l) { return folder.read(l); };
   if (makes_gguf(job.options)) {
     LIEQ_ASSIGN(const model::Model made, with_layers(job, layer, threads));
     save::ExportOptions options{.output = output};

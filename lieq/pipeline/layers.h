@@ -53,14 +53,15 @@ struct LayersJob {
 /// Whether the result is a GGUF file of K blocks, which no folder holds.
 [[nodiscard]] inline bool makes_gguf(const quantize::Options& options) { return options.grid == quantize::Grid::kK; }
 
-/// The source as it lies in its files with other layers in its place: layer(l) gives each. Embedding and head are those
-/// of the job. Errors: those of Model::load and of `layer`.
-[[nodiscard]] Result<model::Model> with_layers(
-    const LayersJob& job, const std::function<Result<quantize::QuantizedLayer>(std::size_t)>& layer, Threads& threads);
+/// Gives layer l; called once a layer, in order.
+using LayerSource = std::function<Result<quantize::QuantizedLayer>(std::size_t)>;
 
-/// Writes the finished layers of `folder` as a model: a Hugging Face folder in GPTQ packing, or a GGUF file.
+/// The source as it lies in its files with other layers in its place. Embedding and head are those of the job. Errors: those of Model::load and of `layer`.
+[[nodiscard]] Result<model::Model> with_layers(const LayersJob& job, const LayerSource& layer, Threads& threads);
+
+/// Writes the finished layers as a model: a Hugging Face folder in GPTQ packing, or a GGUF file.
 /// Errors: those of save::write_gptq_folder and save::export_model.
-[[nodiscard]] Result<void> save_layers(const LayersJob& job, const save::RunFolder& folder, const Json& provenance,
+[[nodiscard]] Result<void> save_layers(const LayersJob& job, const LayerSource& layer, const Json& provenance,
                                        const std::filesystem::path& output, Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline

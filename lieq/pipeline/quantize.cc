@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/export.h"
@@ -117,7 +118,10 @@ struct Quantization::State {
   Calibration calibration;
   LayersJob job;
   HeldOut held;
+  std::optional<Refinement> refinement;
 
+  /// Everything that decides the bytes of the result.
+  [[nodiscard]] Json fingerprint() const;
   [[nodiscard]] Result<save::RunFolder> open_folder(const Json& fingerprint) const;
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
   /// Saves with the embeddings of the job under `made` and scores both models.
@@ -133,6 +137,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   while (options.output.size() > 1 && options.output.back() == '/') options.output.pop_back();  // names lie beside it
   options.recipe = recipe_of(options);
   options.calibration.plain = is_plain(options.recipe);
+  options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
+  if (options.refine) LIEQ_TRY(check(*options.refine));
   LIEQ_TRY(check_output(options));
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
@@ -158,6 +164,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.scores = std::move(made.scores);
   LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, o.plan.plan_file.empty() ? "plan" : o.plan.plan_file));
   LIEQ_TRY(check(job));
+  if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads));
   LIEQ_TRY(state->trial_exports());
   if (o.text.empty()) {
     LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));
@@ -174,11 +181,21 @@ Estimate Quantization::estimate() const {
                      .scored_window = state_->held.window,
                      .passes = rounds(state_->job.embeddings) ? std::size_t{3} : std::size_t{2},
                      .threads = state_->threads.count()};
-  return pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
+  Estimate made = pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
+  if (state_->options.refine) add(size_of(*state_->options.refine, state_->job), size.threads, made);
+  return made;
 }
 
 CalibrationFacts Quantization::calibration(std::size_t windows) const {
   return describe(state_->calibration, state_->bundle, windows);
+}
+
+Json Quantization::State::fingerprint() const {
+  Json made = fingerprint_of(job);
+  if (!options.refine) return made;
+  made["refine"] = to_json(*options.refine);
+  made["validation"] = hash_of(calibration.validation);
+  return made;
 }
 
 Result<save::RunFolder> Quantization::State::open_folder(const Json& fingerprint) const {
@@ -195,7 +212,7 @@ Result<QuantizeRecord> Quantization::run() {
   State& state = *state_;
   LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
   state.job.model_hash = model::fingerprint(state.bundle.model, state.threads);
-  LIEQ_ASSIGN(const save::RunFolder folder, state.open_folder(fingerprint_of(state.job)));
+  LIEQ_ASSIGN(const save::RunFolder folder, state.open_folder(state.fingerprint()));
   if (folder.finished() > 0)
     state.sink.note(fmt::format("going on after layer {} of {}, from {}", folder.finished(),
                                 state.bundle.model.layers.size(), folder.path().string()));
@@ -206,6 +223,13 @@ Result<QuantizeRecord> Quantization::run() {
 Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder, Json linears) {
   QuantizeRecord record;
   record.provenance = provenance_of(job, std::move(linears));
+  if (options.refine) {
+    LIEQ_ASSIGN(refinement, refine(job, *options.refine, folder, threads, sink));
+    record.refined = refinement->record;
+    record.provenance["fingerprint"] = fingerprint();
+    record.provenance["refine"] = to_json(refinement->record);
+    record.provenance["refine"]["options"] = to_json(*options.refine);
+  }
   // Scored under a name of its own, so that a folder called OUTPUT is a whole result, whenever the run is killed.
   const fs::path made = folder.path() / (makes_gguf(job.options) ? "model.gguf" : "model");
   LIEQ_TRY(save_and_score(folder, made, record));
@@ -269,8 +293,14 @@ Result<void> Quantization::State::save_and_score(const save::RunFolder& folder, 
                                                  QuantizeRecord& record) {
   std::error_code ignored;
   fs::remove_all(made, ignored);
-  LIEQ_TRY(save_layers(job, folder, record.provenance, made, threads, sink));
-  LIEQ_ASSIGN(record.records, score_both({&bundle.model, options.model, made, options.output}, held, threads, sink));
+  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> {
+    LIEQ_ASSIGN(quantize::QuantizedLayer finished, folder.read(l));
+    if (refinement) refinement->apply(l, finished);
+    return finished;
+  };
+  LIEQ_TRY(save_layers(job, layer, record.provenance, made, threads, sink));
+  const std::string name = refinement ? refined_label(options.output) : options.output;
+  LIEQ_ASSIGN(record.records, score_both({&bundle.model, options.model, made, name}, held, threads, sink));
   return {};
 }
 

@@ -23,6 +23,7 @@
 #include "lieq/pipeline/plan.h"
 #include "lieq/pipeline/preview.h"
 #include "lieq/pipeline/recipe.h"
+#include "lieq/pipeline/refine.h"
 #include "lieq/quantize/options.h"
 #include "lieq/save/export.h"
 
@@ -35,7 +36,9 @@ struct QuantizeOptions {
   PlanOptions plan;
   /// compare_grid is set by the job: the other one of skew and half, tried in every compare_every-th layer.
   quantize::Options recipe = default_recipe();
-  CalibrationOptions calibration;  ///< its `plain` is set by the job, from the recipe
+  CalibrationOptions calibration;  ///< its `plain` and `validation_tokens` are set by the job
+  /// Tune scales and norm gains after that (refine.h). Absent: nothing is trained, as in the paper.
+  std::optional<RefineOptions> refine;
   std::string text;                ///< held-out text of the final table; empty: what the calibration held out
   std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
   std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
@@ -67,6 +70,7 @@ struct QuantizeRecord {
   std::string text;                 ///< that text's name
   std::size_t window = 0;           ///< tokens
   std::optional<GridComparison> comparison;
+  std::optional<RefineRecord> refined;
   std::optional<EmbedTrial> embed;  ///< absent: nothing was rounded
   std::string embedding_note;       ///< set when the head was found to be the embedding in another rounding
   std::string output, format;       ///< "GPTQ packing, checkpoint_format gptq_v2"

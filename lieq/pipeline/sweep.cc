@@ -248,7 +248,8 @@ Result<fs::path> Sweep::State::make_model(const Run& run, Sink& sink) {
   LIEQ_ASSIGN(const save::RunFolder layers,
               save::RunFolder::adopt(folder_->work() / "layers", fingerprint_of(run.job)));
   LIEQ_ASSIGN(Json linears, quantize_layers(run.job, layers, threads_, sink));
-  LIEQ_TRY(save_layers(run.job, layers, provenance_of(run.job, std::move(linears)), made, threads_, sink));
+  const auto layer = [&](std::size_t l) { return layers.read(l); };
+  LIEQ_TRY(save_layers(run.job, layer, provenance_of(run.job, std::move(linears)), made, threads_, sink));
   return made;
 }
 

@@ -4,34 +4,20 @@
 #include <cmath>
 
 #include "lieq/kernels/gemm.h"
+#include "lieq/kernels/transpose.h"
 
 namespace lieq::quantize {
 namespace {
 
 constexpr std::size_t kTile = 96;    // rows and columns of one product: small, as tiles on the diagonal are half wasted
-constexpr std::size_t kTurn = 32;    // side of the squares a transposition goes by
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-
-/// target = sourceᵀ, by squares that turn in a small array: rows far apart share few places in the first cache.
-void transpose(Threads& threads, MatrixView<const float> source, MatrixView<float> target) {
-  threads.for_each(ceil_div(source.cols(), kTurn), [&](std::size_t item, std::size_t) {
-    const std::size_t begin = item * kTurn, width = std::min(source.cols() - begin, kTurn);
-    float square[kTurn][kTurn];
-    for (std::size_t first = 0; first < source.rows(); first += kTurn) {
-      const std::size_t count = std::min(source.rows() - first, kTurn);
-      for (std::size_t t = 0; t < count; ++t)
-        for (std::size_t j = 0; j < width; ++j) square[j][t] = source(first + t, begin + j);
-      for (std::size_t j = 0; j < width; ++j) std::copy_n(square[j], count, &target(begin + j, first));
-    }
-  });
-}
 
 }  // namespace
 
 void ProductSum::add_tiles(Threads& threads, MatrixView<const float> a, MatrixView<const float> b, bool upper) {
   const MatrixView<float> turned = turned_.matrix(rows_, a.rows());
-  transpose(threads, a, turned);
+  kernels::transpose(threads, a, turned);
   const MatrixView<float> sum(sum_.data(), rows_, cols_);
   const std::size_t across = ceil_div(cols_, kTile);
   threads.for_each(ceil_div(rows_, kTile) * across, [&](std::size_t item, std::size_t) {

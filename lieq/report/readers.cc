@@ -101,7 +101,7 @@ Result<Evaluation> evaluation_from_json(const Json& json, const std::string& pla
 Result<Quantised> quantised_from_json(const Json& json, const std::string& place, const std::string& folder) {
   const Fields fields(json, place);
   Quantised quantised;
-  quantised.name = folder;
+  quantised.name = json.contains("refine") ? refined_label(folder) : folder;
   LIEQ_ASSIGN(const auto source, fields.string("source"));
   quantised.source = model_label(source.value_or(""));
   if (fields.find("options")) {

@@ -1110,6 +1110,26 @@ class Resume(InTemporaryFolder):
         self.assertGreater(resumed, 3)
 
 
+    def test_killed_while_it_refines(self):
+        """The state of --refine is written whole, and what follows from it is the same."""
+        command = [LIEQ, "quantize", str(DEMO), "-o", str(self.folder / "q"), "--method", "rtn", "--bits", "2", "--choices", "2",
+                   *map(str, QUICK), "--refine", "--refine-steps", "12", "--refine-tokens", "128", "--refine-rate", "0.005"]
+        whole = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        self.assertRegex(whole, r"refined: KL \d\.\d{4} -> \d\.\d{4} on \d+ tokens that nothing was fitted to, best after step \d+ of 12")
+        self.assertIn("q (refined)", whole)
+        expected = contents(self.folder / "q")
+        shutil.rmtree(self.folder / "q")
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (self.folder / "q.partial/refine.safetensors").exists() and running.poll() is None:
+            time.sleep(0.01)
+        running.kill()
+        running.wait()
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        self.assertIn("of refining, from", done.stderr)
+        self.assertEqual(contents(self.folder / "q"), expected)
+        self.assertIn("--refine: found a K grid", self.refuse(2, "quantize", DEMO, "-o", self.folder / "k.gguf", "--grid", "q2_k", "--refine", *QUICK))
+        self.assertIn("(refined)", self.succeed("eval", DEMO, self.folder / "q", "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 1))
+
     def test_killed_while_it_is_scored(self):
         """A folder of the final name is whole: what scoring adds to lieq.json is in it from its first moment."""
         text = self.folder / "text.txt"

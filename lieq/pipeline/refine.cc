@@ -1,0 +1,250 @@
+#include "lieq/pipeline/refine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "lieq/base/random.h"
+#include "lieq/pipeline/refine_state.h"
+#include "lieq/tune/check.h"
+
+namespace lieq::pipeline {
+namespace {
+
+using text::TokenId;
+using tune::Rounding;
+
+constexpr std::uint64_t kOrderSeed = 42;  // of the order in which sequences are seen
+
+/// Windows cut into sequences of equal length; what is left of a window is not used.
+struct Sequences {
+  std::size_t length = 0;
+  std::vector<TokenId> ids;
+
+  Sequences(const std::vector<TokenId>& windows, std::size_t window, std::size_t wanted)
+      : length(std::min(wanted, window)) {
+    for (std::size_t first = 0; first + window <= windows.size(); first += window)
+      for (std::size_t t = 0; t + length <= window; t += length) {
+        const auto begin = windows.begin() + static_cast<std::ptrdiff_t>(first + t);
+        ids.insert(ids.end(), begin, begin + static_cast<std::ptrdiff_t>(length));
+      }
+  }
+  [[nodiscard]] std::size_t count() const { return ids.size() / length; }
+  [[nodiscard]] std::span<const TokenId> at(std::size_t first, std::size_t sequences) const {
+    return std::span(ids).subspan(first * length, sequences * length);
+  }
+};
+
+std::size_t sequences_of_step(const RefineOptions& options, const Sequences& text) {
+  return std::clamp<std::size_t>(options.tokens / text.length, 1, text.count());
+}
+
+/// Every sequence once in a random order, then once more in another.
+std::vector<TokenId> tokens_of_step(const Sequences& text, std::size_t step, std::size_t sequences) {
+  std::vector<TokenId> ids;
+  std::vector<std::size_t> order(text.count());
+  for (std::size_t k = step * sequences; k < (step + 1) * sequences; ++k) {
+    if (ids.empty() || k % text.count() == 0) {
+      std::iota(order.begin(), order.end(), 0);
+      Random random(kOrderSeed, k / text.count());
+      for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+    }
+    const auto sequence = text.at(order[k % text.count()], 1);
+    ids.insert(ids.end(), sequence.begin(), sequence.end());
+  }
+  return ids;
+}
+
+/// The validation text, and what the original makes of it.
+class Judge {
+ public:
+  Judge(tune::TunedModel& tuned, const Sequences& text, std::size_t sequences, std::size_t hidden)
+      : tuned_(tuned), text_(text), sequences_(sequences), hidden_(hidden), original_(text.ids.size() * hidden) {
+    for (std::size_t s = 0; s < text_.count(); s += sequences_) tuned_.run_original(tokens(s), original(s));
+  }
+
+  /// Mean KL with these values, rounded as they are stored.
+  double kl(std::span<const float> values) {
+    tuned_.set(values, Rounding::kStored);
+    double sum = 0;
+    for (std::size_t s = 0; s < text_.count(); s += sequences_)
+      sum += tuned_.kl(tokens(s), original(s)) * static_cast<double>(tokens(s).size());
+    return sum / static_cast<double>(text_.ids.size());
+  }
+
+ private:
+  [[nodiscard]] std::span<const TokenId> tokens(std::size_t first) const {
+    return text_.at(first, std::min(sequences_, text_.count() - first));
+  }
+  [[nodiscard]] MatrixView<float> original(std::size_t first) {
+    return {&original_[first * text_.length * hidden_], tokens(first).size(), hidden_};
+  }
+
+  tune::TunedModel& tuned_;
+  const Sequences& text_;
+  std::size_t sequences_, hidden_;
+  std::vector<float> original_;  // [tokens, hidden_size], what the head reads
+};
+
+/// The looks that found nothing better since the best.
+std::size_t looks_since_best(const RefineRecord& record) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(record.history, [&](const auto& look) { return look.first > record.best_step; }));
+}
+
+}  // namespace
+
+Json to_json(const RefineOptions& options) {
+  return {{"steps", options.steps},
+          {"tokens", options.tokens},
+          {"length", options.length},
+          {"rate", options.rate},
+          {"gain_share", options.gain_share},
+          {"warm_up", options.warm_up},
+          {"judge_every", options.judge_every},
+          {"patience", options.patience},
+          {"validation_tokens", options.validation_tokens}};
+}
+
+Result<void> check(const RefineOptions& options) {
+  const auto refuse = [](std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); };
+  if (options.steps == 0 || options.judge_every == 0 || options.length == 0 || options.validation_tokens == 0)
+    return refuse("refine: found 0 steps or tokens, expected at least 1");
+  if (options.tokens == 0) return refuse("refine: found 0 tokens of a step, expected at least 1");
+  if (!(options.rate > 0 && options.rate <= 0.1))
+    return refuse(fmt::format("refine: found a rate of {}, expected more than 0 and at most 0.1", options.rate));
+  if (!(options.gain_share >= 0 && options.gain_share <= 1))
+    return refuse(fmt::format("refine: found a share of {} for gains, expected 0 to 1", options.gain_share));
+  return {};
+}
+
+Json to_json(const RefineRecord& record) {
+  Json history = Json::array();
+  for (const auto& [step, kl] : record.history) history.push_back({{"step", step}, {"kl", kl}});
+  return {{"kl_start", record.start},
+          {"kl", record.best},
+          {"best_step", record.best_step},
+          {"steps", record.steps},
+          {"trained_tokens", record.trained_tokens},
+          {"validation_tokens", record.validation_tokens},
+          {"history", history}};
+}
+
+void Refinement::apply(std::size_t l, quantize::QuantizedLayer& layer) const {
+  const tune::TunedModel::Values& values = layers[l];
+  for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
+    LIEQ_CHECK(layer.linears[k].scales.size() == values.scales[k].size());
+    layer.linears[k].scales = values.scales[k];
+  }
+  layer.input_layernorm = values.input_layernorm;
+  layer.post_attention_layernorm = values.post_attention_layernorm;
+}
+
+Result<void> check_refinable(const LayersJob& job, const RefineOptions& options, Threads& threads) {
+  LIEQ_TRY(check(options));
+  if (makes_gguf(job.options))
+    return fail(ErrorCode::kInvalidArgument,
+                "--refine: found a K grid, expected sym, skew, asym or half, whose scales are free numbers");
+  if (job.options.act_order == quantize::ActOrder::kDynamic)
+    return fail(ErrorCode::kInvalidArgument,
+                "--refine: found --act-order dynamic, expected none or static, which keep groups of neighbours");
+  const model::Model& model = job.bundle->model;
+  LIEQ_TRY(tune::check_tunable(model));
+  const std::size_t length = std::min(options.length, job.calibration->window);
+  return tune::compare_forward(model, std::span(job.calibration->ids).first(length), threads);
+}
+
+Result<Refinement> refine(const LayersJob& job, const RefineOptions& options, const save::RunFolder& folder,
+                          Threads& threads, Sink& sink) {
+  const model::Model& original = job.bundle->model;
+  const Calibration& calibration = *job.calibration;
+  const Sequences text(calibration.ids, calibration.window, options.length);
+  const Sequences validation(calibration.validation, calibration.window, options.length);
+  const std::size_t sequences = sequences_of_step(options, text), hidden = original.config.hidden_size;
+  LIEQ_CHECK(validation.count() > 0);
+  LIEQ_ASSIGN(const model::Model quantised, with_layers(
+                                                job, [&](std::size_t l) { return folder.read(l); }, threads));
+  LIEQ_ASSIGN(tune::TunedModel tuned, tune::TunedModel::create(original, quantised, text.length, threads));
+
+  RefineState state(tuned.size());
+  RefineRecord& record = state.record;
+  const std::filesystem::path file = folder.path() / "refine.safetensors";
+  LIEQ_ASSIGN(const bool resumed, state.read(file));
+  if (resumed) sink.note(fmt::format("going on after step {} of refining, from {}", state.step, file.string()));
+  const auto is_over = [&] { return state.step >= options.steps || looks_since_best(record) >= options.patience; };
+  sink.progress("refining scales and gains", state.step, options.steps);
+
+  if (!resumed || !is_over()) {
+    Judge judge(tuned, validation, sequences, hidden);
+    const auto look = [&]() -> Result<void> {
+      const double kl = judge.kl(state.values);
+      if (!std::isfinite(kl))
+        return fail(ErrorCode::kNumerical,
+                    fmt::format("refining: found a KL of {} on the validation text after step {}, expected a number",
+                                kl, state.step));
+      record.history.emplace_back(state.step, kl);
+      if (state.step == 0) record.start = kl;
+      if (state.step == 0 || kl < record.best) {
+        record.best = kl;
+        record.best_step = state.step;
+        state.best = state.values;
+      }
+      return state.write(file);
+    };
+    if (!resumed) LIEQ_TRY(look());
+    const tune::Schedule schedule{options.steps, options.warm_up, options.rate};
+    std::vector<float> gradient(tuned.size()), target(sequences * text.length * hidden);
+    const MatrixView<float> wanted(target.data(), sequences * text.length, hidden);
+    while (!is_over()) {
+      LIEQ_TRY(check_cancelled(sink));
+      const std::vector<TokenId> ids = tokens_of_step(text, state.step, sequences);
+      tuned.run_original(ids, wanted);
+      tuned.set(state.values, Rounding::kExact);
+      const double kl = tuned.gradient(ids, wanted, gradient);
+      if (!std::isfinite(kl))
+        return fail(ErrorCode::kNumerical,
+                    fmt::format("refining: found a KL of {} in step {}, expected a number", kl, state.step));
+      const double rate = schedule.at(state.step);
+      state.adam.step(threads, state.step, rate, 0, tuned.first_gain(), gradient, state.values);
+      state.adam.step(threads, state.step, rate * options.gain_share, tuned.first_gain(), tuned.size(), gradient,
+                      state.values);
+      ++state.step;
+      sink.progress("refining scales and gains", state.step, options.steps);
+      if (state.step % options.judge_every == 0 || state.step == options.steps) LIEQ_TRY(look());
+    }
+  }
+
+  tuned.set(state.best, Rounding::kStored);
+  Refinement refinement;
+  for (std::size_t l = 0; l < original.layers.size(); ++l) refinement.layers.push_back(tuned.values(l));
+  record.steps = state.step;
+  record.trained_tokens = state.step * sequences * text.length;
+  record.validation_tokens = validation.ids.size();
+  refinement.record = record;
+  return refinement;
+}
+
+StageSize size_of(const RefineOptions& options, const LayersJob& job) {
+  const model::Model& model = job.bundle->model;
+  const model::ModelConfig& c = model.config;
+  const auto tokens = static_cast<double>(std::max(options.tokens, options.length));
+  const auto steps = static_cast<double>(options.steps);
+  const double linears = static_cast<double>(linears_footprint(model).parameters);
+  const double head = static_cast<double>(c.vocab_size * c.hidden_size);
+  const double attention = static_cast<double>(c.num_hidden_layers * c.q_size() * options.length);
+  // The original, the quantised model, its blocks once more, gradients at inputs and at weights; the head thrice.
+  const double step = tokens * (5 * linears + 3 * head + 7 * attention);
+  const double looks = 1 + std::ceil(steps / static_cast<double>(options.judge_every));
+  const double look = static_cast<double>(job.calibration->validation.size()) * (linears + 2 * head + attention);
+  const double groups = job.options.group_size == 0 ? linears / static_cast<double>(c.hidden_size)
+                                                    : linears / static_cast<double>(job.options.group_size);
+  const auto hidden = static_cast<double>(c.hidden_size), layers = static_cast<double>(c.num_hidden_layers);
+  const double block = 10 * hidden + 6 * static_cast<double>(c.q_size()) + 3 * static_cast<double>(c.intermediate_size);
+  constexpr double kLogits = 2 * 67108864.0;
+  return {steps * step + looks * look,
+          4 * (tokens * (layers * hidden + block) + 6 * groups) + kLogits + linears * 4 / 8};
+}
+
+}  // namespace lieq::pipeline

@@ -1,0 +1,49 @@
+#include "lieq/tune/check.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/tune/small.h"
+
+namespace lieq::tune {
+namespace {
+
+TEST(Check, TheForwardPassOfTuningIsThatOfInference) {
+  Threads threads(2);
+  const GoldenModels models(threads);
+  const std::span<const model::TokenId> tokens = std::span(models.tokens).first(kSequence);
+  EXPECT_TRUE(check_tunable(models.original));
+  const auto dense = compare_forward(models.original, tokens, threads);
+  EXPECT_TRUE(dense) << dense.error().message;
+  const auto packed = compare_forward(models.quantised, tokens, threads);
+  EXPECT_TRUE(packed) << packed.error().message;
+}
+
+TEST(Check, FeaturesWithoutAGradientAreNamed) {
+  Threads threads(1);
+  const auto refusal = [&](const auto& change) {
+    GoldenModels models(threads);
+    change(models.original);
+    const auto made = check_tunable(models.original);
+    EXPECT_EQ(made ? ErrorCode::kIo : made.error().code, ErrorCode::kUnsupported);
+    return made ? "" : made.error().message;
+  };
+  EXPECT_NE(refusal([](model::Model& m) { m.layers[1].input_layernorm.clear(); }).find("attention without a norm"),
+            std::string::npos);
+  EXPECT_NE(refusal([](model::Model& m) { m.layers[0].post_attention_layernorm.clear(); }).find("an MLP without"),
+            std::string::npos);
+  EXPECT_NE(refusal([](model::Model& m) { m.layers[1].k_norm.assign(32, 1); }).find("norms of k over the whole row"),
+            std::string::npos);
+}
+
+TEST(Check, WhatIsNoNumberIsNotTakenForEqual) {
+  Threads threads(2);
+  GoldenModels models(threads);
+  models.original.layers[1].q_norm[3] = NAN;
+  const auto off = compare_forward(models.original, std::span(models.tokens).first(kSequence), threads);
+  ASSERT_FALSE(off);
+  EXPECT_EQ(off.error().code, ErrorCode::kUnsupported);
+  EXPECT_NE(off.error().message.find("layer 1"), std::string::npos) << off.error().message;
+}
+
+}  // namespace
+}  // namespace lieq::tune
