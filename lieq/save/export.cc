@@ -74,13 +74,14 @@ Json to_json(const ExportRecord& record) {
 }
 
 Result<DType> embed_type(std::string_view name) {
-  constexpr std::array kTypes = {DType::kF16, DType::kBF16, DType::kF32, DType::kQ8_0, DType::kQ6_K, DType::kQ4_0};
+  constexpr std::array kTypes = {DType::kF16,  DType::kBF16, DType::kF32, DType::kQ8_0,
+                                 DType::kQ6_K, DType::kQ5_1, DType::kQ4_0};
   std::string upper(name);
   std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 'a' + 'A') : c; });
   for (const DType type : kTypes)
     if (upper == lieq::name(type)) return type;
   return fail(ErrorCode::kInvalidArgument,
-              fmt::format("type of the embedding: found {}, expected f16, bf16, f32, q8_0, q6_k or q4_0",
+              fmt::format("type of the embedding: found {}, expected f16, bf16, f32, q8_0, q6_k, q5_1 or q4_0",
                           in_quotes(name)));
 }
 
