@@ -72,7 +72,7 @@ def check(file, config):
     try:
         reader = gguf.GGUFReader(file)
     except ValueError as error:  # a type number that this release does not list
-        assert "42 is not a valid GGMLQuantizationType" in str(error), error
+        assert "(42) is not a valid GGMLQuantizationType" in str(error), error
         print(f"{file.name}: not read: gguf {interop.version_of('gguf')} does not know Q2_0 yet")
         return
     types = check_tensors(file, reader, config)

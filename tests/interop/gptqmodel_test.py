@@ -8,6 +8,9 @@ import interop
 interop.needs("gptqmodel", "gptqmodel", "safetensors", "numpy")
 
 import json
+import os
+
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # compiling its kernel takes minutes and changes no weight
 
 import torch
 from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
@@ -17,6 +20,7 @@ MIXED = [2, 4, 8, 4]
 
 
 def opened(folder, backend=BACKEND.TORCH):
+    """In half precision, which the scales are stored in: in bfloat16, its default on CPUs, they would be rounded."""
     return GPTQModel.load(str(folder), device="cpu", backend=backend, dtype=torch.float16)
 
 
@@ -42,7 +46,7 @@ def our_folders(folder):
         model = opened(out)
         compare(out, model, 12 * 7)
         logits = model.model(torch.tensor([interop.TOKENS])).logits[0].detach().float().numpy()
-        interop.expect_close(f"{out.name}: logits", logits, interop.lieq_logits(out), 0.1)
+        interop.expect_close(f"{out.name}: logits", logits, interop.lieq_logits(out), 2e-2)
         tokens = model.generate("And it came to pass", max_new_tokens=8)[0]
         assert len(tokens) > 8, tokens
 

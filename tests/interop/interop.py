@@ -121,11 +121,12 @@ def lieq_logits(model):
     return arrays("logits", model, *TOKENS)["logits"]
 
 
-def perplexity(model, text=DEMO / "heldout.txt", window=256, chunks=8):
-    """By lieq, with exact activations."""
+def perplexity(model, text=DEMO / "heldout.txt", window=256, chunks=8, activations="fp32"):
+    """By lieq, over the first windows of a text."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "eval.json"
-        words = ("eval", model, "--text", text, "-c", window, "--chunks", chunks, "--activations", "fp32", "-o", file)
+        words = ("eval", model, "--text", text, "-c", window, "--chunks", chunks, "--activations", activations,
+                 "-o", file)
         done = subprocess.run([os.environ["LIEQ"], *map(str, words)], capture_output=True, text=True)
         assert done.returncode == 0, f"lieq {' '.join(map(str, words))}: {done.stderr.strip()}"
         return json.loads(file.read_text())["records"][0]["perplexity"]
