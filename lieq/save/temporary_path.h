@@ -11,7 +11,8 @@ namespace lieq::save {
 /// Removes what lies at path() unless it was renamed.
 class TemporaryPath {
  public:
-  /// `target` with a suffix of this process. Nothing is made yet.
+  /// `target` with a suffix of this process. Nothing is made yet; what killed processes have left under such names of
+  /// the same target is removed.
   explicit TemporaryPath(const std::filesystem::path& target);
   ~TemporaryPath();
   TemporaryPath(const TemporaryPath&) = delete;

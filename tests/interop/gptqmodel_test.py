@@ -11,6 +11,7 @@ import json
 import os
 
 os.environ["TORCHDYNAMO_DISABLE"] = "1"  # compiling its kernel takes minutes and changes no weight
+os.environ["GPTQMODEL_CPU_WORKERS"] = "2"  # with fewer, its default on two cores, it refuses to quantise
 
 import torch
 from gptqmodel import BACKEND, GPTQModel, QuantizeConfig

@@ -14,6 +14,7 @@ NEAR_TIE = 0.3  # nats; vLLM multiplies in bfloat16
 
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+os.environ["TORCHDYNAMO_DISABLE"] = "1"  # compiling takes minutes
 
 import vllm
 
