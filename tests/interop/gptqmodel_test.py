@@ -62,14 +62,6 @@ def quantized(folder, name, **config):
     return out
 
 
-def same_perplexity(folder, out, weights):
-    found = interop.perplexity(out)
-    dense = interop.dense_copy(out, weights, folder / (out.name + "-dense"))
-    expected = interop.perplexity(dense)
-    assert abs(found / expected - 1) < 1e-4, (out, found, expected)
-    print(f"{out.name}: perplexity {found:.4f}, of its own dequantised weights {expected:.4f}")
-
-
 def folders_of_gptqmodel(folder):
     dynamic = {r"+:^model\.layers\.(?:1)\..*": {"bits": 4, "group_size": 32},
                r"+:^model\.layers\.(?:2)\.mlp\..*": {"bits": 8}, r"-:^model\.layers\.0\.self_attn\.q_proj": {}}
@@ -79,7 +71,7 @@ def folders_of_gptqmodel(folder):
              "dynamic": (LAYERS * 7 - 1, {"bits": 2, "group_size": 64, "sym": True, "dynamic": dynamic})}
     for name, (count, config) in cases.items():
         out = quantized(folder, name, **config)
-        same_perplexity(folder, out, compare(out, opened(out), count))
+        interop.expect_same_perplexity(out, compare(out, opened(out), count), folder / (name + "-dense"))
     written = json.loads((folder / "dynamic/config.json").read_text())["quantization_config"]
     assert written["dynamic"], written
 
@@ -98,7 +90,7 @@ def awq_folder_of_gptqmodel(folder):
     for module in modules:
         theirs[module + ".weight"] = awq_layout.dequantized(tensors, module, 64)
         interop.expect_equal(f"awq: {module}", ours[module + ".weight"], theirs[module + ".weight"])
-    same_perplexity(folder, out, theirs)
+    interop.expect_same_perplexity(out, theirs, folder / "awq-dense")
 
 
 interop.main([our_folders, folders_of_gptqmodel, awq_folder_of_gptqmodel])

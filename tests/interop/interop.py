@@ -129,7 +129,7 @@ def perplexity(model, text=DEMO / "heldout.txt", window=256, chunks=8, activatio
                  "-o", file)
         done = subprocess.run([os.environ["LIEQ"], *map(str, words)], capture_output=True, text=True)
         assert done.returncode == 0, f"lieq {' '.join(map(str, words))}: {done.stderr.strip()}"
-        return json.loads(file.read_text())["records"][0]["perplexity"]
+        return json.loads(file.read_text())[0]["perplexity"]
 
 
 def dense_copy(model, weights, out):
@@ -143,6 +143,13 @@ def dense_copy(model, weights, out):
         shutil.copy(DEMO / file, out)
     save_file(lieq_weights(model) | weights, out / "model.safetensors", metadata={"format": "pt"})
     return out
+
+
+def expect_same_perplexity(model, weights, dense):
+    """Of a folder as lieq reads it, and of the weights that its own tool makes of it, written to `dense`."""
+    found, expected = perplexity(model), perplexity(dense_copy(model, weights, dense))
+    assert abs(found / expected - 1) < 1e-4, f"{model}: perplexity {found}, expected {expected}"
+    print(f"{model.name}: perplexity {found:.4f}, of its tool's dequantised weights {expected:.4f}")
 
 
 def expect_equal(name, found, expected):
