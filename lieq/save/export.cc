@@ -49,6 +49,22 @@ std::size_t count_tensors(const model::Model& model) {
   return count;
 }
 
+/// Writes, reads back and compares: everything between the temporary name and the final one.
+Result<ExportRecord> made_at(const std::filesystem::path& path, const Target& target, const model::Model& model,
+                             const ExportOptions& options, Threads& threads, Sink& sink) {
+  LIEQ_TRY(target.write(model, options, path, threads, sink));
+  ExportRecord record;
+  record.target = target.name;
+  record.source = model.path;
+  record.output = options.output;
+  record.tensors = count_tensors(model);
+  LIEQ_ASSIGN(const model::Model written, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(record.differences, compare_models(model, written, threads));
+  LIEQ_TRY(target.store(record, path));
+  LIEQ_ASSIGN(record.files, list_files(path, options.output));
+  return record;
+}
+
 }  // namespace
 
 std::uintmax_t ExportRecord::bytes() const {
@@ -126,18 +142,8 @@ Result<ExportRecord> export_model(const Target& target, const model::Model& mode
   LIEQ_TRY(target.check(model, options));
   TemporaryPath temporary(options.output);
   if (target.is_folder) LIEQ_TRY(temporary.make_folder());
-  LIEQ_TRY(target.write(model, options, temporary.path(), threads, sink));
-
-  ExportRecord record;
-  record.target = target.name;
-  record.source = model.path;
-  record.output = options.output;
-  record.tensors = count_tensors(model);
-  LIEQ_ASSIGN(const model::Model written,
-              model::Model::load(temporary.path(), threads, sink, model::LoadOptions::as_stored()));
-  LIEQ_ASSIGN(record.differences, compare_models(model, written, threads));
-  LIEQ_TRY(target.store(record, temporary.path()));
-  LIEQ_ASSIGN(record.files, list_files(temporary.path(), options.output));
+  LIEQ_ASSIGN(ExportRecord record,
+              temporary.of_target(made_at(temporary.path(), target, model, options, threads, sink)));
   LIEQ_TRY(temporary.rename());
   return record;
 }

@@ -63,6 +63,11 @@ Result<void> TemporaryPath::make_folder() const {
   return {};
 }
 
+void TemporaryPath::rename_in(std::string& message) const {
+  const std::size_t at = message.find(path_.string());
+  if (at != std::string::npos) message.replace(at, path_.string().size(), target_.string());
+}
+
 Result<void> TemporaryPath::rename() {
   std::error_code error;
   std::filesystem::rename(path_, target_, error);

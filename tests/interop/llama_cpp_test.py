@@ -41,7 +41,7 @@ def served(file):
     params.model.path = str(file)
     params.n_ctx = 256
     params.n_parallel = 1
-    params.cpuparams.n_threads = 2
+    params.cpuparams.n_threads = 1  # its threads spin while they wait, which hurts where others compute
     params.warmup = False
     return xllamacpp.Server(params)
 

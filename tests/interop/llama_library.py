@@ -84,7 +84,7 @@ def find_xllamacpp():
     return next(folder.glob("xllamacpp*.so"))
 
 
-def perplexity(library, file, text, window, windows, threads=2):
+def perplexity(library, file, text, window, windows, threads=1):
     """exp of the mean negative log-likelihood of all tokens but the first of each window; and how many."""
     import numpy
     model = library.llama_model_load_from_file(str(file).encode(), library.llama_model_default_params())

@@ -29,6 +29,13 @@ TEST_F(TemporaryPathTest, LeftoversOfKilledProcessesOfTheSameTargetGo) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path_), {}), 3);
 }
 
+TEST_F(TemporaryPathTest, ErrorsNameTheTarget) {
+  const TemporaryPath temporary(path_ / "out");
+  const Result<int> failed = fail(ErrorCode::kIo, (temporary.path() / "config.json").string() + ": cannot be written");
+  EXPECT_EQ(temporary.of_target(failed).error().message, (path_ / "out/config.json").string() + ": cannot be written");
+  EXPECT_EQ(*temporary.of_target(Result<int>(7)), 7);
+}
+
 TEST_F(TemporaryPathTest, OneOfTheSameNumberIsMadeAnew) {
   const TemporaryPath first(path_ / "out");
   std::filesystem::create_directories(first.path() / "stale");
