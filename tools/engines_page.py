@@ -28,7 +28,8 @@ A list means that every value must be among those named, `any of` that one must.
 
 - **since**: the first version or month that the source names. Older ones may do as well; newer ones are assumed to.
 - **speed**: *kernels* multiply the codes at this width; *fall-back* decodes the weights first, or runs a plain loop.
-- **proved**: a script of `tests/interop` saw the engine do it. Everything else rests on the source alone, on its date.
+- **proved**: a script of `tests/interop` saw the engine do it, in that version, on that day. Everything else rests on the
+  source alone, on its date.
 - **no** with "the table has no source" means just that: nobody has looked, or nothing was found.
 
 The half grid puts zero points between the integers. Of the packings only MLX's, which keeps
@@ -66,7 +67,7 @@ def source(rule):
 def row(rule):
     conditions = "; ".join(condition(*one) for one in rule.get("if", {}).items()) or "anything else"
     cells = ["yes" if rule["loads"] else "no", conditions, rule.get("since", ""), rule.get("speed", ""), rule["note"],
-             Path(rule["proved"]).stem if "proved" in rule else "", source(rule)]
+             f"{Path(rule['proved']).stem}: {rule['proved_with']}" if "proved" in rule else "", source(rule)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -42,7 +42,7 @@ Run add_export(OptionSet& app, const Common& common) {
   app.add("-o,--output", job.output,
           "File or folder to make; with several targets a folder for all of them (default: beside the model)");
   app.add("--embed", options->embed,
-          "Type of the embedding and the head: f16, bf16, f32, q8_0, q6_k or q4_0 (default: as the model has them)");
+          "Type of the embedding and the head: f16, bf16, f32, q8_0, q6_k, q5_1 or q4_0 (default: as the model has them)");
   app.footer(target_help());
   return [options, &common] { return run(*options, common); };
 }

@@ -163,7 +163,7 @@ Json to_json(const CheckRecord& record) {
     Json json = {{"engine", answer.engine}, {"loads", rule.loads}, {"note", rule.note},
                  {"source", rule.source},   {"date", rule.date},   {"run", answer.run}};
     if (rule.loads) json.update({{"since", rule.since}, {"speed", rule.speed}});
-    if (!rule.proved.empty()) json["proved"] = rule.proved;
+    if (!rule.proved.empty()) json.update({{"proved", rule.proved}, {"proved_with", rule.proved_with}});
     answers.push_back(std::move(json));
   }
   return {{"model", record.model}, {"facts", record.facts}, {"engines", std::move(answers)}};

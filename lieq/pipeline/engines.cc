@@ -58,6 +58,9 @@ Result<EngineRule> rule_from_json(const Json& json, const Engines& engines, cons
     LIEQ_ASSIGN(*target, required_string(fields, key));
   }
   LIEQ_ASSIGN(rule.proved, optional_string(fields, "proved"));
+  if (!rule.proved.empty()) {
+    LIEQ_ASSIGN(rule.proved_with, required_string(fields, "proved_with"));
+  }
   if (!rule.loads) return rule;
   LIEQ_ASSIGN(rule.since, required_string(fields, "since"));
   LIEQ_ASSIGN(rule.speed, required_string(fields, "speed"));

@@ -14,6 +14,7 @@
 ///   "note"     one line: which kernels, what to mind, or why not
 ///   "source", "date"   where that is said, and when it was said or looked up (YYYY-MM or YYYY-MM-DD)
 ///   "proved"   a script of tests/interop in which the engine itself did it; absent: nobody here saw it
+///   "proved_with"  versions and day of that; with "proved"
 
 #include <cstdint>
 #include <string>
@@ -39,7 +40,7 @@ struct EngineCondition {
 struct EngineRule {
   std::vector<EngineCondition> conditions;
   bool loads = false;
-  std::string since, speed, note, source, date, proved;
+  std::string since, speed, note, source, date, proved, proved_with;
 };
 
 struct Engine {
@@ -54,7 +55,7 @@ struct Engines {
 };
 
 /// Errors: kInvalidFormat naming `place`, the engine, the rule and the field: also a fact that is not listed, a last
-/// rule with conditions, a rule that loads without `since` and `speed`.
+/// rule with conditions, a rule that loads without `since` and `speed`, one that is proved without `proved_with`.
 [[nodiscard]] Result<Engines> engines_from_json(const Json& json, const std::string& place);
 
 /// The first rule that holds. facts: an object with all of Engines::facts.

@@ -191,14 +191,20 @@ Result<void> check_written(const model::Model& model, const PruneRecord& record,
                           path.string(), differences.front().name));
 }
 
+Result<void> write_at(const fs::path& path, const model::Model& model, PruneRecord& record, Threads& threads,
+                      Sink& sink) {
+  LIEQ_TRY(save::write_pruned_folder(model, record.kept, path, threads));
+  LIEQ_TRY(check_written(model, record, path, threads, sink));
+  LIEQ_TRY(io::write_json(path / "lieq.json", {{"pruned", to_json(record)}}));
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) record.bytes += entry.file_size(error);
+  return {};
+}
+
 Result<void> write(const model::Model& model, PruneRecord& record, Threads& threads, Sink& sink) {
   save::TemporaryPath temporary(record.output);
   LIEQ_TRY(temporary.make_folder());
-  LIEQ_TRY(save::write_pruned_folder(model, record.kept, temporary.path(), threads));
-  LIEQ_TRY(check_written(model, record, temporary.path(), threads, sink));
-  LIEQ_TRY(io::write_json(temporary.path() / "lieq.json", {{"pruned", to_json(record)}}));
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(temporary.path(), error)) record.bytes += entry.file_size(error);
+  LIEQ_TRY(temporary.of_target(write_at(temporary.path(), model, record, threads, sink)));
   return temporary.rename();
 }
 

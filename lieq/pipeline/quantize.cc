@@ -149,12 +149,17 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   if (!o.text.empty()) {
     LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, {}, sink));
   }
-  LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LayersJob& job = state->job;
   job.source = o.model;
   job.options = o.recipe;
   job.bundle = &state->bundle;
   job.calibration = &state->calibration;
+  // Rows that K blocks do not fit need no diagnosis to be refused: all widths want the same of them.
+  if (makes_gguf(o.recipe) && !o.plan.choices.empty()) {
+    job.layer_bits.assign(state->bundle.model.layers.size(), static_cast<unsigned>(o.plan.choices.front()));
+    LIEQ_TRY(check(job));
+  }
+  LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
   const PlanShape shape{o.recipe.group_size, makes_gguf(o.recipe),

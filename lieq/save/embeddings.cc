@@ -84,15 +84,19 @@ Apart compare_rows(const StoredMatrix& a, const StoredMatrix& b, std::size_t i) 
   return apart;
 }
 
+/// The type of `bits` bits; 6 where rows do not fill the 256 weights of a Q6_K block are Q5_1, 6 bits a weight as well.
+DType type_of_bits(unsigned bits, std::size_t cols) {
+  if (bits == 6) return cols % block_elements(DType::kQ6_K) == 0 ? DType::kQ6_K : DType::kQ5_1;
+  return bits == 8 ? DType::kQ8_0 : DType::kQ4_0;
+}
+
 Result<DType> type_for(const model::Model& model, const StoredMatrix& matrix, unsigned bits) {
-  const DType wanted = bits == 8 ? DType::kQ8_0 : bits == 6 ? DType::kQ6_K : DType::kQ4_0;
+  const DType wanted = type_of_bits(bits, matrix.cols);
   if (matrix.is_stored() && !is_dense(matrix) && bits_of(matrix.type) <= bits_of(wanted)) return matrix.type;
   if (matrix.cols % block_elements(wanted) == 0) return wanted;
-  const bool eights = matrix.cols % block_elements(DType::kQ8_0) == 0;
   return fail(ErrorCode::kInvalidArgument,
-              fmt::format("{}: tensor '{}': found rows of {}, expected a multiple of {} for {} bits ({} would do)",
-                          model.path.string(), matrix.name, matrix.cols, block_elements(wanted), bits,
-                          eights ? "8 or 4" : "16"));
+              fmt::format("{}: tensor '{}': found rows of {}, expected a multiple of {} for {} bits (16 would do)",
+                          model.path.string(), matrix.name, matrix.cols, block_elements(wanted), bits));
 }
 
 }  // namespace
@@ -143,6 +147,9 @@ Result<EmbeddingPlan> plan_embeddings(const model::Model& model, unsigned bits, 
   if (plan.head) {
     LIEQ_ASSIGN(plan.head_type, type_for(model, *plan.head, bits));
   }
+  if (bits == 6 && type_of_bits(bits, plan.embedding->cols) != DType::kQ6_K)
+    plan.note += fmt::format("{}rows of {} do not fill the 256 weights of Q6_K: 6 bits are Q5_1",
+                             plan.note.empty() ? "" : "; ", plan.embedding->cols);
   return plan;
 }
 

@@ -16,7 +16,7 @@ struct EmbeddingPlan {
   const pack::StoredMatrix* embedding = nullptr;  ///< [vocab_size, hidden_size]
   const pack::StoredMatrix* head = nullptr;       ///< nullptr: tied to the embedding
   DType embedding_type = DType::kF16, head_type = DType::kF16;
-  std::string note;  ///< one line when the head was found to be the embedding in another rounding; else empty
+  std::string note;  ///< one line when the head was found to be the embedding in another rounding, or 6 bits are Q5_1
 
   [[nodiscard]] std::size_t bytes() const;
   /// True when a matrix is held in blocks, which no GPTQ reader knows.
@@ -27,8 +27,10 @@ struct EmbeddingPlan {
 [[nodiscard]] EmbeddingPlan embeddings_as_stored(const model::Model& model);
 
 /// Types for embedding and head at `bits`: 16 is embeddings_as_stored(). 8, 6 and 4 are Q8_0, Q6_K and Q4_0, unless the
-/// source holds the matrix in no more bits: then its own blocks. There a head of its own is held against the embedding
-/// (is_same_matrix()), and tied if it is no more than that in another rounding; the finer of the two is kept.
+/// source holds the matrix in no more bits: then its own blocks. Where rows are no multiple of Q6_K's 256, 6 bits are
+/// Q5_1, which the note says: codes of 5 bits, and 1 bit a weight of scales and minima. A head of its own is held
+/// against the embedding (is_same_matrix()) unless bits is 16, and tied if it is no more than that in another rounding;
+/// the finer of the two is kept.
 /// Errors: kInvalidArgument when rows are no multiple of the block, naming the bits that would do.
 [[nodiscard]] Result<EmbeddingPlan> plan_embeddings(const model::Model& model, unsigned bits, Threads& threads);
 

@@ -49,6 +49,22 @@ std::size_t count_tensors(const model::Model& model) {
   return count;
 }
 
+/// Writes, reads back and compares: everything between the temporary name and the final one.
+Result<ExportRecord> made_at(const std::filesystem::path& path, const Target& target, const model::Model& model,
+                             const ExportOptions& options, Threads& threads, Sink& sink) {
+  LIEQ_TRY(target.write(model, options, path, threads, sink));
+  ExportRecord record;
+  record.target = target.name;
+  record.source = model.path;
+  record.output = options.output;
+  record.tensors = count_tensors(model);
+  LIEQ_ASSIGN(const model::Model written, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
+  LIEQ_ASSIGN(record.differences, compare_models(model, written, threads));
+  LIEQ_TRY(target.store(record, path));
+  LIEQ_ASSIGN(record.files, list_files(path, options.output));
+  return record;
+}
+
 }  // namespace
 
 std::uintmax_t ExportRecord::bytes() const {
@@ -74,13 +90,14 @@ Json to_json(const ExportRecord& record) {
 }
 
 Result<DType> embed_type(std::string_view name) {
-  constexpr std::array kTypes = {DType::kF16, DType::kBF16, DType::kF32, DType::kQ8_0, DType::kQ6_K, DType::kQ4_0};
+  constexpr std::array kTypes = {DType::kF16,  DType::kBF16, DType::kF32, DType::kQ8_0,
+                                 DType::kQ6_K, DType::kQ5_1, DType::kQ4_0};
   std::string upper(name);
   std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 'a' + 'A') : c; });
   for (const DType type : kTypes)
     if (upper == lieq::name(type)) return type;
   return fail(ErrorCode::kInvalidArgument,
-              fmt::format("type of the embedding: found {}, expected f16, bf16, f32, q8_0, q6_k or q4_0",
+              fmt::format("type of the embedding: found {}, expected f16, bf16, f32, q8_0, q6_k, q5_1 or q4_0",
                           in_quotes(name)));
 }
 
@@ -125,18 +142,8 @@ Result<ExportRecord> export_model(const Target& target, const model::Model& mode
   LIEQ_TRY(target.check(model, options));
   TemporaryPath temporary(options.output);
   if (target.is_folder) LIEQ_TRY(temporary.make_folder());
-  LIEQ_TRY(target.write(model, options, temporary.path(), threads, sink));
-
-  ExportRecord record;
-  record.target = target.name;
-  record.source = model.path;
-  record.output = options.output;
-  record.tensors = count_tensors(model);
-  LIEQ_ASSIGN(const model::Model written,
-              model::Model::load(temporary.path(), threads, sink, model::LoadOptions::as_stored()));
-  LIEQ_ASSIGN(record.differences, compare_models(model, written, threads));
-  LIEQ_TRY(target.store(record, temporary.path()));
-  LIEQ_ASSIGN(record.files, list_files(temporary.path(), options.output));
+  LIEQ_ASSIGN(ExportRecord record,
+              temporary.of_target(made_at(temporary.path(), target, model, options, threads, sink)));
   LIEQ_TRY(temporary.rename());
   return record;
 }

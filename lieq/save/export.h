@@ -39,7 +39,7 @@ struct ExportOptions {
   std::string tool = "lieq";     ///< "lieq:0.1.0", for fields that name who made a file
 };
 
-/// Reads f16, bf16, f32, q8_0, q6_k or q4_0, in either case. Errors: kInvalidArgument naming them.
+/// Reads f16, bf16, f32, q8_0, q6_k, q5_1 or q4_0, in either case. Errors: kInvalidArgument naming them.
 [[nodiscard]] Result<DType> embed_type(std::string_view name);
 
 struct WrittenFile {

@@ -26,9 +26,11 @@ namespace lieq::save {
 /// One row of codes in blocks of block_type_of(). target: cols / block_elements(type) * block_bytes(type) bytes.
 void codes_to_blocks(const LinearCodes& codes, std::size_t row, DType type, std::byte* target);
 
-/// Rounds a row of finite weights to F32, F16, BF16, Q8_0, Q6_K or Q4_0; weights.size() is a multiple of the block.
+/// Rounds a row of finite weights to F32, F16, BF16, Q8_0, Q6_K, Q5_1 or Q4_0; weights.size() is a multiple of the
+/// block.
 /// Q8_0: scale = largest / 127. Q4_0: of several scales of either sign the one of the least squared error.
 /// Q6_K: the same in each 16 weights, scales then rounded to the block's 8 bits and the codes found anew.
+/// Q5_1: the line through the extremes, refitted by least squares while that helps.
 /// Does not depend on threads. target: whole blocks.
 void round_to_blocks(DType type, std::span<const float> weights, std::byte* target);
 

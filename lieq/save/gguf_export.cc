@@ -44,7 +44,7 @@ Result<DType> type_of(const model::Model& model, const model::TensorSpec& spec, 
     return fail(ErrorCode::kUnsupported,
                 fmt::format("{}: tensor '{}': found rows of {}, {} holds multiples of {} (ask for {})", place,
                             matrix.name, matrix.cols, lieq::name(*embed), block_elements(*embed),
-                            matrix.cols % block_elements(DType::kQ8_0) == 0 ? "q8_0" : "f16"));
+                            matrix.cols % block_elements(DType::kQ8_0) == 0 ? "q8_0 or q5_1" : "f16"));
   }
   if (!matrix.is_stored()) return block_type_of(matrix, place);
   if (io::ggml_type(matrix.type)) return matrix.type;

@@ -70,6 +70,77 @@ void round_q4_0(std::span<const float> weights, std::byte* target) {
   }
 }
 
+/// Scale and minimum of codes 0 to `most`.
+struct Line {
+  float scale = 0, minimum = 0;
+};
+
+Line rounded_to_halves(Line line) {
+  return {f16_to_float(half_of(line.scale)), f16_to_float(half_of(line.minimum))};
+}
+
+int level_on(const Line& line, float weight, int most) {
+  return level(weight - line.minimum, inverse(line.scale), 0, most);
+}
+
+/// The least squares line through the codes that `line` gives; `line` itself where all codes are one.
+Line refitted(std::span<const float> weights, const Line& line, int most) {
+  double q1 = 0, q2 = 0, w1 = 0, wq = 0;
+  for (const float w : weights) {
+    const double q = level_on(line, w, most);
+    q1 += q;
+    q2 += q * q;
+    w1 += w;
+    wq += q * w;
+  }
+  const auto n = static_cast<double>(weights.size());
+  const double spread = n * q2 - q1 * q1;
+  if (spread == 0) return line;
+  const double scale = (n * wq - q1 * w1) / spread;
+  return {static_cast<float>(scale), static_cast<float>((w1 - scale * q1) / n)};
+}
+
+double squared_error(std::span<const float> weights, const Line& line, int most) {
+  double sum = 0;
+  for (const float w : weights) {
+    const double off = line.scale * static_cast<float>(level_on(line, w, most)) + line.minimum - w;
+    sum += off * off;
+  }
+  return sum;
+}
+
+/// From the extremes, then refitted while that helps.
+Line best_line(std::span<const float> weights, int most) {
+  constexpr int kRounds = 3;
+  const auto [low, high] = std::ranges::minmax(weights);
+  Line best = rounded_to_halves({(high - low) / static_cast<float>(most), low}), line = best;
+  double least = squared_error(weights, best, most);
+  for (int round = 0; round < kRounds; ++round) {
+    line = rounded_to_halves(refitted(weights, line, most));
+    const double error = squared_error(weights, line, most);
+    if (error >= least) break;
+    least = error;
+    best = line;
+  }
+  return best;
+}
+
+/// d, m, qh[4], qs[16]: element j has its low nibble in byte j % 16 of qs, low half for j < 16, and bit j of qh.
+void round_q5_1(std::span<const float> weights, std::byte* target) {
+  constexpr int kMost = 31;
+  const Line line = best_line(weights, kMost);
+  put_half(target, half_of(line.scale));
+  put_half(target + 2, half_of(line.minimum));
+  std::uint32_t high = 0;
+  std::memset(target + 8, 0, 16);
+  for (std::size_t j = 0; j < weights.size(); ++j) {
+    const auto code = static_cast<std::uint32_t>(level_on(line, weights[j], kMost));
+    target[8 + j % 16] |= static_cast<std::byte>((code & 15) << (j < 16 ? 0 : 4));
+    high |= (code >> 4) << j;
+  }
+  std::memcpy(target + 4, &high, sizeof high);
+}
+
 /// ql[128], qh[64], scales[16], d: element 128 n + 32 k + l has its low nibble in byte 64 n + 32 (k % 2) + l of ql, low
 /// half for k < 2, and its high two bits at 2 k of byte 32 n + l of qh.
 void round_q6_k(std::span<const float> weights, std::byte* target) {
@@ -120,6 +191,7 @@ void round_to_blocks(DType type, std::span<const float> weights, std::byte* targ
     switch (type) {
       case DType::kQ8_0: round_q8_0(block, target); break;
       case DType::kQ4_0: round_q4_0(block, target); break;
+      case DType::kQ5_1: round_q5_1(block, target); break;
       case DType::kQ6_K: round_q6_k(block, target); break;
       default: LIEQ_CHECK(false);
     }

@@ -53,10 +53,13 @@ def compare(folder, count):
         tensors.update(load_file(file))
     modules = [name.removesuffix(".qweight") for name in tensors if name.endswith(".qweight")]
     assert len(modules) == count, (folder, len(modules), count)
+    theirs = {}
     for module in modules:
+        theirs[module + ".weight"] = weights_in_use(folder, tensors, module)
         halves = torch.from_numpy(ours[module + ".weight"]).half().float().numpy()
-        interop.expect_equal(f"{folder.name}: {module}", halves, weights_in_use(folder, tensors, module))
+        interop.expect_equal(f"{folder.name}: {module}", halves, theirs[module + ".weight"])
     print(f"{folder.parent.name}: {count} modules equal")
+    return theirs
 
 
 def quantized(folder, name, form, layers=None, **scheme):
@@ -74,7 +77,8 @@ def quantized(folder, name, form, layers=None, **scheme):
 def folders_of_auto_round(folder):
     for form, symmetric, bits in (("auto_round", False, 4), ("auto_gptq", True, 4), ("auto_round:auto_gptq", True, 2)):
         name = f"{form.replace(':', '-')}-{bits}"
-        compare(quantized(folder, name, form, bits=bits, group_size=32, sym=symmetric), LAYERS * 7)
+        out = quantized(folder, name, form, bits=bits, group_size=32, sym=symmetric)
+        interop.expect_same_perplexity(out, compare(out, LAYERS * 7), folder / (name + "-dense"))
 
 
 def mixed_folder_of_auto_round(folder):

@@ -144,6 +144,8 @@ def folders_of_the_package(folder):
             out = folder / f"{name}-{dtype}".replace("torch.", "")
             quantized_by_the_package(out, source, dtype, groups)
             compare_weights(out.name, unpacked(out), interop.lieq_weights(out), dtype)
+        weights = {key: tensor.float().numpy() for key, tensor in unpacked(out).items() if key.endswith(".weight")}
+        interop.expect_same_perplexity(out, weights, folder / (name + "-dense"))
     config = json.loads((folder / "mixed-float16/config.json").read_text())["quantization_config"]
     assert config["quant_method"] == "compressed-tensors" and len(config["config_groups"]) == 2, config
     exact = folder / "w4-asym-float32"

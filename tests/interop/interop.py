@@ -49,11 +49,34 @@ def lieq(*words, expect=0):
     return done.stdout
 
 
-def quantized_demo(folder, grid, bits, group=64):
+def version_of(package):
+    import importlib.metadata
+    return importlib.metadata.version(package)
+
+
+def quantized_demo(folder, grid, bits, group=64, model=DEMO):
     """The demo model rounded onto a grid, one width a layer; `bits` may be one for all."""
-    out = folder / f"demo-{grid}-{'-'.join(map(str, bits))}"
+    out = folder / f"{model.name}-{grid}-{'-'.join(map(str, bits))}"
     if not out.exists():
-        lieq("quantize", DEMO, out, grid, group, *bits)
+        lieq("quantize", model, out, grid, group, *bits)
+    return out
+
+
+def llama_demo(folder):
+    """The demo model without what makes it a Qwen3: a Llama, whose rows of q and k some files hold in another order."""
+    from safetensors.numpy import save_file
+    out = folder / "llama"
+    if out.exists():
+        return out
+    out.mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(DEMO / file, out)
+    config = json.loads((DEMO / "config.json").read_text())
+    config |= {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    (out / "config.json").write_text(json.dumps(config))
+    weights = {name: array for name, array in lieq_weights(DEMO).items()
+               if not name.endswith(("q_norm.weight", "k_norm.weight"))}
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     return out
 
 
@@ -76,8 +99,8 @@ def short_demo(folder, layers):
 
 
 def export(target, model, folder):
-    """The folder and the record of an export."""
-    out = folder / f"{model.name}-{target}"
+    """What an export made, and its record."""
+    out = folder / f"{model.name}.gguf" if target == "gguf" else folder / f"{model.name}-{target}"
     return out, json.loads(lieq("export", target, model, out))
 
 
@@ -96,6 +119,37 @@ def lieq_weights(model):
 
 def lieq_logits(model):
     return arrays("logits", model, *TOKENS)["logits"]
+
+
+def perplexity(model, text=DEMO / "heldout.txt", window=256, chunks=8, activations="fp32"):
+    """By lieq, over the first windows of a text."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "eval.json"
+        words = ("eval", model, "--text", text, "-c", window, "--chunks", chunks, "--activations", activations,
+                 "-o", file)
+        done = subprocess.run([os.environ["LIEQ"], *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 0, f"lieq {' '.join(map(str, words))}: {done.stderr.strip()}"
+        return json.loads(file.read_text())[0]["perplexity"]
+
+
+def dense_copy(model, weights, out):
+    """The model of a folder in float32: `weights` by name, what is not among them as lieq reads it."""
+    from safetensors.numpy import save_file
+    out.mkdir()
+    config = json.loads((model / "config.json").read_text())
+    config.pop("quantization_config", None)
+    (out / "config.json").write_text(json.dumps(config))
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(DEMO / file, out)
+    save_file(lieq_weights(model) | weights, out / "model.safetensors", metadata={"format": "pt"})
+    return out
+
+
+def expect_same_perplexity(model, weights, dense):
+    """Of a folder as lieq reads it, and of the weights that its own tool makes of it, written to `dense`."""
+    found, expected = perplexity(model), perplexity(dense_copy(model, weights, dense))
+    assert abs(found / expected - 1) < 1e-4, f"{model}: perplexity {found}, expected {expected}"
+    print(f"{model.name}: perplexity {found:.4f}, of its tool's dequantised weights {expected:.4f}")
 
 
 def expect_equal(name, found, expected):

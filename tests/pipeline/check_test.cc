@@ -55,6 +55,8 @@ TEST(EngineTable, WhatIsWrongIsNamed) {
             "t: e: rules[0]: field 'if': found \"bit\", expected one of the facts that the file lists");
   EXPECT_EQ(error(R"([{"loads": true, "note": "n", "source": "s", "date": "d"}])"),
             "t: e: rules[0]: field 'since': missing, expected a string");
+  EXPECT_EQ(error(R"([{"loads": false, "note": "n", "source": "s", "date": "d", "proved": "p"}])"),
+            "t: e: rules[0]: field 'proved_with': missing, expected a string");
   EXPECT_EQ(error(R"([{"loads": true, "since": "1", "speed": "fast", "note": "n", "source": "s", "date": "d"}])"),
             "t: e: rules[0]: field 'speed': found \"fast\", expected kernels or fall-back, and where else");
   EXPECT_TRUE(error(R"([{"if": {"bits": 4}, "loads": false, "note": "n", "source": "s", "date": "d"}])")

@@ -33,7 +33,19 @@ struct Rounded {
   }
 };
 
-class Embeddings : public SaveTest {};
+class Embeddings : public SaveTest {
+ protected:
+  /// Sum of squares of what rounding to `type` takes away.
+  static double lost(const pack::StoredMatrix& source, DType type) {
+    const Rounded rounded(source, type);
+    double sum = 0;
+    for (std::size_t i = 0; i < source.rows; ++i) {
+      const std::vector<float> before = row(source, i), after = row(rounded.matrix, i);
+      for (std::size_t j = 0; j < before.size(); ++j) sum += std::pow(before[j] - after[j], 2);
+    }
+    return sum;
+  }
+};
 
 TEST_F(Embeddings, AFolderHoldsThemInBlocksUnderANameOfItsOwn) {
   const model::Model source = load(kDemoModel);
@@ -124,11 +136,25 @@ TEST_F(Embeddings, ThePlanCountsWhatIsSaved) {
   EXPECT_NEAR(rest_bits(source, plan) * weights / 8 + linears, file, 0.02 * file);  // names and shapes are the rest
 }
 
-TEST_F(Embeddings, AWidthThatRowsDoNotFillIsRefused) {
+TEST_F(Embeddings, SixBitsOfRowsThatDoNotFillKBlocksAreQ51) {
   const model::Model source = load(kTinyModel);  // rows of 32
+  const EmbeddingPlan plan = value(plan_embeddings(source, 6, threads_));
+  EXPECT_EQ(plan.embedding_type, DType::kQ5_1);
+  EXPECT_EQ(plan.bytes() * 8, 6 * source.embed_tokens.rows * source.embed_tokens.cols * (plan.head ? 2 : 1));
+  EXPECT_NE(plan.note.find("6 bits are Q5_1"), std::string::npos) << plan.note;
+  const model::Model demo = load(kDemoModel);
+  const pack::StoredMatrix& embedding = demo.embed_tokens;
+  // Of uniform errors a bit more is a fourth; that the extremes need no symmetric range helps, too.
+  EXPECT_LT(lost(embedding, DType::kQ5_1), lost(embedding, DType::kQ4_0) / 3);
+}
+
+TEST_F(Embeddings, AWidthThatRowsDoNotFillIsRefused) {
+  model::Model source = load(kTinyModel);
+  source.embed_tokens.cols = 24;
   const auto plan = plan_embeddings(source, 6, threads_);
   ASSERT_FALSE(plan);
-  EXPECT_NE(plan.error().message.find("8 or 4 would do"), std::string::npos) << plan.error().message;
+  EXPECT_NE(plan.error().message.find("multiple of 32 for 6 bits (16 would do)"), std::string::npos)
+      << plan.error().message;
 }
 
 TEST_F(Embeddings, AFolderThatNamesAnotherTypeIsRefused) {

@@ -86,7 +86,7 @@ TEST_F(GgufExport, WhatBlocksCannotHoldIsRefusedWithTheNearestThatCan) {
   expect_refused(load(quantized(source, Grid::kSkew, 32, two)), "--group-size 64");
   expect_refused(load(quantized(source, Grid::kSkew, 64, std::vector<unsigned>(12, 3))), "2, 4 and 8 bits");
   expect_refused(load(quantized(source, Grid::kAsym, 64, std::vector<unsigned>(12, 8))), "--grid skew");
-  expect_refused(load(kTinyModel), "ask for q8_0", DType::kQ6_K);
+  expect_refused(load(kTinyModel), "ask for q8_0 or q5_1", DType::kQ6_K);
 }
 
 TEST_F(GgufExport, RowsOfLlamaMoveWithTheirCodes) {
@@ -124,7 +124,8 @@ TEST_F(GgufExport, AGgufSourceIsCopiedTensorForTensorAndKeyForKey) {
 
 TEST_F(GgufExport, TheEmbeddingGetsTheTypeAskedFor) {
   const model::Model model = load(kDemoModel);
-  for (const auto& [type, levels] : {std::pair{DType::kQ8_0, 254.0}, {DType::kQ6_K, 63.0}, {DType::kQ4_0, 15.0}}) {
+  for (const auto& [type, levels] : {std::pair{DType::kQ8_0, 254.0}, {DType::kQ6_K, 63.0}, {DType::kQ5_1, 31.0},
+                                     {DType::kQ4_0, 15.0}}) {
     const ExportRecord record = value(convert(model, type));
     EXPECT_EQ(types_of("token_embd"), (std::map<DType, std::size_t>{{type, 1}}));
     ASSERT_EQ(record.differences.size(), 1U);
