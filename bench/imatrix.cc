@@ -47,11 +47,11 @@ void write(const model::Model& model, std::size_t layers, const Squares& squares
            const std::string& path) {
   std::ofstream file(path, std::ios::binary);
   put(file, static_cast<std::int32_t>(squares.read_by.size()));
-  for (const model::TensorSpec& spec : model::tensor_table(model.config)) {
+  for (const model::TensorSpec& spec : model::tensor_table(model.config, model::Names::kGguf)) {
     if (spec.role != model::Role::kLinear) continue;
     for (std::size_t l = 0; l < layers; ++l) {
       const std::string name = model::tensor_name(spec.gguf_name, l);
-      const std::vector<double>& sums = squares.sums.at({l, squares.read_by.at({l, spec.linear})});
+      const std::vector<double>& sums = squares.sums.at({l, squares.read_by.at({l, spec.linears.front()})});
       put(file, static_cast<std::int32_t>(name.size()));
       file << name;
       put(file, 1);  // calls: the values are means already

@@ -75,6 +75,15 @@ Result<Json> parse_json(std::string_view text, const std::string& place, Duplica
   }
 }
 
+Result<OrderedJson> parse_ordered_json(std::string_view text, const std::string& place) {
+  OrderedJson ordered = OrderedJson::parse(text, nullptr, false);
+  if (!ordered.is_discarded()) return ordered;
+  if (const auto quoted = with_quoted_constants(text)) ordered = OrderedJson::parse(*quoted, nullptr, false);
+  if (!ordered.is_discarded()) return ordered;
+  LIEQ_ASSIGN(const Json json, parse_json(text, place));
+  return OrderedJson::parse(json.dump());
+}
+
 Result<Json> read_json(const std::filesystem::path& file, DuplicateKeys duplicates) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return fail(ErrorCode::kNotFound, file.string() + ": no such file");

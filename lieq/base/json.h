@@ -26,6 +26,9 @@ enum class DuplicateKeys { kLastWins, kRefuse };
 [[nodiscard]] Result<Json> parse_json(std::string_view text, const std::string& place,
                                       DuplicateKeys duplicates = DuplicateKeys::kLastWins);
 
+/// The same with the keys of objects in the order of the text. Errors: those of parse_json().
+[[nodiscard]] Result<OrderedJson> parse_ordered_json(std::string_view text, const std::string& place);
+
 /// Reads and parses a file. Errors: kNotFound, kIo, kInvalidFormat.
 [[nodiscard]] Result<Json> read_json(const std::filesystem::path& file,
                                      DuplicateKeys duplicates = DuplicateKeys::kLastWins);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -27,12 +28,30 @@ std::string types_of(const model::Layer& layer) {
 }
 
 std::string rope_text(const model::RopeConfig& rope) {
+  using model::RopeType;
   std::string text = fmt::format("theta {}", rope.theta);
-  if (rope.type == model::RopeType::kLinear) text += fmt::format(", linear scaling by {}", rope.factor);
-  if (rope.type == model::RopeType::kLlama3)
-    text += fmt::format(", llama3 scaling by {} beyond {}", rope.factor, rope.original_max_position_embeddings);
+  if (rope.type != RopeType::kDefault) text += fmt::format(", {} scaling", name(rope.type));
+  if (rope.type != RopeType::kDefault && rope.type != RopeType::kLongRope) text += fmt::format(" by {}", rope.factor);
+  if (rope.type != RopeType::kDefault && rope.type != RopeType::kLinear)
+    text += fmt::format(" beyond {}", rope.original_max_position_embeddings);
+  if (rope.attention_factor != 1) text += fmt::format(", attention factor {:.4g}", rope.attention_factor);
   if (!rope.divisors.empty()) text += ", frequency divisors from the file";
   return text;
+}
+
+/// "512 tokens in 15 of 18 layers", or empty.
+std::string windows_text(const model::Model& model) {
+  std::size_t window = 0, count = 0;
+  for (const model::Layer& layer : model.layers) {
+    window = std::max(window, layer.attention.window);
+    count += layer.attention.window != 0 ? 1 : 0;
+  }
+  return window == 0 ? "" : fmt::format("{} tokens in {} of {} layers", window, count, model.layers.size());
+}
+
+std::size_t unrotated_layers(const model::Model& model) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(model.layers, [](const model::Layer& layer) { return !layer.attention.rotated; }));
 }
 
 Json to_json(const eval::Bundle& bundle) {
@@ -79,10 +98,14 @@ void print(const eval::Bundle& bundle) {
                                  static_cast<double>(parameters) / 1e6, static_cast<double>(linears.parameters) / 1e6));
   line("layers", fmt::format("{} of hidden_size {}, intermediate_size {}", c.num_hidden_layers, c.hidden_size,
                              c.intermediate_size));
-  line("attention",
-       fmt::format("{} heads, {} key-value heads, head_dim {}{}{}", c.num_attention_heads, c.num_key_value_heads,
-                   c.head_dim, c.qkv_bias ? ", q/k/v bias" : "", c.qk_norm ? ", q/k norm" : ""));
+  line("attention", fmt::format("{} heads, {} key-value heads, head_dim {}{}{}", c.num_attention_heads,
+                                c.num_key_value_heads, c.head_dim, c.qkv_bias ? ", q/k/v bias" : "",
+                                c.qk_norm != model::QkNorm::kNone ? ", q/k norm" : ""));
+  if (const std::string windows = windows_text(m); !windows.empty()) line("windows", windows);
   line("rope", rope_text(c.rope));
+  if (c.window_rope && !windows_text(m).empty()) line("window rope", rope_text(*c.window_rope));
+  if (const std::size_t none = unrotated_layers(m))
+    line("no rope", fmt::format("in {} of {} layers", none, m.layers.size()));
   line("context", fmt::format("{} tokens", c.max_position_embeddings));
   line("embedding", fmt::format("{} x {}, {}, head {}", c.vocab_size, c.hidden_size, m.embed_tokens.format(),
                                 c.tie_word_embeddings ? "tied" : fmt::format("untied, {}", m.lm_head.format())));

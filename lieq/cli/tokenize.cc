@@ -25,6 +25,7 @@ Result<void> tokenize(const Options& options) {
   terminal::Console console;
   LIEQ_ASSIGN(const std::filesystem::path model, hub::find_model(options.model, console));
   LIEQ_ASSIGN(const text::Tokenizer tokenizer, text::Tokenizer::load(model));
+  for (const std::string& line : tokenizer.warnings()) console.warn(line);
   std::optional<text::ChatTemplate> chat_template;
   if (options.chat) {
     LIEQ_ASSIGN(chat_template, text::ChatTemplate::load(model));

@@ -50,7 +50,8 @@ std::vector<model::TokenId> stop_tokens(const Bundle& bundle, std::string_view e
     if (id < bundle.model.config.vocab_size) stops.insert(static_cast<model::TokenId>(id));
   for (const std::string_view token :
        {eos_token, std::string_view("<|im_end|>"), std::string_view("<|eot_id|>"), std::string_view("<|eom_id|>"),
-        std::string_view("<|end_of_text|>"), std::string_view("<|endoftext|>")})
+        std::string_view("<|end_of_text|>"), std::string_view("<|endoftext|>"), std::string_view("<end_of_turn>"),
+        std::string_view("<|end|>")})
     if (const auto id = bundle.tokenizer.id_of(token)) stops.insert(*id);
   return {stops.begin(), stops.end()};
 }

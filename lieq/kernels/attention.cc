@@ -17,17 +17,26 @@ using PerThread = AttentionScratch::PerThread;
 constexpr std::size_t kQueryTile = 32;
 constexpr std::size_t kFewRows = 12;  // up to here half-precision panels are read as they are, else widened once
 
+/// The first key that the query at `position` sees.
+std::size_t first_seen(std::size_t position, std::size_t window) {
+  return window == 0 || position < window ? 0 : position + 1 - window;
+}
+
 /// Fills scratch.tiles; returns the rows that need a place in scratch.sums.
-std::size_t make_tiles(std::span<const AttentionSequence> sequences, std::size_t group, std::vector<Tile>& tiles) {
+std::size_t make_tiles(std::span<const AttentionSequence> sequences, std::size_t group, std::size_t window,
+                       std::vector<Tile>& tiles) {
   tiles.clear();
   std::size_t partial_rows = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const AttentionSequence& sequence = sequences[s];
     const std::size_t heads = sequence.cached.heads, keys = sequence.past + sequence.tokens;
-    if (sequence.tokens == 1 && keys > kPageTokens) {
+    const auto range_of = [&](std::size_t query) {
+      return first_seen(sequence.past + query, window) / kPageTokens * kPageTokens;
+    };
+    if (const std::size_t range = range_of(0); sequence.tokens == 1 && keys - range > kPageTokens) {
       for (std::size_t h = 0; h < heads; ++h) {
-        for (std::size_t key = 0; key < keys; key += kPageTokens) {
-          tiles.push_back({s, h, 0, 1, key, std::min(keys, key + kPageTokens), partial_rows});
+        for (std::size_t key = range; key < keys; key += kPageTokens) {
+          tiles.push_back({s, h, 0, 1, key, std::min(keys, key + kPageTokens), range, partial_rows});
           partial_rows += group;
         }
       }
@@ -37,14 +46,14 @@ std::size_t make_tiles(std::span<const AttentionSequence> sequences, std::size_t
     for (std::size_t end = (sequence.tokens + kQueryTile - 1) / kQueryTile; end > 0; --end) {
       const std::size_t first = (end - 1) * kQueryTile, count = std::min(kQueryTile, sequence.tokens - first);
       for (std::size_t h = 0; h < heads; ++h)
-        tiles.push_back({s, h, first, count, 0, sequence.past + first + count, 0});
+        tiles.push_back({s, h, first, count, range_of(first), sequence.past + first + count, range_of(first), 0});
     }
   }
   return partial_rows;
 }
 
 bool is_partial(const AttentionSequence& sequence, const Tile& tile) {
-  return tile.count == 1 && tile.end_key - tile.first_key < sequence.past + sequence.tokens;
+  return tile.count == 1 && tile.end_key - tile.first_key < sequence.past + sequence.tokens - tile.range_key;
 }
 
 /// What one tile works on: rows are t * group + g for query t and the g-th head of the group.
@@ -52,11 +61,12 @@ struct Work {
   const AttentionSequence& sequence;
   const Tile& tile;
   std::size_t group, head_dim, padded;
+  AttentionRule rule;
   [[nodiscard]] std::size_t rows() const { return tile.count * group; }
 };
 
 void load_queries(const Work& work, MatrixView<const float> q, float* queries) {
-  const float scale = 1.0F / std::sqrt(static_cast<float>(work.head_dim));
+  const float scale = work.rule.scale != 0 ? work.rule.scale : 1.0F / std::sqrt(static_cast<float>(work.head_dim));
   const std::size_t width = work.group * work.head_dim;
   for (std::size_t t = 0; t < work.tile.count; ++t) {
     const float* source = q.row(work.sequence.first_row + work.tile.first + t).data() + work.tile.kv_head * width;
@@ -69,11 +79,14 @@ void soften(const Work& work, std::size_t key, std::size_t count, MatrixView<flo
             std::span<RunningSoftmax> state) {
   for (std::size_t r = 0; r < work.rows(); ++r) {
     const std::size_t last = work.sequence.past + work.tile.first + r / work.group;  // the newest key this query sees
+    const std::size_t oldest = first_seen(last, work.rule.window);
     const std::size_t seen = last < key ? 0 : std::min(count, last - key + 1);
+    const std::size_t unseen = oldest <= key ? 0 : std::min(seen, oldest - key);
     const std::span<float> row = scores.row(r);
+    std::fill_n(row.begin(), unseen, 0.0F);
     std::fill(row.begin() + static_cast<std::ptrdiff_t>(seen), row.end(), 0.0F);
     state[r] = {-std::numeric_limits<float>::infinity(), 0.0F};
-    if (seen > 0) (void)online_softmax(row.first(seen), state[r]);
+    if (seen > unseen) (void)online_softmax(row.subspan(unseen, seen - unseen), state[r]);
   }
 }
 
@@ -193,9 +206,9 @@ void merge_parts(std::span<const AttentionSequence> sequences, std::size_t group
     const Tile& tile = scratch.tiles[i++];
     const AttentionSequence& sequence = sequences[tile.sequence];
     if (!is_partial(sequence, tile)) continue;
-    const Work work{sequence, tile, group, sequence.cached.head_dim, round_up_to_panel(sequence.cached.head_dim)};
+    const Work work{sequence, tile, group, sequence.cached.head_dim, round_up_to_panel(sequence.cached.head_dim), {}};
     float* first = sums + tile.partial * work.padded;
-    for (; i < scratch.tiles.size() && scratch.tiles[i].first_key > 0; ++i) {
+    for (; i < scratch.tiles.size() && scratch.tiles[i].first_key > scratch.tiles[i].range_key; ++i) {
       const std::size_t part = scratch.tiles[i].partial;
       for (std::size_t g = 0; g < group; ++g)
         merge_row(scratch.states[part + g], sums + (part + g) * work.padded, work.padded,
@@ -208,20 +221,20 @@ void merge_parts(std::span<const AttentionSequence> sequences, std::size_t group
 }  // namespace
 
 void attention(Threads& threads, std::size_t num_attention_heads, std::span<const AttentionSequence> sequences,
-               MatrixView<const float> q, AttentionScratch& scratch, MatrixView<float> out) {
+               MatrixView<const float> q, AttentionScratch& scratch, MatrixView<float> out, const AttentionRule& rule) {
   if (sequences.empty()) return;
   const KeyValues& shape = sequences.front().cached;
   LIEQ_CHECK(q.cols() == num_attention_heads * shape.head_dim && out.cols() == q.cols());
   LIEQ_CHECK(num_attention_heads % shape.heads == 0);
   const std::size_t group = num_attention_heads / shape.heads, padded = round_up_to_panel(shape.head_dim);
-  const std::size_t partial_rows = make_tiles(sequences, group, scratch.tiles);
+  const std::size_t partial_rows = make_tiles(sequences, group, rule.window, scratch.tiles);
   scratch.threads.resize(std::max(scratch.threads.size(), threads.count()));
   scratch.states.resize(std::max(scratch.states.size(), partial_rows));
   float* partial_sums = scratch.sums.reserve(partial_rows * padded);
   threads.for_each(scratch.tiles.size(), [&](std::size_t item, std::size_t thread) {
     const Tile& tile = scratch.tiles[item];
     PerThread& own = scratch.threads[thread];
-    const Work work{sequences[tile.sequence], tile, group, shape.head_dim, padded};
+    const Work work{sequences[tile.sequence], tile, group, shape.head_dim, padded, rule};
     if (is_partial(work.sequence, tile)) {
       attend(work, q, own, partial_sums + tile.partial * padded);
       std::ranges::copy(own.state, scratch.states.begin() + static_cast<std::ptrdiff_t>(tile.partial));

@@ -1,5 +1,5 @@
 #pragma once
-/// Causal grouped-query attention, computed in tiles with an online softmax.
+/// Causal grouped-query attention, over all keys or a sliding window of them, computed in tiles with an online softmax.
 
 #include <cstddef>
 #include <span>
@@ -29,11 +29,18 @@ struct AttentionSequence {
   }
 };
 
+/// How queries and keys meet.
+struct AttentionRule {
+  std::size_t window = 0;  ///< a query sees its own key and those less than this far before it; 0: all before it
+  float scale = 0;         ///< scores are multiplied by it; 0: 1 / sqrt(head_dim)
+};
+
 /// Scratch of attention(), owned by the caller, reused between calls.
 struct AttentionScratch {
   /// Queries [first, first + count) of one sequence under one key-value head, over keys [first_key, end_key).
   struct Tile {
     std::size_t sequence, kv_head, first, count, first_key, end_key;
+    std::size_t range_key;  ///< where the keys of all tiles of these queries begin, a multiple of kPanel
     std::size_t partial;  ///< rows before this tile's in `sums`; only of tiles that see a part of the keys
   };
   struct PerThread {
@@ -47,11 +54,12 @@ struct AttentionScratch {
 };
 
 /// q, out: [tokens, num_attention_heads x head_dim]; query head h reads key head h / (heads / kv heads). All sequences
-/// have the same kv heads and head_dim. Scores are scaled by 1 / sqrt(head_dim), sums are float32 also where keys and
-/// values are half precision. Each kPageTokens keys are summed alone and then put together in their order, whoever computes
-/// them: all threads share the keys of a single query. The result of a query depends on nothing but itself and the keys
-/// it sees, neither on its company nor on the number of threads. Scratch per thread: some 100 KiB, whatever the length.
+/// have the same kv heads and head_dim. Sums are float32 also where keys and values are half precision. Each kPageTokens
+/// keys are summed alone and then put together in their order, whoever computes them: all threads share the keys of a
+/// single query. The result of a query depends on nothing but itself and the keys it sees, neither on its company nor on
+/// the number of threads. Scratch per thread: some 100 KiB, whatever the length.
 void attention(Threads& threads, std::size_t num_attention_heads, std::span<const AttentionSequence> sequences,
-               MatrixView<const float> q, AttentionScratch& scratch, MatrixView<float> out);
+               MatrixView<const float> q, AttentionScratch& scratch, MatrixView<float> out,
+               const AttentionRule& rule = {});
 
 }  // namespace lieq::kernels

@@ -1,5 +1,6 @@
 #include "lieq/kernels/elementwise.h"
 
+#include <algorithm>
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
@@ -54,6 +55,36 @@ void SiluMultiply(float* gate, const float* up, std::size_t count) {
   for (; i < count; ++i) gate[i] = gate[i] / (1.0F + std::exp(-gate[i])) * up[i];
 }
 
+/// a / (1 + exp(-2 u)) with u the argument of tanh: the same function without a difference of near numbers.
+void GeluMultiply(float* gate, const float* up, std::size_t count) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  constexpr float kTwice = 1.5957691216057308F;  // 2 sqrt(2 / pi)
+  constexpr float kCubic = 0.044715F;
+  const auto one = hn::Set(d, 1.0F);
+  const auto most = hn::Set(d, 88.0F);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto a = hn::LoadU(d, gate + i);
+    const auto inner = hn::MulAdd(hn::Mul(hn::Set(d, kCubic), hn::Mul(a, a)), a, a);
+    const auto exponent = hn::Min(hn::Mul(hn::Set(d, -kTwice), inner), most);
+    const auto gelu = hn::Div(a, hn::Add(one, hn::Exp(d, exponent)));
+    hn::StoreU(hn::Mul(gelu, hn::LoadU(d, up + i)), d, gate + i);
+  }
+  for (; i < count; ++i) {
+    const float a = gate[i];
+    gate[i] = a / (1.0F + std::exp(std::min(-kTwice * (a + kCubic * a * a * a), 88.0F))) * up[i];
+  }
+}
+
+void Scale(float* x, float factor, std::size_t count) {
+  const hn::ScalableTag<float> d;
+  const std::size_t lanes = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, x + i);
+  for (; i < count; ++i) x[i] *= factor;
+}
+
 void Add(float* x, const float* y, std::size_t count) {
   const hn::ScalableTag<float> d;
   const std::size_t lanes = hn::Lanes(d);
@@ -71,6 +102,8 @@ namespace lieq::kernels {
 HWY_EXPORT(Dot);
 HWY_EXPORT(RmsNorm);
 HWY_EXPORT(SiluMultiply);
+HWY_EXPORT(GeluMultiply);
+HWY_EXPORT(Scale);
 HWY_EXPORT(Add);
 
 void rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon, std::span<float> y) {
@@ -82,6 +115,13 @@ void silu_multiply(std::span<float> gate, std::span<const float> up) {
   LIEQ_CHECK(gate.size() == up.size());
   HWY_DYNAMIC_DISPATCH(SiluMultiply)(gate.data(), up.data(), gate.size());
 }
+
+void gelu_multiply(std::span<float> gate, std::span<const float> up) {
+  LIEQ_CHECK(gate.size() == up.size());
+  HWY_DYNAMIC_DISPATCH(GeluMultiply)(gate.data(), up.data(), gate.size());
+}
+
+void scale(std::span<float> x, float factor) { HWY_DYNAMIC_DISPATCH(Scale)(x.data(), factor, x.size()); }
 
 void add(std::span<float> x, std::span<const float> y) {
   LIEQ_CHECK(x.size() == y.size());

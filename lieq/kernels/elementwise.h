@@ -13,6 +13,13 @@ void rms_norm(std::span<const float> x, std::span<const float> weight, float eps
 /// gate = silu(gate) * up, silu(a) = a / (1 + exp(-a)).
 void silu_multiply(std::span<float> gate, std::span<const float> up);
 
+/// gate = gelu(gate) * up, gelu(a) = a / 2 (1 + tanh(sqrt(2 / pi) (a + 0.044715 a³))): the form that PyTorch calls
+/// tanh.
+void gelu_multiply(std::span<float> gate, std::span<const float> up);
+
+/// x *= factor.
+void scale(std::span<float> x, float factor);
+
 /// x += y.
 void add(std::span<float> x, std::span<const float> y);
 

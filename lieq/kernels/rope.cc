@@ -26,7 +26,7 @@ void RopeTable::cover(std::size_t first, std::size_t end) {
 
 void RopeTable::rotate(std::span<float> head, std::size_t position) const {
   const std::size_t half = inverse_frequencies_.size();
-  LIEQ_DCHECK(head.size() == 2 * half && position >= first_ && (position - first_ + 1) * half <= cos_.size());
+  LIEQ_DCHECK(head.size() >= 2 * half && position >= first_ && (position - first_ + 1) * half <= cos_.size());
   const float* cos = cos_.data() + (position - first_) * half;
   const float* sin = sin_.data() + (position - first_) * half;
   float* first = head.data();

@@ -1,5 +1,6 @@
 #pragma once
-/// Rotary position embedding in the rotate-half form: pairs (j, j + head_dim / 2).
+/// Rotary position embedding in the rotate-half form: pairs (j, j + rotated / 2) of the first `rotated` numbers of a
+/// head.
 
 #include <cstddef>
 #include <span>
@@ -18,7 +19,8 @@ class RopeTable {
   /// Not thread-safe.
   void cover(std::size_t first, std::size_t end);
 
-  /// Rotates one head's query or key, [head_dim], in place. `position` lies in the covered range.
+  /// Rotates one head's query or key, [head_dim], in place; what lies behind the rotated numbers stays. `position` lies
+  /// in the covered range.
   void rotate(std::span<float> head, std::size_t position) const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "lieq/kernels/elementwise.h"
 
@@ -19,6 +20,12 @@ void for_rows(Threads& threads, std::size_t rows, const Body& body) {
   } else {
     threads.for_each(rows, [&](std::size_t t, std::size_t) { body(t); });
   }
+}
+
+/// What the query at a position is multiplied by, in float32 as in the reference.
+float growth_at(const RopeConfig& rope, std::size_t position) {
+  const float periods = std::floor(static_cast<float>(position) / static_cast<float>(rope.growth_period));
+  return 1.0F + static_cast<float>(rope.query_growth) * std::log(1.0F + periods);
 }
 
 }  // namespace
@@ -89,7 +96,8 @@ void BlockState::store_ancestors(std::span<const SequenceSpan> sequences, Matrix
 
 /// Finds the table of each row. Where frequencies depend on the length of a sequence, one that others continue is
 /// rotated like the longest of those: they read its keys.
-void BlockState::choose_rotations(std::span<const SequenceSpan> sequences) {
+void BlockState::choose_rotations(const LayerKind& kind, std::span<const SequenceSpan> sequences) {
+  if (!kind.rotated) return;
   constexpr std::size_t kManyTables = 16;
   if (ropes_.size() > kManyTables) ropes_.clear();
   std::vector<std::size_t> root(sequences.size()), first(sequences.size()), length(sequences.size());
@@ -101,12 +109,14 @@ void BlockState::choose_rotations(std::span<const SequenceSpan> sequences) {
   std::vector<const kernels::RopeTable*> tables(sequences.size());
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     if (root[s] != s) continue;
-    const RopeConfig& rope = config_->rope;
+    const RopeConfig& rope = rope_of(kind);
     const std::size_t key = rope.length_key(length[s]);
-    auto found = ropes_.find(key);
+    auto found = ropes_.find({&rope, key});
     if (found == ropes_.end())
-      found = ropes_.try_emplace(key, inverse_frequencies(rope, config_->head_dim, length[s]),
-                                 static_cast<float>(rope.attention_factor)).first;
+      found = ropes_
+                  .try_emplace({&rope, key}, inverse_frequencies(rope, config_->rotated(), length[s]),
+                               static_cast<float>(rope.attention_factor))
+                  .first;
     // A table for one length alone is used at few positions when tokens come one by one; the others grow.
     found->second.cover(rope.type == RopeType::kDynamic && key != 0 ? first[s] : 0, length[s]);
     tables[s] = &found->second;
@@ -114,13 +124,19 @@ void BlockState::choose_rotations(std::span<const SequenceSpan> sequences) {
   for (Row& row : rows_) row.rope = tables[root[row.sequence]];
 }
 
-/// Normalises (Qwen3) and rotates every head of a row.
+const RopeConfig& BlockState::rope_of(const LayerKind& kind) const {
+  return kind.window != 0 && config_->window_rope ? *config_->window_rope : config_->rope;
+}
+
+/// Normalises, head by head or the whole row, and rotates every head of a row.
 void BlockState::prepare_heads(std::span<const float> norm, const Row& place, std::span<float> row) const {
-  for (std::size_t first = 0; first < row.size(); first += config_->head_dim) {
-    const std::span<float> head = row.subspan(first, config_->head_dim);
-    if (!norm.empty()) kernels::rms_norm(head, norm, static_cast<float>(config_->rms_norm_eps), head);
-    place.rope->rotate(head, place.position);
+  for (std::size_t first = 0; !norm.empty() && first < row.size(); first += norm.size()) {
+    const std::span<float> part = row.subspan(first, norm.size());
+    kernels::rms_norm(part, norm, static_cast<float>(config_->rms_norm_eps), part);
   }
+  if (!place.rope) return;
+  for (std::size_t first = 0; first < row.size(); first += config_->head_dim)
+    place.rope->rotate(row.subspan(first, config_->head_dim), place.position);
 }
 
 void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<const SequenceSpan> sequences,
@@ -128,7 +144,7 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
   const std::size_t tokens = normed.rows();
   place_sequences(layer_index, sequences);
   LIEQ_CHECK(rows_.size() == tokens && attended.rows() == tokens);
-  choose_rotations(sequences);
+  choose_rotations(layer.attention, sequences);
   const MatrixView<float> q = q_.matrix(tokens, config_->q_size());
   const MatrixView<float> k = k_.matrix(tokens, config_->kv_size());
   const MatrixView<float> v = v_.matrix(tokens, config_->kv_size());
@@ -139,13 +155,16 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
                        normed, arithmetic_, linear_);
   for_rows(*threads_, tokens, [&](std::size_t t) {
     prepare_heads(layer.q_norm, rows_[t], q.row(t));
+    if (rope_of(layer.attention).query_growth != 0)
+      kernels::scale(q.row(t), growth_at(rope_of(layer.attention), rows_[t].position));
     prepare_heads(layer.k_norm, rows_[t], k.row(t));
     const AttentionSequence& sequence = sequences_[rows_[t].sequence];
     const kernels::KeyValues& page = sequence.page_of(rows_[t].position);
     kernels::store_key_values(page, rows_[t].position % page.capacity, k.rows(t, 1), v.rows(t, 1));
   });
   store_ancestors(sequences, k, v);
-  kernels::attention(*threads_, config_->num_attention_heads, sequences_, q, attention_, attended);
+  kernels::attention(*threads_, config_->num_attention_heads, sequences_, q, attention_, attended,
+                     {layer.attention.window, config_->attention_scale});
 }
 
 void BlockState::mlp_gate(const Layer& layer, MatrixView<const float> normed, MatrixView<float> gated) {
@@ -155,18 +174,31 @@ void BlockState::mlp_gate(const Layer& layer, MatrixView<const float> normed, Ma
                        std::array{kernels::LinearTask{&gate_linear.weight, gate_linear.bias, gated},
                                   kernels::LinearTask{&up_linear.weight, up_linear.bias, up}},
                        normed, arithmetic_, linear_);
-  for_rows(*threads_, normed.rows(), [&](std::size_t t) { kernels::silu_multiply(gated.row(t), up.row(t)); });
+  const auto multiply = config_->activation == Activation::kSilu ? kernels::silu_multiply : kernels::gelu_multiply;
+  for_rows(*threads_, normed.rows(), [&](std::size_t t) { multiply(gated.row(t), up.row(t)); });
 }
 
-void BlockState::add_linear(const Linear& linear, MatrixView<const float> input, MatrixView<float> x) {
+void BlockState::add_output(const Layer& layer, LinearKind kind, MatrixView<const float> input, MatrixView<float> x) {
+  LIEQ_CHECK(kind == LinearKind::kO || kind == LinearKind::kDown);
+  const std::vector<float>& norm = kind == LinearKind::kO ? layer.attention_output_norm : layer.mlp_output_norm;
+  const Linear& linear = layer.linear(kind);
   const MatrixView<float> delta = delta_.matrix(input.rows(), linear.weight.rows);
   apply(linear, input, delta);
-  for_rows(*threads_, x.rows(), [&](std::size_t t) { kernels::add(x.row(t), delta.row(t)); });
+  for_rows(*threads_, x.rows(), [&](std::size_t t) {
+    const std::span<float> row = delta.row(t);
+    if (!norm.empty()) kernels::rms_norm(row, norm, static_cast<float>(config_->rms_norm_eps), row);
+    if (config_->residual_multiplier != 1) kernels::scale(row, config_->residual_multiplier);
+    kernels::add(x.row(t), row);
+  });
 }
 
 void norm_rows(const ModelConfig& config, Threads& threads, MatrixView<const float> x, std::span<const float> weight,
                MatrixView<float> y) {
   for_rows(threads, x.rows(), [&](std::size_t t) {
+    if (weight.empty()) {
+      std::ranges::copy(x.row(t), y.row(t).begin());
+      return;
+    }
     kernels::rms_norm(x.row(t), weight, static_cast<float>(config.rms_norm_eps), y.row(t));
   });
 }

@@ -2,12 +2,14 @@
 /// One transformer block as a chain of steps, each callable alone: quantisation fits a linear to its inputs, then goes
 /// on from there, without running the block again from its start.
 ///
-///   normed   = input_layernorm(x)                      norm_rows(layer.input_layernorm)
+///   normed   = input_layernorm(x)                            norm_rows(layer.input_layernorm)
 ///   attended = attention(q(normed), k(normed), v(normed))    attend
-///   x       += o_proj(attended)                        add_linear(kO)
-///   normed   = post_attention_layernorm(x)             norm_rows(layer.post_attention_layernorm)
-///   gated    = silu(gate(normed)) * up(normed)         mlp_gate
-///   x       += down_proj(gated)                        add_linear(kDown)
+///   x       += r attention_output_norm(o_proj(attended))     add_output(kO)
+///   normed   = post_attention_layernorm(x)                   norm_rows(layer.post_attention_layernorm)
+///   gated    = activation(gate(normed)) * up(normed)         mlp_gate
+///   x       += r mlp_output_norm(down_proj(gated))           add_output(kDown)
+///
+/// Norms that a family has not are left out; r is residual_multiplier.
 
 #include <cstddef>
 #include <map>
@@ -56,25 +58,27 @@ class BlockState {
   /// gated: [tokens, intermediate_size]; normed: [tokens, hidden_size].
   void mlp_gate(const Layer& layer, MatrixView<const float> normed, MatrixView<float> gated);
 
-  /// x += linear(input). x: [tokens, out].
-  void add_linear(const Linear& linear, MatrixView<const float> input, MatrixView<float> x);
+  /// x += what o or down makes of `input`, through the norm behind it. x: [tokens, hidden_size].
+  void add_output(const Layer& layer, LinearKind kind, MatrixView<const float> input, MatrixView<float> x);
 
  private:
   /// Which sequence a row of the batch belongs to, its position there, and how it is rotated.
   struct Row {
     std::size_t sequence, position;
-    const kernels::RopeTable* rope;
+    const kernels::RopeTable* rope;  // nullptr: it is not
   };
 
   void place_sequences(std::size_t layer_index, std::span<const SequenceSpan> sequences);
   void store_ancestors(std::span<const SequenceSpan> sequences, MatrixView<const float> k, MatrixView<const float> v);
-  void choose_rotations(std::span<const SequenceSpan> sequences);
+  void choose_rotations(const LayerKind& kind, std::span<const SequenceSpan> sequences);
   void prepare_heads(std::span<const float> norm, const Row& place, std::span<float> row) const;
+  /// How layers of a kind are rotated.
+  [[nodiscard]] const RopeConfig& rope_of(const LayerKind& kind) const;
 
   const ModelConfig* config_;
   Threads* threads_;
   kernels::Arithmetic arithmetic_;
-  std::map<std::size_t, kernels::RopeTable> ropes_;  // by RopeConfig::length_key
+  std::map<std::pair<const RopeConfig*, std::size_t>, kernels::RopeTable> ropes_;  // by RopeConfig::length_key
   kernels::LinearScratch linear_;
   kernels::AttentionScratch attention_;
   std::vector<kernels::AttentionSequence> sequences_;
@@ -84,7 +88,8 @@ class BlockState {
   kernels::Buffer<float> keys_, values_;  // of sequences without a cache
 };
 
-/// y[t] = RMSNorm of x[t] with `weight` and the model's epsilon. x, y: [tokens, hidden_size]; y may be x.
+/// y[t] = RMSNorm of x[t] with `weight` and the model's epsilon, or x[t] without a weight. x, y: [tokens, hidden_size];
+/// y may be x.
 void norm_rows(const ModelConfig& config, Threads& threads, MatrixView<const float> x, std::span<const float> weight,
                MatrixView<float> y);
 

@@ -47,6 +47,7 @@ class GgufKeys {
   [[nodiscard]] Result<std::optional<std::string_view>> string(std::string_view name) const {
     return gguf_.string(key(name));
   }
+  [[nodiscard]] Result<std::optional<double>> number(std::string_view name) const { return gguf_.number(key(name)); }
   /// As positive() of Fields.
   [[nodiscard]] Result<double> positive(std::string_view name, double fallback) const;
 

@@ -1,6 +1,7 @@
 /// The model description inside a GGUF file: metadata, and for features without a key the tensors present.
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include "lieq/base/message.h"
 #include "lieq/model/config_check.h"
 #include "lieq/model/config_keys.h"
+#include "lieq/model/layer_kinds.h"
 
 namespace lieq::model {
 namespace {
@@ -30,26 +32,69 @@ Result<const Architecture*> find_architecture(const io::Gguf& gguf) {
   LIEQ_ASSIGN(const auto found, gguf.string("general.architecture"));
   if (!found)
     return fail(ErrorCode::kInvalidFormat, gguf.file + ": key 'general.architecture': missing, expected a name");
+  LIEQ_ASSIGN(const auto window, gguf.count(std::string(*found) + ".attention.sliding_window"));
+  const bool windows = window.value_or(0) > 0;
+  const Architecture* first = nullptr;
   std::string known;
   for (const Architecture& one : architectures()) {
-    if (*found == one.model_type) return &one;
-    known += (known.empty() ? "" : ", ") + std::string(one.model_type);
+    if (*found == one.gguf_name) {
+      // Some families share a name and differ in that one has windows.
+      if ((one.gguf_window_period != 0) == windows) return &one;
+      if (!first) first = &one;
+    }
+    if (known.find(one.gguf_name) == std::string::npos)
+      known += (known.empty() ? "" : ", ") + std::string(one.gguf_name);
   }
+  if (first) return first;
   const bool experts = gguf.find(std::string(*found) + ".expert_count") != nullptr;
   return unsupported(gguf.file, "general.architecture", in_quotes(*found) + (experts ? kMixture : ""),
                      "one of " + known);
+}
+
+/// A scale of 0 is none, as for llama.cpp.
+Result<void> read_scales(const GgufKeys& keys, const Architecture& architecture, ModelConfig& config) {
+  for (const auto& [name, target] : {std::pair{"attention.scale", &config.attention_scale},
+                                     {"embedding_scale", &config.embedding_multiplier},
+                                     {"residual_scale", &config.residual_multiplier},
+                                     {"logit_scale", &config.logits_scaling},
+                                     {"final_logit_softcapping", &config.final_logit_softcap}}) {
+    if (!architecture.reads_gguf(name)) continue;
+    LIEQ_ASSIGN(const auto value, keys.number(name));
+    if (value.value_or(0) == 0) continue;
+    LIEQ_ASSIGN(const double scale, keys.positive(name, 1));
+    *target = static_cast<float>(scale);
+  }
+  const auto hidden = static_cast<double>(config.hidden_size);
+  if (architecture.embedding_by_width) config.embedding_multiplier = static_cast<float>(std::sqrt(hidden));
+  if (architecture.gguf_wide_scale_layers == config.num_hidden_layers)
+    config.attention_scale =
+        static_cast<float>(1 / std::sqrt(hidden / static_cast<double>(config.num_attention_heads)));
+  return {};
+}
+
+Result<void> read_rotated(const GgufKeys& keys, const Architecture& architecture, const std::string& file,
+                          ModelConfig& config) {
+  LIEQ_ASSIGN(const auto rotated, keys.count("rope.dimension_count"));
+  config.rotary_dim = static_cast<std::size_t>(rotated.value_or(config.head_dim));
+  const bool part = architecture.partial_rotation && config.rotary_dim > 0 && config.rotary_dim < config.head_dim &&
+                    config.rotary_dim % 2 == 0;
+  if (config.rotary_dim == config.head_dim || part) return {};
+  return unsupported(file, keys.key("rope.dimension_count"), fmt::format("{}", config.rotary_dim),
+                     fmt::format("the head size {}", config.head_dim));
 }
 
 }  // namespace
 
 Result<ModelConfig> config_from_gguf(const io::Gguf& gguf, Sink& sink) {
   LIEQ_ASSIGN(const Architecture* architecture, find_architecture(gguf));
-  LIEQ_TRY(check_gguf_keys(gguf, architecture->model_type, sink));
-  const GgufKeys keys(gguf, architecture->model_type);
+  LIEQ_TRY(check_gguf_keys(gguf, *architecture, sink));
+  const GgufKeys keys(gguf, architecture->gguf_name);
   ModelConfig config;
   config.architecture = architecture->hf_name;
   config.model_type = architecture->model_type;
   config.qk_norm = architecture->qk_norm;
+  config.norms = architecture->norms;
+  config.activation = architecture->activation;
   LIEQ_ASSIGN(config.hidden_size, keys.required_count("embedding_length"));
   LIEQ_ASSIGN(config.intermediate_size, keys.required_count("feed_forward_length"));
   LIEQ_ASSIGN(config.num_hidden_layers, keys.required_count("block_count"));
@@ -70,9 +115,12 @@ Result<ModelConfig> config_from_gguf(const io::Gguf& gguf, Sink& sink) {
   LIEQ_ASSIGN(const auto vocab, keys.count("vocab_size"));
   config.vocab_size = vocab.value_or(embedding && !embedding->shape.empty() ? embedding->shape.front() : 0);
   config.tie_word_embeddings = !gguf.tensors.find("output.weight");
-  config.qkv_bias = architecture->qkv_bias || gguf.tensors.find("blk.0.attn_q.bias");
-  config.o_bias = gguf.tensors.find("blk.0.attn_output.bias");
-  config.mlp_bias = gguf.tensors.find("blk.0.ffn_up.bias");
+  const auto holds = [&](std::initializer_list<const char*> names) {
+    return std::ranges::any_of(names, [&](const char* name) { return gguf.tensors.find(name) != nullptr; });
+  };
+  config.qkv_bias = architecture->qkv_bias || holds({"blk.0.attn_q.bias", "blk.0.attn_qkv.bias"});
+  config.o_bias = holds({"blk.0.attn_output.bias"});
+  config.mlp_bias = holds({"blk.0.ffn_up.bias"});
   for (auto [key, target] : {std::pair{"tokenizer.ggml.bos_token_id", &config.bos_token_id},
                              {"tokenizer.ggml.eos_token_id", &config.eos_token_id},
                              {"tokenizer.ggml.eot_token_id", &config.eos_token_id}}) {
@@ -84,8 +132,17 @@ Result<ModelConfig> config_from_gguf(const io::Gguf& gguf, Sink& sink) {
                         keys.key("attention.head_count"), keys.key("attention.head_count_kv"),
                         keys.key("attention.key_length"), keys.key("vocab_size")},
                        gguf.file));
-  LIEQ_ASSIGN(config.rope,
-              rope_from_gguf(gguf, config.model_type, {config.head_dim, config.max_position_embeddings}));
+  LIEQ_TRY(read_scales(keys, *architecture, config));
+  LIEQ_ASSIGN(config.layer_kinds, layer_kinds_from_gguf(*architecture, gguf, config.num_hidden_layers,
+                                                        config.max_position_embeddings, sink));
+  LIEQ_TRY(read_rotated(keys, *architecture, gguf.file, config));
+  const RopeShape shape{config.rotated(), config.max_position_embeddings, architecture->reads("llama_4_scaling_beta")};
+  LIEQ_ASSIGN(config.rope, rope_from_gguf(gguf, std::string(architecture->gguf_name), shape));
+  if (architecture->rope_by_kind) {
+    const double usual = architecture->gguf_window_theta != 0 ? architecture->gguf_window_theta : config.rope.theta;
+    config.window_rope.emplace();
+    LIEQ_ASSIGN(config.window_rope->theta, keys.positive("rope.freq_base_swa", usual));
+  }
   return config;
 }
 

@@ -1,6 +1,7 @@
 /// config.json of a Hugging Face folder; transformers 4 and 5 name some keys differently.
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -8,14 +9,15 @@
 #include "lieq/base/message.h"
 #include "lieq/model/config_check.h"
 #include "lieq/model/config_keys.h"
+#include "lieq/model/layer_kinds.h"
 
 namespace lieq::model {
 namespace {
 
-/// "Qwen2Model", what the headless class of "Qwen2ForCausalLM" is called.
-std::string base_class(const Architecture& one) {
-  const std::string_view name = one.hf_name;
-  return std::string(name.substr(0, name.size() - std::string_view("ForCausalLM").size())) + "Model";
+/// "Qwen2Model" or "Gemma3TextModel", what the headless class of "Qwen2ForCausalLM" is called.
+bool is_base_class(const std::string& found, const Architecture& one) {
+  const std::string stem(one.hf_name.substr(0, one.hf_name.size() - std::string_view("ForCausalLM").size()));
+  return found == stem + "Model" || found == stem + "TextModel";
 }
 
 bool has_experts(const Json& json) {
@@ -42,7 +44,7 @@ Result<const Architecture*> find_architecture(const Json& json, const std::strin
   std::string known;
   for (const Architecture& one : architectures()) {
     const bool named =
-        field == "model_type" ? found == one.model_type : found == one.hf_name || found == base_class(one);
+        field == "model_type" ? found == one.model_type : found == one.hf_name || is_base_class(found, one);
     if (named && type && *type != one.model_type)
       return unsupported(place, "model_type", in_quotes(*type),
                          fmt::format("'{}', which goes with {}", one.model_type, one.hf_name));
@@ -52,40 +54,94 @@ Result<const Architecture*> find_architecture(const Json& json, const std::strin
   return unsupported(place, field, in_quotes(found) + (has_experts(json) ? kMixture : ""), "one of " + known);
 }
 
-/// Whether some layer of a Qwen model would see no more than a window of the tokens before it.
-Result<bool> slides(const Json& json, const Fields& fields, const ModelConfig& config) {
-  LIEQ_ASSIGN(const auto used, fields.boolean("use_sliding_window"));
-  if (const Json* types = fields.find("layer_types"); types && types->is_array()) {
-    bool any = false;
-    for (const Json& type : *types) any = any || type != "full_attention";
-    return any;
+/// The keys that the family's class in transformers has values for and that are not here.
+Json with_defaults(const Json& json, const Architecture& architecture) {
+  Json whole = json;
+  const Json defaults = Json::parse(architecture.defaults);
+  for (const auto& [key, value] : defaults.items()) {
+    const auto found = whole.find(key);
+    if (found == whole.end() || (value.is_object() && found->is_null())) whole[key] = value;
   }
-  LIEQ_ASSIGN(const auto window, fields.count("sliding_window"));
-  LIEQ_ASSIGN(const auto first, fields.count("max_window_layers"));
-  const bool has_window = window || !json.contains("sliding_window");  // its default is a window, null is none
-  return used.value_or(false) && has_window && first.value_or(28) < config.num_hidden_layers;
+  return whole;
 }
 
-/// Features that change the arithmetic and that this version does not run are refused, never ignored.
-Result<void> refuse_unsupported(const Json& json, const Fields& fields, const Architecture& architecture,
-                                const ModelConfig& config) {
-  LIEQ_ASSIGN(const auto act, fields.string("hidden_act"));
-  if (act && *act != "silu" && *act != "swish")
-    return unsupported(fields.place(), "hidden_act", in_quotes(*act), "'silu'");
-  LIEQ_ASSIGN(const bool windows, slides(json, fields, config));
-  if (windows && architecture.sliding_windows) {
-    const bool listed = fields.find("layer_types") != nullptr;
-    return unsupported(fields.place(), listed ? "layer_types" : "use_sliding_window",
-                       listed ? "layers with a sliding window" : "true", listed ? "full_attention alone" : "false");
+Result<Activation> read_activation(const Fields& fields, const Architecture& architecture) {
+  LIEQ_ASSIGN(const auto name, fields.string(architecture.activation_key));
+  if (!name) return architecture.activation;
+  if (*name == "silu" || *name == "swish") return Activation::kSilu;
+  if (*name == "gelu_pytorch_tanh" || *name == "gelu_new") return Activation::kGeluTanh;
+  return unsupported(fields.place(), std::string(architecture.activation_key), in_quotes(*name),
+                     "'silu' or 'gelu_pytorch_tanh'");
+}
+
+/// Numbers that scores, embeddings, residual streams and logits are multiplied by.
+Result<void> read_scales(const Fields& fields, const Architecture& architecture, ModelConfig& config) {
+  const auto read = [&](const char* key, float& into) -> Result<void> {
+    if (!architecture.reads(key) || !fields.find(key)) return {};
+    LIEQ_ASSIGN(const double value, positive(fields, key, std::nullopt));
+    into = static_cast<float>(value);
+    return {};
+  };
+  LIEQ_TRY(read("attention_multiplier", config.attention_scale));
+  LIEQ_TRY(read("embedding_multiplier", config.embedding_multiplier));
+  LIEQ_TRY(read("residual_multiplier", config.residual_multiplier));
+  LIEQ_TRY(read("logits_scaling", config.logits_scaling));
+  LIEQ_TRY(read("final_logit_softcapping", config.final_logit_softcap));
+  if (architecture.reads("query_pre_attn_scalar")) {
+    LIEQ_ASSIGN(const double scalar, positive(fields, "query_pre_attn_scalar", std::nullopt));
+    config.attention_scale = static_cast<float>(1 / std::sqrt(scalar));
   }
+  if (architecture.embedding_by_width)
+    config.embedding_multiplier = static_cast<float>(std::sqrt(static_cast<double>(config.hidden_size)));
+  return {};
+}
+
+/// The share of a head that is rotated, in the object of the scaling before the one beside it.
+Result<void> read_partial_rotation(const Fields& fields, const Architecture& architecture, ModelConfig& config) {
+  std::optional<double> factor;
   for (const char* object : {"rope_scaling", "rope_parameters", ""}) {
     const Json* inside = *object == 0 ? nullptr : fields.find(object);
-    if (*object != 0 && inside == nullptr) continue;
+    if (*object != 0 && (inside == nullptr || inside->empty())) continue;
     const Fields one = inside ? Fields(*inside, fields.place() + ": " + object) : fields;
     LIEQ_ASSIGN(const auto partial, one.number("partial_rotary_factor"));
-    if (partial.value_or(1) != 1)
+    if (partial.value_or(1) != 1 && !architecture.partial_rotation)
       return unsupported(one.place(), "partial_rotary_factor", fmt::format("{}", *partial), "1");
+    if (!factor) factor = partial;
   }
+  const auto rotated = static_cast<double>(config.head_dim) * factor.value_or(1);
+  if (!(rotated >= 2 && rotated <= static_cast<double>(config.head_dim)) || static_cast<std::size_t>(rotated) % 2 != 0)
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: field 'partial_rotary_factor': found {}, expected an even part of head_dim = {}",
+                            fields.place(), *factor, config.head_dim));
+  config.rotary_dim = static_cast<std::size_t>(rotated);
+  return {};
+}
+
+/// Families that rotate layers with a window on their own have a rope object of each kind; older files only the theta.
+Result<void> read_ropes(const Json& json, const Fields& fields, const Architecture& architecture, ModelConfig& config) {
+  const RopeShape shape{config.rotated(), config.max_position_embeddings, architecture.reads("llama_4_scaling_beta")};
+  if (!architecture.rope_by_kind) {
+    LIEQ_ASSIGN(config.rope, rope_from_json(json, shape, fields.place()));
+    return {};
+  }
+  const Json* objects = fields.find("rope_parameters");
+  const auto of_kind = [&](const char* kind) {
+    const auto found = objects ? objects->find(kind) : Json::const_iterator();
+    return objects && found != objects->end() && found->is_object() ? *found : Json::object();
+  };
+  if (objects && (!objects->is_object() || (!objects->empty() && !objects->contains("full_attention") &&
+                                            !objects->contains("sliding_attention"))))
+    return unsupported(fields.place(), "rope_parameters", brief(*objects),
+                       "an object with full_attention and sliding_attention");
+  Json full = json, window = json;
+  full["rope_parameters"] = of_kind("full_attention");
+  if (const Json* scaling = fields.find("rope_scaling"); scaling && scaling->is_object())
+    full["rope_parameters"].update(*scaling);
+  window["rope_parameters"] = of_kind("sliding_attention");
+  if (json.contains("rope_local_base_freq")) window["rope_theta"] = json["rope_local_base_freq"];
+  for (Json* one : {&full, &window}) one->erase("rope_scaling");
+  LIEQ_ASSIGN(config.rope, rope_from_json(full, shape, fields.place()));
+  LIEQ_ASSIGN(config.window_rope, rope_from_json(window, shape, fields.place()));
   return {};
 }
 
@@ -111,30 +167,52 @@ Result<std::vector<std::uint64_t>> token_ids(const Json& json, const std::string
   return ids;
 }
 
-Result<ModelConfig> config_from_json(const Json& json, const std::string& place, Sink& sink) {
-  if (!json.is_object())
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected a JSON object", place, brief(json)));
+Json text_config(const Json& config) {
+  const auto text = config.find("text_config");
+  const auto type = config.find("model_type");
+  if (text == config.end() || !text->is_object() || type == config.end() || !type->is_string()) return config;
+  const auto own = text->find("model_type");
+  for (const Architecture& one : architectures()) {
+    if (*type != one.multimodal || (own != text->end() && *own != one.model_type)) continue;
+    Json inner = *text;
+    inner["architectures"] = Json::array({one.hf_name});
+    inner["model_type"] = one.model_type;
+    for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "quantization_config", "quantization",
+                            "dtype", "torch_dtype", "transformers_version"})
+      if (!inner.contains(key) && config.contains(key)) inner[key] = config[key];
+    if (config.value("tie_word_embeddings", Json()) == true) inner["tie_word_embeddings"] = true;
+    return inner;
+  }
+  return config;
+}
+
+Result<ModelConfig> config_from_json(const Json& file, const std::string& place, Sink& sink) {
+  if (!file.is_object())
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: found {}, expected a JSON object", place, brief(file)));
+  const Json text = text_config(file);
+  LIEQ_ASSIGN(const Architecture* architecture, find_architecture(text, place));
+  const Json json = with_defaults(text, *architecture);
   const Fields fields(json, place);
-  LIEQ_ASSIGN(const Architecture* architecture, find_architecture(json, place));
-  LIEQ_TRY(check_json_keys(json, place, sink));
-  warn_of_two_scalings(fields, sink);
+  LIEQ_TRY(check_json_keys(json, *architecture, place, sink));
+  if (!architecture->rope_by_kind) warn_of_two_scalings(fields, sink);
 
   ModelConfig config;
   config.architecture = architecture->hf_name;
   config.model_type = architecture->model_type;
   config.qk_norm = architecture->qk_norm;
+  config.norms = architecture->norms;
   LIEQ_ASSIGN(config.hidden_size, fields.required_count("hidden_size"));
-  LIEQ_ASSIGN(config.intermediate_size, fields.required_count("intermediate_size"));
+  LIEQ_ASSIGN(config.intermediate_size,
+              fields.required_count(architecture->reads("shared_intermediate_size") ? "shared_intermediate_size"
+                                                                                    : "intermediate_size"));
   LIEQ_ASSIGN(config.num_hidden_layers, fields.required_count("num_hidden_layers"));
   LIEQ_ASSIGN(config.num_attention_heads, fields.required_count("num_attention_heads"));
   LIEQ_ASSIGN(const auto kv_heads, fields.count("num_key_value_heads"));
   config.num_key_value_heads = kv_heads.value_or(config.num_attention_heads);
   LIEQ_ASSIGN(const auto head_dim, fields.count("head_dim"));
-  const std::size_t usual = config.hidden_size / std::max<std::size_t>(1, config.num_attention_heads);
-  config.head_dim = head_dim.value_or(architecture->head_dim != 0 ? architecture->head_dim : usual);
+  config.head_dim = head_dim.value_or(config.hidden_size / std::max<std::size_t>(1, config.num_attention_heads));
   LIEQ_ASSIGN(config.vocab_size, fields.required_count("vocab_size"));
-  LIEQ_ASSIGN(const auto positions, fields.count("max_position_embeddings"));
-  config.max_position_embeddings = positions.value_or(architecture->max_position_embeddings);
+  LIEQ_ASSIGN(config.max_position_embeddings, fields.required_count("max_position_embeddings"));
   LIEQ_ASSIGN(config.rms_norm_eps, positive(fields, "rms_norm_eps", 1e-6));
   LIEQ_ASSIGN(const auto range, fields.number("initializer_range"));
   config.initializer_range = range.value_or(0.02);
@@ -154,8 +232,11 @@ Result<ModelConfig> config_from_json(const Json& json, const std::string& place,
                        {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
                         "num_key_value_heads", "head_dim", "vocab_size"},
                        place));
-  LIEQ_TRY(refuse_unsupported(json, fields, *architecture, config));
-  LIEQ_ASSIGN(config.rope, rope_from_json(json, {config.head_dim, config.max_position_embeddings}, place));
+  LIEQ_ASSIGN(config.activation, read_activation(fields, *architecture));
+  LIEQ_TRY(read_scales(fields, *architecture, config));
+  LIEQ_ASSIGN(config.layer_kinds, layer_kinds_from_json(*architecture, fields, config.num_hidden_layers, sink));
+  LIEQ_TRY(read_partial_rotation(fields, *architecture, config));
+  LIEQ_TRY(read_ropes(json, fields, *architecture, config));
   return config;
 }
 

@@ -171,6 +171,9 @@ constexpr NeutralKey kNeutralJsonKeys[] = {
     {"scale_depth", 0},
     {"dim_model_base", 0},
     {"normalize_embedding", 0},
+    {"lm_head_bias", 0},
+    {"full_attn_mod", 1},
+    {"interpolate_factor", 1},
     {"no_rope_layer_interval", 0},
     {"no_rope_layers", 0},
     {"rope_interleaved", 0},
@@ -191,21 +194,57 @@ constexpr NeutralKey kNeutralJsonKeys[] = {
 
 /// Keys of rope_scaling and rope_parameters: read, or of no meaning for text.
 constexpr std::string_view kRopeKeys[] = {
-    "rope_type", "type", "rope_theta", "factor", "original_max_position_embeddings", "low_freq_factor",
-    "high_freq_factor", "beta_fast", "beta_slow", "truncate", "attention_factor", "mscale", "mscale_all_dim",
-    "short_factor", "long_factor", "partial_rotary_factor", "finetuned", "mrope_section",
+    "rope_type",
+    "type",
+    "rope_theta",
+    "factor",
+    "original_max_position_embeddings",
+    "low_freq_factor",
+    "high_freq_factor",
+    "beta_fast",
+    "beta_slow",
+    "truncate",
+    "attention_factor",
+    "mscale",
+    "mscale_all_dim",
+    "short_factor",
+    "long_factor",
+    "partial_rotary_factor",
+    "finetuned",
+    "mrope_section",
+    "max_position_embeddings",
 };
 
 /// The same for "{architecture}.*" of a GGUF file.
 constexpr std::string_view kPlainGgufKeys[] = {
-    "vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length",
-    "attention.head_count", "attention.head_count_kv", "attention.key_length", "attention.value_length",
-    "attention.layer_norm_rms_epsilon", "rope.dimension_count", "rope.freq_base", "rope.scaling.type",
-    "rope.scaling.factor", "rope.scale_linear", "rope.scaling.original_context_length", "rope.scaling.attn_factor",
-    "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow", "rope.scaling.finetuned",
+    "vocab_size",
+    "vocabulary_size",
+    "context_length",
+    "embedding_length",
+    "block_count",
+    "feed_forward_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+    "attention.layer_norm_rms_epsilon",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "rope.scaling.type",
+    "rope.scaling.factor",
+    "rope.scale_linear",
+    "rope.scaling.original_context_length",
+    "rope.scaling.attn_factor",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+    "rope.scaling.finetuned",
     // Of other norms, of training and of embedding models.
-    "attention.layer_norm_epsilon", "attention.group_norm_epsilon", "tensor_data_layout", "pooling_type",
-    "embedding_length_out", "decoder_start_token_id",
+    "attention.layer_norm_epsilon",
+    "attention.group_norm_epsilon",
+    "tensor_data_layout",
+    "pooling_type",
+    "embedding_length_out",
+    "decoder_start_token_id",
 };
 constexpr NeutralKey kNeutralGgufKeys[] = {
     {"attention.causal", 1},
@@ -262,6 +301,11 @@ std::optional<double> number_of(const io::GgufValue& value) {
   return std::nullopt;
 }
 
+/// Whether a key of a rope object holds the object of one kind of layers.
+bool is_kind(const Architecture& architecture, std::string_view key) {
+  return architecture.rope_by_kind && (key == "full_attention" || key == "sliding_attention");
+}
+
 void warn_of_unknown(const std::vector<std::string>& unknown, const std::string& place, Sink& sink) {
   if (unknown.empty()) return;
   sink.warn(fmt::format("{}: {} not known and left out; if {} the arithmetic of the model, results are wrong", place,
@@ -272,10 +316,11 @@ void warn_of_unknown(const std::vector<std::string>& unknown, const std::string&
 
 }  // namespace
 
-Result<void> check_json_keys(const Json& config, const std::string& place, Sink& sink) {
+Result<void> check_json_keys(const Json& config, const Architecture& architecture, const std::string& place,
+                             Sink& sink) {
   std::vector<std::string> unknown;
   for (const auto& [key, value] : config.items()) {
-    if (value.is_null() || lists(kPlainJsonKeys, key)) continue;
+    if (value.is_null() || lists(kPlainJsonKeys, key) || architecture.reads(key)) continue;
     const NeutralKey* known = neutral_key(kNeutralJsonKeys, key);
     if (!known) {
       unknown.push_back(in_quotes(key));
@@ -285,24 +330,33 @@ Result<void> check_json_keys(const Json& config, const std::string& place, Sink&
                                             : fmt::format("{} or null", known->neutral));
     }
   }
+  const auto check_object = [&](const std::string& object, const Json& fields) {
+    for (const auto& [key, value] : fields.items())
+      if (!value.is_null() && !lists(kRopeKeys, key) && !architecture.reads(key) && !is_kind(architecture, key))
+        unknown.push_back(in_quotes(object + "." + key));
+  };
   for (const char* object : {"rope_scaling", "rope_parameters"}) {
     const auto found = config.find(object);
     if (found == config.end() || !found->is_object()) continue;
-    for (const auto& [key, value] : found->items())
-      if (!value.is_null() && !lists(kRopeKeys, key)) unknown.push_back(in_quotes(std::string(object) + "." + key));
+    check_object(object, *found);
+    for (const auto& [kind, fields] : found->items())
+      if (is_kind(architecture, kind) && fields.is_object()) check_object(std::string(object) + "." + kind, fields);
   }
   warn_of_unknown(unknown, place, sink);
   return {};
 }
 
-Result<void> check_gguf_keys(const io::Gguf& gguf, std::string_view architecture, Sink& sink) {
-  const std::string prefix = std::string(architecture) + ".";
+Result<void> check_gguf_keys(const io::Gguf& gguf, const Architecture& architecture, Sink& sink) {
+  const std::string prefix = std::string(architecture.gguf_name) + ".";
+  const auto context = gguf.find(prefix + "context_length");
+  const std::optional<double> positions = context ? number_of(*context) : std::nullopt;
   std::vector<std::string> unknown;
   for (auto at = gguf.metadata.lower_bound(prefix); at != gguf.metadata.end() && at->first.starts_with(prefix); ++at) {
     const std::string_view key = std::string_view(at->first).substr(prefix.size());
-    if (lists(kPlainGgufKeys, key)) continue;
+    if (lists(kPlainGgufKeys, key) || architecture.reads_gguf(key)) continue;
     const NeutralKey* known = neutral_key(kNeutralGgufKeys, key);
     const std::optional<double> number = number_of(at->second);
+    if (key == "attention.sliding_window" && number && positions && *number >= *positions) continue;  // wide as all
     if (!known) {
       unknown.push_back(in_quotes(at->first));
     } else if (number != known->neutral) {

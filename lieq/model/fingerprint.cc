@@ -22,11 +22,17 @@ std::string fingerprint(const Model& model, Threads& threads) {
     hashes[i] = XXH3_64bits_withSeed(t.data.data(), t.data.size(), XXH3_64bits(head.data(), head.size()));
   });
   const ModelConfig& c = model.config;
-  const std::string config =
-      fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.architecture, c.num_attention_heads,
-                  c.num_key_value_heads, c.head_dim, c.rms_norm_eps, name(c.rope.type), c.rope.theta, c.rope.factor,
-                  c.rope.original_max_position_embeddings, c.rope.attention_factor, c.rope.beta_fast, c.rope.beta_slow,
-                  c.tie_word_embeddings);
+  std::string config = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {}", c.architecture, c.num_attention_heads,
+                                   c.num_key_value_heads, c.head_dim, c.rms_norm_eps, name(c.rope.type), c.rope.theta,
+                                   c.rope.factor, c.rope.original_max_position_embeddings, c.rope.attention_factor,
+                                   c.rope.beta_fast, c.rope.beta_slow, c.tie_word_embeddings);
+  if (c.attention_scale != 0 || c.embedding_multiplier != 1 || c.residual_multiplier != 1 || c.logits_scaling != 1)
+    config +=
+        fmt::format(" {} {} {} {}", c.attention_scale, c.embedding_multiplier, c.residual_multiplier, c.logits_scaling);
+  if (c.rotated() != c.head_dim) config += fmt::format(" rotated {}", c.rotated());
+  if (c.window_rope) config += fmt::format(" window theta {}", c.window_rope->theta);
+  for (std::size_t l = 0; l < c.num_hidden_layers; ++l)
+    if (c.kind(l) != LayerKind()) config += fmt::format(" {}: {} {}", l, c.kind(l).window, c.kind(l).rotated);
   return hex(
       XXH3_64bits_withSeed(hashes.data(), hashes.size() * sizeof hashes[0], XXH3_64bits(config.data(), config.size())));
 }

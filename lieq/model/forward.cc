@@ -1,6 +1,9 @@
 #include "lieq/model/forward.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "lieq/kernels/elementwise.h"
 
 namespace lieq::model {
 
@@ -9,6 +12,7 @@ void embed(const Model& model, std::span<const TokenId> tokens, Threads& threads
   threads.for_each(tokens.size(), [&](std::size_t t, std::size_t) {
     LIEQ_CHECK(tokens[t] >= 0 && static_cast<std::size_t>(tokens[t]) < model.config.vocab_size);
     kernels::decode_row(model.embed_tokens, static_cast<std::size_t>(tokens[t]), x.row(t).data());
+    if (model.config.embedding_multiplier != 1) kernels::scale(x.row(t), model.config.embedding_multiplier);
   });
 }
 
@@ -29,14 +33,14 @@ void run_block(const Model& model, std::size_t l, std::span<const SequenceSpan> 
   const MatrixView<float> attended = state.attended.matrix(tokens, config.q_size());
   state.block.attend(layer, l, sequences, normed, attended);
   observe({LinearKind::kO}, attended);
-  state.block.add_linear(layer.linear(LinearKind::kO), attended, x);
+  state.block.add_output(layer, LinearKind::kO, attended, x);
 
   norm_rows(config, state.threads(), x, layer.post_attention_layernorm, normed);
   observe({LinearKind::kGate, LinearKind::kUp}, normed);
   const MatrixView<float> gated = state.gated.matrix(tokens, config.intermediate_size);
   state.block.mlp_gate(layer, normed, gated);
   observe({LinearKind::kDown}, gated);
-  state.block.add_linear(layer.linear(LinearKind::kDown), gated, x);
+  state.block.add_output(layer, LinearKind::kDown, gated, x);
   if (observer) observer->block_output(l, x);
 }
 
@@ -58,6 +62,14 @@ void forward(const Model& model, std::span<const TokenId> tokens, std::span<cons
 
 void logits(const Model& model, MatrixView<const float> hidden, RunState& state, MatrixView<float> out) {
   state.block.apply({model.lm_head, {}}, hidden, out);
+  const float divisor = model.config.logits_scaling, cap = model.config.final_logit_softcap;
+  if (divisor == 1 && cap == 0) return;
+  state.threads().for_each(out.rows(), [&](std::size_t t, std::size_t) {
+    for (float& logit : out.row(t)) {
+      logit /= divisor;
+      if (cap != 0) logit = cap * std::tanh(logit / cap);
+    }
+  });
 }
 
 std::size_t logit_slice_rows(const ModelConfig& config) {

@@ -1,5 +1,5 @@
 #pragma once
-/// The forward pass of Llama and Qwen models: embed -> blocks -> final norm -> logits, each step callable alone, so
+/// The forward pass: embed -> blocks -> final norm -> logits, each step callable alone, so
 /// that diagnosis can run blocks out of order and quantisation one block at a time.
 
 #include <cstddef>
@@ -31,7 +31,7 @@ struct RunState {
   kernels::Buffer<float> normed, attended, gated;
 };
 
-/// x[t] = embedding of tokens[t]. Every id lies below vocab_size. x: [tokens, hidden_size].
+/// x[t] = embedding of tokens[t], times embedding_multiplier. Every id lies below vocab_size. x: [tokens, hidden_size].
 void embed(const Model& model, std::span<const TokenId> tokens, Threads& threads, MatrixView<float> x);
 
 /// Runs block `layer` in place on the residual stream. x: [sum of sequences' tokens, hidden_size].

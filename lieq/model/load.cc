@@ -14,6 +14,7 @@
 #include "lieq/pack/decode.h"
 #include "lieq/pack/finite.h"
 #include "lieq/pack/packed_blocks.h"
+#include "lieq/pack/row_slices.h"
 
 namespace lieq::model {
 namespace {
@@ -25,16 +26,18 @@ class Loader {
  public:
   /// `quantization`: of a folder whose config.json has one, otherwise nothing.
   Loader(Model& model, Threads& threads, Format format, std::optional<QuantizationConfig> quantization)
-      : model_(model), threads_(threads), format_(format), quantization_(std::move(quantization)) {
-    for (const Architecture& one : architectures())
-      if (one.hf_name == model.config.architecture) interleaved_ = format == Format::kGguf && one.gguf_interleaves_rope;
-  }
+      : model_(model),
+        threads_(threads),
+        names_(format == Format::kGguf ? Names::kGguf : Names::kHuggingFace),
+        quantization_(std::move(quantization)),
+        interleaved_(format == Format::kGguf && architecture_of(model.config.architecture).gguf_interleaves_rope) {}
 
   Result<void> load(Sink& sink) {
-    bare_ = format_ == Format::kSafetensors && !has_prefix("model.") && has_prefix("layers.");
+    if (names_ == Names::kHuggingFace) find_prefixes();
     settle_tying(sink);
     model_.layers.resize(model_.config.num_hidden_layers);
-    for (const TensorSpec& spec : tensor_table(model_.config)) {
+    for (std::size_t l = 0; l < model_.layers.size(); ++l) model_.layers[l].attention = model_.config.kind(l);
+    for (const TensorSpec& spec : tensor_table(model_.config, names_)) {
       for (std::size_t l = 0; l < (spec.per_layer ? model_.layers.size() : 1); ++l) LIEQ_TRY(take(spec, l));
     }
     if (model_.config.tie_word_embeddings) model_.lm_head = model_.embed_tokens;
@@ -53,42 +56,51 @@ class Loader {
     return first != model_.files.all().end() && first->first.starts_with(prefix);
   }
 
-  /// The name in the files: folders of a model without its head leave out "model.".
+  /// Folders of a model without its head leave out "model.", multimodal ones put the text model elsewhere.
+  void find_prefixes() {
+    constexpr std::string_view kLayers = "layers.";
+    for (const char* prefix : {"model.", "model.language_model.", "language_model.model.", "language_model.", ""}) {
+      if (!has_prefix(prefix + std::string(kLayers))) continue;
+      prefix_ = prefix;
+      break;
+    }
+    if (!has_prefix("lm_head.") && has_prefix("language_model.lm_head.")) head_prefix_ = "language_model.";
+  }
+
+  /// The name in the files.
   [[nodiscard]] std::string stored_name(const TensorSpec& spec, std::size_t l) const {
-    std::string name = tensor_name(format_ == Format::kGguf ? spec.gguf_name : spec.hf_name, l);
-    if (name == embedding_) return embedding_source_;
-    constexpr std::string_view kModel = "model.";
-    return bare_ && name.starts_with(kModel) ? name.substr(kModel.size()) : name;
+    if (names_ == Names::kGguf) return tensor_name(spec.gguf_name, l);
+    const std::string name = tensor_name(spec.hf_name, l);
+    if (spec.role == Role::kEmbedding && !embedding_source_.empty()) return embedding_source_;
+    if (spec.role == Role::kHead) return head_prefix_ + name;
+    return prefix_ + name.substr(std::string_view("model.").size());
   }
 
   /// A folder that says its head is tied can hold both matrices: a copy, or one that fine-tuning or merging has moved
   /// away, which then counts. It can also hold the head alone, which then is the embedding, too.
   void settle_tying(Sink& sink) {
-    if (format_ == Format::kGguf || !model_.config.tie_word_embeddings) return;
-    const std::string name = bare_ ? "embed_tokens.weight" : "model.embed_tokens.weight";
-    const io::Tensor *embedding = model_.files.find(name), *head = model_.files.find("lm_head.weight");
+    if (names_ == Names::kGguf || !model_.config.tie_word_embeddings) return;
+    const std::string name = prefix_ + "embed_tokens.weight";
+    const io::Tensor *embedding = model_.files.find(name), *head = model_.files.find(head_prefix_ + "lm_head.weight");
     if (!head) return;
     if (!embedding) {
-      embedding_ = "model.embed_tokens.weight";
       embedding_source_ = head->name;
     } else if (embedding->type != head->type || embedding->shape != head->shape ||
                !std::ranges::equal(embedding->data, head->data)) {
       model_.config.tie_word_embeddings = false;
-      sink.warn(
-          fmt::format("{}: tie_word_embeddings is true, but 'lm_head.weight' is no copy of '{}': both are used as "
-                      "they are",
-                      model_.path.string(), name));
+      sink.warn(fmt::format("{}: tie_word_embeddings is true, but '{}' is no copy of '{}': both are used as they are",
+                            model_.path.string(), head->name, name));
     }
   }
 
   Result<void> take(const TensorSpec& spec, std::size_t l) {
     const std::string name = stored_name(spec, l);
     if ((spec.role == Role::kEmbedding || spec.role == Role::kHead) && spec.required && quantization_) {
-      const std::string module = module_of(name);
+      const std::string module = module_name(name);
       if (const auto type = quantization_->block_type(module)) return take_blocks(spec, l, module + kBlocksPart, *type);
     }
-    LIEQ_ASSIGN(const auto how, quantization_of(spec, name, module_of(tensor_name(spec.hf_name, l))));
-    if (how) return take_quantized(spec, l, module_of(name), *how);
+    LIEQ_ASSIGN(const auto how, quantization_of(spec, name, module_name(tensor_name(spec.hf_name, l))));
+    if (how) return take_quantized(spec, l, module_name(name), *how);
     const io::Tensor* tensor = model_.files.find(name);
     used_.insert(name);
     const auto doubt = model_.files.doubts().find(name);
@@ -110,17 +122,13 @@ class Loader {
                   fmt::format("{}: tensor '{}': shape {}, expected {} ({})", tensor->file, name,
                               io::shape_text(tensor->shape), io::shape_text(spec.shape), spec.shape_in_words));
     const bool dense = tensor->type == DType::kF32 || tensor->type == DType::kF16 || tensor->type == DType::kBF16;
-    const bool dense_only = spec.shape.size() == 1 || format_ == Format::kSafetensors;
+    const bool dense_only = spec.shape.size() == 1 || names_ == Names::kHuggingFace;
     if (!pack::is_weight_type(tensor->type) || (spec.shape.size() == 1 && !dense))
       return fail(ErrorCode::kUnsupported,
                   fmt::format("{}: tensor '{}': type {}, expected {}", tensor->file, name, lieq::name(tensor->type),
                               dense_only ? "F32, F16 or BF16" : "a type of weights"));
     store(spec, l, *tensor);
     return {};
-  }
-
-  static std::string module_of(const std::string& tensor) {
-    return tensor.substr(0, tensor.size() - std::string_view(".weight").size());
   }
 
   /// How the weights of `name` are quantised; nothing: they are dense. Rules, which go by the name of `rule_module`, say
@@ -130,7 +138,7 @@ class Loader {
                                                             const std::string& rule_module) const {
     const bool is_matrix = spec.role == Role::kLinear || spec.role == Role::kEmbedding || spec.role == Role::kHead;
     if (!quantization_ || !is_matrix || !spec.required) return std::nullopt;
-    const std::string module = module_of(name);
+    const std::string module = module_name(name);
     const std::string codes(packed_parts(quantization_->container()).front());
     const io::Tensor* found = model_.files.find(module + codes);
     const auto how = quantization_->find(rule_module, spec.role == Role::kEmbedding ? ModuleClass::kEmbedding
@@ -160,8 +168,21 @@ class Loader {
     switch (spec.role) {
       case Role::kEmbedding: model_.embed_tokens = std::move(matrix); return {};
       case Role::kHead: model_.lm_head = std::move(matrix); return {};
-      default: model_.layers[l].linear(spec.linear).weight = std::move(matrix); return {};
+      default: store_linears(spec, l, std::move(matrix)); return {};
     }
+  }
+
+  /// Fused linears are cut into their parts.
+  void store_linears(const TensorSpec& spec, std::size_t l, pack::StoredMatrix matrix) {
+    if (spec.linears.size() == 1) {
+      model_.layers[l].linear(spec.linears.front()).weight = std::move(matrix);
+      return;
+    }
+    std::vector<std::size_t> rows;
+    for (const LinearKind kind : spec.linears) rows.push_back(outputs_of(model_.config, kind));
+    std::vector<pack::StoredMatrix> parts = pack::split_rows(threads_, matrix, rows);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      model_.layers[l].linear(spec.linears[i]).weight = std::move(parts[i]);
   }
 
   /// An embedding or head whose rows are bytes of blocks.
@@ -187,28 +208,39 @@ class Loader {
     switch (spec.role) {
       case Role::kEmbedding: model_.embed_tokens = matrix(tensor); return;
       case Role::kHead: model_.lm_head = matrix(tensor); return;
-      case Role::kFinalNorm: model_.norm = vector(tensor); return;
-      case Role::kInputNorm: model_.layers[l].input_layernorm = vector(tensor); return;
-      case Role::kPostAttentionNorm: model_.layers[l].post_attention_layernorm = vector(tensor); return;
-      case Role::kQNorm: model_.layers[l].q_norm = vector(tensor); return;
-      case Role::kKNorm: model_.layers[l].k_norm = vector(tensor); return;
+      case Role::kFinalNorm: model_.norm = gains(spec, tensor); return;
       case Role::kLinear: {
-        pack::StoredMatrix& weight = model_.layers[l].linear(spec.linear).weight;
-        weight = matrix(tensor);
+        pack::StoredMatrix weight = matrix(tensor);
         if (is_rotated(spec)) weight.interleaved_head_dim = model_.config.head_dim;
+        store_linears(spec, l, std::move(weight));
         return;
       }
       case Role::kBias: {
-        std::vector<float>& bias = model_.layers[l].linear(spec.linear).bias;
-        bias = vector(tensor);
-        if (is_rotated(spec)) bias = halves_from_pairs(bias);
+        std::vector<float> all = vector(tensor);
+        if (is_rotated(spec)) all = halves_from_pairs(all);
+        auto first = all.begin();
+        for (const LinearKind kind : spec.linears) {
+          const auto end = first + static_cast<std::ptrdiff_t>(outputs_of(model_.config, kind));
+          model_.layers[l].linear(kind).bias.assign(first, end);
+          first = end;
+        }
         return;
       }
+      default: model_.layers[l].norm(spec.role) = gains(spec, tensor); return;
     }
   }
 
   [[nodiscard]] bool is_rotated(const TensorSpec& spec) const {
-    return interleaved_ && (spec.linear == LinearKind::kQ || spec.linear == LinearKind::kK);
+    const LinearKind first = spec.linears.front();
+    return interleaved_ && spec.linears.size() == 1 && (first == LinearKind::kQ || first == LinearKind::kK);
+  }
+
+  /// The gains of a norm, whatever the file counts them from.
+  [[nodiscard]] std::vector<float> gains(const TensorSpec& spec, const io::Tensor& tensor) const {
+    std::vector<float> values = vector(tensor);
+    if (spec.from_one && names_ == Names::kHuggingFace)
+      for (float& value : values) value += 1.0F;
+    return values;
   }
 
   [[nodiscard]] std::vector<float> halves_from_pairs(const std::vector<float>& stored) const {
@@ -233,11 +265,11 @@ class Loader {
 
   Model& model_;
   Threads& threads_;
-  Format format_;
+  Names names_;
   std::optional<QuantizationConfig> quantization_;
-  bool interleaved_ = false;
-  bool bare_ = false;                          // names come without "model."
-  std::string embedding_, embedding_source_;   // the embedding's usual name and where it lies instead; empty: there
+  bool interleaved_;
+  std::string prefix_ = "model.", head_prefix_;  // of the text model and of its head
+  std::string embedding_source_;                 // where the embedding lies instead; empty: where it should
   std::set<std::string> used_;
   std::size_t unpacked_ = 0;
   std::vector<io::Tensor> blocks_;
@@ -245,7 +277,7 @@ class Loader {
 
 /// Tensors that other programs leave behind and that carry no weights of ours.
 bool is_known_leftover(const std::string& name) {
-  return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight" || name.ends_with("attn_rot_embd");
+  return name.ends_with("rotary_emb.inv_freq") || name.starts_with("rope_f") || name.ends_with("attn_rot_embd");
 }
 
 void warn_of_unknown(const Model& model, const std::set<std::string>& used, Sink& sink) {

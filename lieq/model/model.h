@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lieq/base/result.h"
@@ -24,13 +25,21 @@ struct Linear {
   std::vector<float> bias;    ///< [out] or empty
 };
 
+/// Gains of norms are what is multiplied by, also where files hold them less 1.
 struct Layer {
-  std::vector<float> input_layernorm, post_attention_layernorm;  ///< [hidden_size]
-  std::vector<float> q_norm, k_norm;                             ///< [head_dim] or empty
+  LayerKind attention;
+  std::vector<float> input_layernorm, post_attention_layernorm;  ///< before attention and MLP, [hidden_size] or empty
+  std::vector<float> attention_output_norm, mlp_output_norm;     ///< behind them, [hidden_size] or empty
+  std::vector<float> q_norm, k_norm;                             ///< of a head, or of the whole row, or empty
   std::array<Linear, kLinearsPerLayer> linears;
 
   [[nodiscard]] const Linear& linear(LinearKind kind) const { return linears[static_cast<std::size_t>(kind)]; }
   [[nodiscard]] Linear& linear(LinearKind kind) { return linears[static_cast<std::size_t>(kind)]; }
+  /// The norm of a role of layers.
+  [[nodiscard]] const std::vector<float>& norm(Role role) const;
+  [[nodiscard]] std::vector<float>& norm(Role role) {
+    return const_cast<std::vector<float>&>(std::as_const(*this).norm(role));
+  }
 };
 
 /// How a model is put into memory.
@@ -86,6 +95,17 @@ struct Footprint {
 [[nodiscard]] Footprint linears_footprint(const Model& model);
 /// Transformer linears whose products read no packed codes.
 [[nodiscard]] std::size_t count_unpacked_linears(const Model& model);
+/// The values of a norm, or of a bias and those fused with it. l: the layer, for specs of a layer.
+[[nodiscard]] std::vector<float> vector_of(const Layer& layer, const TensorSpec& spec);
+[[nodiscard]] std::vector<float> vector_of(const Model& model, const TensorSpec& spec, std::size_t l);
+/// The weights of an embedding, a head, or a linear and those fused with it; empty for other specs.
+[[nodiscard]] std::vector<const pack::StoredMatrix*> matrices_of(const Model& model, const TensorSpec& spec,
+                                                                 std::size_t l);
+/// Values as a Hugging Face file holds them: norms less 1 where the family has it so.
+[[nodiscard]] std::vector<float> hf_values(const TensorSpec& spec, std::vector<float> values);
+/// The gain nearest to this one that such a file can hold: what a changed gain becomes.
+[[nodiscard]] float storable_gain(const ModelConfig& config, float gain);
+
 /// All parameters, those of a tied head once.
 [[nodiscard]] std::size_t parameter_count(const Model& model);
 

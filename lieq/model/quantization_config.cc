@@ -34,10 +34,7 @@ Result<QuantizationConfig> read_method(const ConfigBlock& block) {
 
 Result<OrderedJson> read_ordered(const std::filesystem::path& file) {
   LIEQ_ASSIGN(const std::string text, io::read_file(file));
-  LIEQ_ASSIGN(const Json json, parse_json(text, file.string()));
-  OrderedJson ordered = OrderedJson::parse(text, nullptr, false);
-  // parse_json() may take more than JSON; then the order of keys is lost.
-  return ordered.is_discarded() ? OrderedJson::parse(json.dump()) : std::move(ordered);
+  return parse_ordered_json(text, file.string());
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ struct RopeConfig {
   double beta_fast = 32, beta_slow = 1;              ///< yarn only: turns within the original context
   bool truncate = true;                              ///< yarn only: the ends of the ramp are whole numbers
   double attention_factor = 1;                       ///< cos and sin are multiplied by it
+  /// The query at position p is multiplied by 1 + query_growth ln(1 + floor(p / growth_period)); 0: it is not.
+  double query_growth = 0, growth_period = 1;
   /// longrope only, [rotated / 2]: divisors of the frequencies within and beyond the original context.
   std::vector<float> short_factor, long_factor;
   /// GGUF's rope_freqs.weight, [rotated / 2]: divisors of the frequencies. Empty: none.
@@ -39,6 +41,7 @@ struct RopeConfig {
 struct RopeShape {
   std::size_t rotated = 0;                  ///< numbers of a head that are rotated
   std::size_t max_position_embeddings = 0;  ///< the context the file promises
+  bool query_growth = false;                ///< the family reads RopeConfig::query_growth
 };
 
 /// `rope_scaling` where it is there and not empty, else `rope_parameters`, else the plain rotation; `rope_theta` in the

@@ -20,10 +20,6 @@ class Reader {
 
   Result<RopeConfig> read() {
     LIEQ_ASSIGN(rope_.theta, keys_.positive("rope.freq_base", 10000));
-    LIEQ_ASSIGN(const auto rotated, keys_.count("rope.dimension_count"));
-    if (rotated && *rotated != shape_.rotated)
-      return unsupported(gguf_.file, keys_.key("rope.dimension_count"), fmt::format("{}", *rotated),
-                         fmt::format("the head size {}", shape_.rotated));
     LIEQ_ASSIGN(rope_.divisors, divisors("rope_freqs.weight"));
     LIEQ_ASSIGN(const auto type, keys_.string("rope.scaling.type"));
     if (!type || *type == "linear") {
@@ -42,6 +38,7 @@ class Reader {
     // On top of what yarn itself asks for, and alone for all others.
     LIEQ_ASSIGN(const double on_top, keys_.positive("rope.scaling.attn_factor", 1));
     rope_.attention_factor *= on_top;
+    if (shape_.query_growth) LIEQ_TRY(growth());
     return std::move(rope_);
   }
 
@@ -75,7 +72,17 @@ class Reader {
     LIEQ_TRY(original_context());
     LIEQ_ASSIGN(rope_.beta_fast, keys_.positive("rope.scaling.yarn_beta_fast", rope_.beta_fast));
     LIEQ_ASSIGN(rope_.beta_slow, keys_.positive("rope.scaling.yarn_beta_slow", rope_.beta_slow));
-    rope_.attention_factor = rope_.factor <= 1 ? 1 : 0.1 * std::log(rope_.factor) + 1;
+    LIEQ_ASSIGN(const auto logs, keys_.number("rope.scaling.yarn_log_multiplier"));
+    const double grown = rope_.factor <= 1 ? 0 : 0.1 * std::log(rope_.factor);
+    rope_.attention_factor = (grown + 1) / (logs.value_or(0) * grown + 1);
+    return {};
+  }
+
+  Result<void> growth() {
+    LIEQ_ASSIGN(const auto beta, keys_.number("attention.temperature_scale"));
+    rope_.query_growth = beta.value_or(0);
+    LIEQ_ASSIGN(rope_.growth_period, keys_.positive("rope.scaling.original_context_length",
+                                                    static_cast<double>(shape_.max_position_embeddings)));
     return {};
   }
 

@@ -33,6 +33,9 @@ Result<RopeType> read_type(const Fields& fields) {
     LIEQ_ASSIGN(found, fields.string("type"));
   }
   if (!found) return RopeType::kDefault;
+  const auto lists = [&](const char* key) { return fields.find(key) && fields.find(key)->is_array(); };
+  // The first Phi-3 files call longrope so.
+  if (*found == "su" || (*found == "yarn" && lists("short_factor") && lists("long_factor"))) return RopeType::kLongRope;
   std::string known;
   for (const RopeType one : {RopeType::kDefault, RopeType::kLinear, RopeType::kDynamic, RopeType::kYarn,
                              RopeType::kLongRope, RopeType::kLlama3}) {
@@ -151,6 +154,17 @@ class ScalingReader {
   RopeConfig& rope_;
 };
 
+Result<void> read_growth(const Fields& scaling, const RopeShape& shape, RopeConfig& rope) {
+  LIEQ_ASSIGN(const auto growth, scaling.number("llama_4_scaling_beta"));
+  rope.query_growth = growth.value_or(0);
+  if (!(std::fabs(rope.query_growth) < 1e12))
+    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: field 'llama_4_scaling_beta': found {}, expected a number",
+                                                       scaling.place(), rope.query_growth));
+  LIEQ_ASSIGN(rope.growth_period, positive(scaling, "original_max_position_embeddings",
+                                           static_cast<double>(shape.max_position_embeddings)));
+  return {};
+}
+
 }  // namespace
 
 Result<RopeConfig> rope_from_json(const Json& config, const RopeShape& shape, const std::string& place) {
@@ -164,6 +178,7 @@ Result<RopeConfig> rope_from_json(const Json& config, const RopeShape& shape, co
   LIEQ_ASSIGN(rope.theta, positive(scaling, "rope_theta", rope.theta));
   LIEQ_ASSIGN(rope.type, read_type(scaling));
   LIEQ_TRY(ScalingReader(fields, scaling, shape, rope).read());
+  if (shape.query_growth) LIEQ_TRY(read_growth(scaling, shape, rope));
   return rope;
 }
 

@@ -17,112 +17,151 @@ std::string_view name(LinearKind kind) {
   LIEQ_CHECK(false);
 }
 
-std::vector<TensorSpec> tensor_table(const ModelConfig& c) {
-  using enum Role;
-  using enum LinearKind;
-  const std::size_t h = c.hidden_size, m = c.intermediate_size, q = c.q_size(), kv = c.kv_size(), v = c.vocab_size;
-  const std::string_view q_words = "num_attention_heads x head_dim", kv_words = "num_key_value_heads x head_dim";
-  const std::string_view h_words = "hidden_size", m_words = "intermediate_size";
-  return {
-      {kInputNorm, kQ, "model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight", true, {h}, h_words, true},
-      {kLinear,
-       kQ,
-       "model.layers.{}.self_attn.q_proj.weight",
-       "blk.{}.attn_q.weight",
-       true,
-       {q, h},
-       "num_attention_heads x head_dim, hidden_size",
-       true},
-      {kLinear,
-       kK,
-       "model.layers.{}.self_attn.k_proj.weight",
-       "blk.{}.attn_k.weight",
-       true,
-       {kv, h},
-       "num_key_value_heads x head_dim, hidden_size",
-       true},
-      {kLinear,
-       kV,
-       "model.layers.{}.self_attn.v_proj.weight",
-       "blk.{}.attn_v.weight",
-       true,
-       {kv, h},
-       "num_key_value_heads x head_dim, hidden_size",
-       true},
-      {kLinear,
-       kO,
-       "model.layers.{}.self_attn.o_proj.weight",
-       "blk.{}.attn_output.weight",
-       true,
-       {h, q},
-       "hidden_size, num_attention_heads x head_dim",
-       true},
-      {kBias, kQ, "model.layers.{}.self_attn.q_proj.bias", "blk.{}.attn_q.bias", true, {q}, q_words, c.qkv_bias},
-      {kBias, kK, "model.layers.{}.self_attn.k_proj.bias", "blk.{}.attn_k.bias", true, {kv}, kv_words, c.qkv_bias},
-      {kBias, kV, "model.layers.{}.self_attn.v_proj.bias", "blk.{}.attn_v.bias", true, {kv}, kv_words, c.qkv_bias},
-      {kBias, kO, "model.layers.{}.self_attn.o_proj.bias", "blk.{}.attn_output.bias", true, {h}, h_words, c.o_bias},
-      {kQNorm,
-       kQ,
-       "model.layers.{}.self_attn.q_norm.weight",
-       "blk.{}.attn_q_norm.weight",
-       true,
-       {c.head_dim},
-       "head_dim",
-       c.qk_norm},
-      {kKNorm,
-       kK,
-       "model.layers.{}.self_attn.k_norm.weight",
-       "blk.{}.attn_k_norm.weight",
-       true,
-       {c.head_dim},
-       "head_dim",
-       c.qk_norm},
-      {kPostAttentionNorm,
-       kQ,
-       "model.layers.{}.post_attention_layernorm.weight",
-       "blk.{}.ffn_norm.weight",
-       true,
-       {h},
-       h_words,
-       true},
-      {kLinear,
-       kGate,
-       "model.layers.{}.mlp.gate_proj.weight",
-       "blk.{}.ffn_gate.weight",
-       true,
-       {m, h},
-       "intermediate_size, hidden_size",
-       true},
-      {kLinear,
-       kUp,
-       "model.layers.{}.mlp.up_proj.weight",
-       "blk.{}.ffn_up.weight",
-       true,
-       {m, h},
-       "intermediate_size, hidden_size",
-       true},
-      {kLinear,
-       kDown,
-       "model.layers.{}.mlp.down_proj.weight",
-       "blk.{}.ffn_down.weight",
-       true,
-       {h, m},
-       "hidden_size, intermediate_size",
-       true},
-      {kBias, kGate, "model.layers.{}.mlp.gate_proj.bias", "blk.{}.ffn_gate.bias", true, {m}, m_words, c.mlp_bias},
-      {kBias, kUp, "model.layers.{}.mlp.up_proj.bias", "blk.{}.ffn_up.bias", true, {m}, m_words, c.mlp_bias},
-      {kBias, kDown, "model.layers.{}.mlp.down_proj.bias", "blk.{}.ffn_down.bias", true, {h}, h_words, c.mlp_bias},
-      {kEmbedding,
-       kQ,
-       "model.embed_tokens.weight",
-       "token_embd.weight",
-       false,
-       {v, h},
-       "vocab_size, hidden_size",
-       true},
-      {kFinalNorm, kQ, "model.norm.weight", "output_norm.weight", false, {h}, h_words, true},
-      {kHead, kQ, "lm_head.weight", "output.weight", false, {v, h}, "vocab_size, hidden_size", !c.tie_word_embeddings},
-  };
+namespace {
+
+constexpr std::string_view kHidden = "hidden_size", kWidth = "intermediate_size";
+constexpr std::string_view kHeads = "num_attention_heads x head_dim", kKvHeads = "num_key_value_heads x head_dim";
+
+/// Collects the rows that a configuration has in one format.
+class Table {
+ public:
+  Table(const ModelConfig& config, Names names)
+      : c_(config), row_(architecture_of(config.architecture)), names_(names) {}
+
+  std::vector<TensorSpec> make() {
+    using enum Role;
+    using enum LinearKind;
+    const bool before = c_.norms != NormPlacement::kAfter, after = c_.norms != NormPlacement::kBefore;
+    norm(kInputNorm, "input_layernorm", "attn_norm", before);
+    if (row_.fusion == Fusion::kAll) {
+      linear({kQ, kK, kV}, "self_attn.qkv_proj", "attn_qkv",
+             "(num_attention_heads + 2 x num_key_value_heads) x head_dim, hidden_size", c_.qkv_bias);
+    } else {
+      linear({kQ}, "self_attn.q_proj", "attn_q", "num_attention_heads x head_dim, hidden_size", c_.qkv_bias);
+      linear({kK}, "self_attn.k_proj", "attn_k", "num_key_value_heads x head_dim, hidden_size", c_.qkv_bias);
+      linear({kV}, "self_attn.v_proj", "attn_v", "num_key_value_heads x head_dim, hidden_size", c_.qkv_bias);
+    }
+    linear({kO}, "self_attn.o_proj", "attn_output", "hidden_size, num_attention_heads x head_dim", c_.o_bias);
+    const bool rows = c_.qk_norm == QkNorm::kWholeRow;
+    vector(kQNorm, "self_attn.q_norm", "attn_q_norm", rows ? c_.q_size() : c_.head_dim, rows ? kHeads : "head_dim",
+           c_.qk_norm != QkNorm::kNone);
+    vector(kKNorm, "self_attn.k_norm", "attn_k_norm", rows ? c_.kv_size() : c_.head_dim, rows ? kKvHeads : "head_dim",
+           c_.qk_norm != QkNorm::kNone);
+    // Families with norms behind attention call those post_attention_layernorm, which is before the MLP in others.
+    if (after) norm(kAttentionOutputNorm, "post_attention_layernorm", "post_attention_norm", true);
+    norm(kPostAttentionNorm, after ? "pre_feedforward_layernorm" : "post_attention_layernorm", "ffn_norm", before);
+    mlp();
+    norm(kMlpOutputNorm, "post_feedforward_layernorm", "post_ffw_norm", after);
+    top(kEmbedding, "model.embed_tokens.weight", "token_embd.weight", {c_.vocab_size, c_.hidden_size},
+        "vocab_size, hidden_size", true);
+    top(kFinalNorm, "model.norm.weight", "output_norm.weight", {c_.hidden_size}, kHidden, true);
+    top(kHead, "lm_head.weight", "output.weight", {c_.vocab_size, c_.hidden_size}, "vocab_size, hidden_size",
+        !c_.tie_word_embeddings);
+    return std::move(specs_);
+  }
+
+ private:
+  void mlp() {
+    using enum LinearKind;
+    constexpr std::string_view kInto = "intermediate_size, hidden_size", kOut = "hidden_size, intermediate_size";
+    constexpr std::string_view kBoth = "2 x intermediate_size, hidden_size";
+    const bool gguf = names_ == Names::kGguf, shared = row_.fusion == Fusion::kShared;
+    if (row_.fusion == Fusion::kAll || (shared && !gguf)) {
+      linear({kGate, kUp}, shared ? "shared_mlp.input_linear" : "mlp.gate_up_proj", "ffn_up", kBoth, c_.mlp_bias);
+    } else {
+      linear({kGate}, "mlp.gate_proj", "ffn_gate", kInto, c_.mlp_bias);
+      linear({kUp}, "mlp.up_proj", "ffn_up", kInto, c_.mlp_bias);
+    }
+    linear({kDown}, shared ? "shared_mlp.output_linear" : "mlp.down_proj", "ffn_down", kOut, c_.mlp_bias);
+  }
+
+  void linear(std::vector<LinearKind> kinds, std::string_view hf, std::string_view gguf, std::string_view words,
+              bool bias) {
+    std::size_t out = 0;
+    for (const LinearKind kind : kinds) out += outputs_of(c_, kind);
+    const bool is_down = kinds.front() == LinearKind::kDown, is_o = kinds.front() == LinearKind::kO;
+    const std::size_t in = is_down ? c_.intermediate_size : is_o ? c_.q_size() : c_.hidden_size;
+    const std::string_view outputs = words.substr(0, words.find(", "));
+    specs_.push_back({Role::kLinear,
+                      kinds,
+                      layer(hf, ".weight", true),
+                      layer(gguf, ".weight", false),
+                      true,
+                      {out, in},
+                      words,
+                      true});
+    specs_.push_back({Role::kBias,
+                      std::move(kinds),
+                      layer(hf, ".bias", true),
+                      layer(gguf, ".bias", false),
+                      true,
+                      {out},
+                      outputs,
+                      bias});
+  }
+  static std::string layer(std::string_view name, std::string_view end, bool hf) {
+    return std::string(hf ? "model.layers.{}." : "blk.{}.").append(name).append(end);
+  }
+  void vector(Role role, std::string_view hf, std::string_view gguf, std::size_t size, std::string_view words,
+              bool required) {
+    specs_.push_back({role,
+                      {},
+                      layer(hf, ".weight", true),
+                      layer(gguf, ".weight", false),
+                      true,
+                      {size},
+                      words,
+                      required,
+                      row_.norms_from_one});
+  }
+  void norm(Role role, std::string_view hf, std::string_view gguf, bool required) {
+    vector(role, hf, gguf, c_.hidden_size, kHidden, required);
+  }
+  void top(Role role, std::string_view hf, std::string_view gguf, std::vector<std::size_t> shape,
+           std::string_view words, bool required) {
+    specs_.push_back({role,
+                      {},
+                      std::string(hf),
+                      std::string(gguf),
+                      false,
+                      std::move(shape),
+                      words,
+                      required,
+                      role == Role::kFinalNorm && row_.norms_from_one});
+  }
+
+  const ModelConfig& c_;
+  const Architecture& row_;
+  Names names_;
+  std::vector<TensorSpec> specs_;
+};
+
+}  // namespace
+
+std::vector<TensorSpec> tensor_table(const ModelConfig& config, Names names) { return Table(config, names).make(); }
+
+std::size_t outputs_of(const ModelConfig& config, LinearKind kind) {
+  switch (kind) {
+    case LinearKind::kQ: return config.q_size();
+    case LinearKind::kK:
+    case LinearKind::kV: return config.kv_size();
+    case LinearKind::kO:
+    case LinearKind::kDown: return config.hidden_size;
+    case LinearKind::kGate:
+    case LinearKind::kUp: return config.intermediate_size;
+  }
+  LIEQ_CHECK(false);
+}
+
+std::vector<LinearModule> linear_modules(const ModelConfig& config) {
+  std::vector<LinearModule> modules;
+  for (const TensorSpec& spec : tensor_table(config))
+    if (spec.role == Role::kLinear) modules.push_back({module_name(spec.hf_name), spec.linears});
+  return modules;
+}
+
+std::string module_name(std::string_view tensor) {
+  return std::string(tensor.substr(0, tensor.size() - std::string_view(".weight").size()));
 }
 
 std::string tensor_name(std::string_view pattern, std::size_t layer) {

@@ -81,7 +81,7 @@ double layer_work(const model::Model& model, const BitPlan& plan, const quantize
   double work = 0;
   for (const LinearKind kind : model::kLinearKinds)
     work += fit_work(model.layers[l].linear(kind).weight, options, static_cast<unsigned>(plan.layers[l].bits),
-                     kind != LinearKind::kO && kind != LinearKind::kDown);
+                     c.norms != model::NormPlacement::kAfter && kind != LinearKind::kO && kind != LinearKind::kDown);
   if (options.method == quantize::Method::kRtn) return work;
   for (const std::size_t n : {c.hidden_size, c.q_size(), c.hidden_size, c.intermediate_size})
     work += kFactorCost * std::pow(static_cast<double>(n), 3);

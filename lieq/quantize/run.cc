@@ -27,6 +27,19 @@ void subtract(Threads& threads, MatrixView<const float> a, MatrixView<const floa
   });
 }
 
+bool norm_behind(const model::Layer& layer, LinearKind kind) {
+  return !(kind == LinearKind::kO ? layer.attention_output_norm : layer.mlp_output_norm).empty();
+}
+
+/// Says which steps of the recipe a family's norms leave no room for.
+void tell_left_out(const model::ModelConfig& config, const Options& options, Sink& sink) {
+  if (options.method == Method::kRtn) return;
+  if (config.norms == model::NormPlacement::kAfter && (options.refit_gains || options.method == Method::kAwq))
+    sink.note("gains of the inputs of q, k, v and of gate, up are left out: no norm is before them");
+  if (config.norms != model::NormPlacement::kBefore && options.corrected_target && options.residual_weight != 0)
+    sink.note("the residual stream's error is left out of the targets of o and down: a norm is behind them");
+}
+
 }  // namespace
 
 struct LayerWalk::Impl {
@@ -75,8 +88,8 @@ struct LayerWalk::Impl {
   InputStatistics gather_normed(const model::Layer& original, const model::Layer& layer, bool attention);
   InputStatistics gather_attended(const model::Layer& original, const model::Layer& layer, std::size_t l);
   InputStatistics gather_gated(const model::Layer& original, const model::Layer& layer);
-  void add_output_error(const model::Linear& linear, MatrixView<const float> plain_x, MatrixView<const float> x,
-                        std::size_t first, ProductSum& cross);
+  void add_output_error(const model::Layer& original, LinearKind kind, MatrixView<const float> plain_x,
+                        MatrixView<const float> x, std::size_t first, ProductSum& cross);
   void finish_attention(const model::Layer& layer, std::size_t l, bool have_attended);
   void finish_mlp(const model::Layer& layer, bool have_gated);
   void run_layer(std::vector<float>& x, const model::Layer& layer, std::size_t l);
@@ -113,15 +126,17 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
   return {square.take_symmetric(threads), magnitudes.take(), cross.take(), false};
 }
 
-/// cross += (W (x_fp - x_q) + a (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear.
-void LayerWalk::Impl::add_output_error(const model::Linear& linear, MatrixView<const float> plain_x,
-                                       MatrixView<const float> x,
-                                       std::size_t first, ProductSum& cross) {
+/// cross += (W (x_fp - x_q) + a / r (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear, r the
+/// residual multiplier. A norm behind the linear would divide what it adds for the streams: then a is 0.
+void LayerWalk::Impl::add_output_error(const model::Layer& original, LinearKind kind, MatrixView<const float> plain_x,
+                                       MatrixView<const float> x, std::size_t first, ProductSum& cross) {
+  const model::Linear& linear = original.linear(kind);
   const std::size_t count = x.rows(), out = linear.weight.rows;
   const MatrixView<float> delta = difference.matrix(count, x.cols()), error = output.matrix(count, out);
   subtract(threads, plain_x, x, delta);
   block.apply({linear.weight, {}}, delta, error);
-  const auto share = static_cast<float>(options.residual_weight);
+  const float share =
+      norm_behind(original, kind) ? 0 : static_cast<float>(options.residual_weight) / config.residual_multiplier;
   const MatrixView<const float> h = stream(plain).rows(first, count), g = stream(quantised).rows(first, count);
   threads.for_each(count, [&](std::size_t t, std::size_t) {
     for (std::size_t j = 0; j < out; ++j) error(t, j) += share * (h(t, j) - g(t, j));
@@ -144,8 +159,8 @@ InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, c
     if (!uses_plain()) return;
     const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
     attend(original, l, normed(plain, first, count, original.input_layernorm, inputs), plain_x);
-    add_output_error(original.linear(LinearKind::kO), plain_x, x, first, cross);
-    block.add_linear(original.linear(LinearKind::kO), plain_x, stream(plain).rows(first, count));
+    add_output_error(original, LinearKind::kO, plain_x, x, first, cross);
+    block.add_output(original, LinearKind::kO, plain_x, stream(plain).rows(first, count));
   });
   return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
 }
@@ -165,8 +180,8 @@ InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, cons
     if (!uses_plain()) return;
     const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
     block.mlp_gate(original, normed(plain, first, count, original.post_attention_layernorm, inputs), plain_x);
-    add_output_error(original.linear(LinearKind::kDown), plain_x, x, first, cross);
-    block.add_linear(original.linear(LinearKind::kDown), plain_x, stream(plain).rows(first, count));
+    add_output_error(original, LinearKind::kDown, plain_x, x, first, cross);
+    block.add_output(original, LinearKind::kDown, plain_x, stream(plain).rows(first, count));
   });
   return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
 }
@@ -176,7 +191,7 @@ void LayerWalk::Impl::finish_attention(const model::Layer& layer, std::size_t l,
   in_chunks("outputs of o: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = attended.rows(first, count);
     if (!have_attended) attend(layer, l, normed(quantised, first, count, layer.input_layernorm, inputs), x);
-    block.add_linear(layer.linear(LinearKind::kO), x, stream(quantised).rows(first, count));
+    block.add_output(layer, LinearKind::kO, x, stream(quantised).rows(first, count));
   });
 }
 
@@ -186,7 +201,7 @@ void LayerWalk::Impl::finish_mlp(const model::Layer& layer, bool have_gated) {
     const MatrixView<float> x =
         have_gated ? kept.matrix(tokens, in).rows(first, count) : plain_inputs.matrix(count, in);
     if (!have_gated) block.mlp_gate(layer, normed(quantised, first, count, layer.post_attention_layernorm, inputs), x);
-    block.add_linear(layer.linear(LinearKind::kDown), x, stream(quantised).rows(first, count));
+    block.add_output(layer, LinearKind::kDown, x, stream(quantised).rows(first, count));
   });
 }
 
@@ -196,10 +211,10 @@ void LayerWalk::Impl::run_layer(std::vector<float>& x, const model::Layer& layer
     const MatrixView<float> rows = stream(x).rows(first, count);
     const MatrixView<float> attended = plain_inputs.matrix(count, config.q_size());
     attend(layer, l, normed(x, first, count, layer.input_layernorm, inputs), attended);
-    block.add_linear(layer.linear(LinearKind::kO), attended, rows);
+    block.add_output(layer, LinearKind::kO, attended, rows);
     const MatrixView<float> gated = plain_inputs.matrix(count, config.intermediate_size);
     block.mlp_gate(layer, normed(x, first, count, layer.post_attention_layernorm, inputs), gated);
-    block.add_linear(layer.linear(LinearKind::kDown), gated, rows);
+    block.add_output(layer, LinearKind::kDown, gated, rows);
   });
 }
 
@@ -280,13 +295,15 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
   QuantizedLayer result;
   for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) result.biases[k] = original.linears[k].bias;
   const bool calibrated = uses_activations();
-  const GainChannels hidden{config.hidden_size, {}};
-  const auto fold_into_norm = [](std::vector<float>& norm, const std::vector<float>& gains) {
-    for (std::size_t j = 0; j < gains.size(); ++j) norm[j] *= gains[j];
+  // Without a norm before them, q, k, v or gate and up have nothing that could take gains of their inputs.
+  const auto channels_of = [](const std::vector<float>& norm) { return GainChannels{norm.size(), {}}; };
+  const auto fold_into_norm = [&](std::vector<float>& norm, const std::vector<float>& gains) {
+    for (std::size_t j = 0; j < gains.size(); ++j) norm[j] = model::storable_gain(config, norm[j] * gains[j]);
   };
 
   InputStatistics statistics = calibrated ? gather_normed(original, layer, true) : InputStatistics{};
-  LIEQ_ASSIGN(std::vector<float> gains, fit(l, bits, kAttentionIn, std::move(statistics), hidden, result, work));
+  LIEQ_ASSIGN(std::vector<float> gains,
+              fit(l, bits, kAttentionIn, std::move(statistics), channels_of(layer.input_layernorm), result, work));
   fold_into_norm(layer.input_layernorm, gains);
 
   LIEQ_TRY(check_cancelled(sink));
@@ -297,7 +314,8 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
 
   LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_normed(original, layer, false) : InputStatistics{};
-  LIEQ_ASSIGN(gains, fit(l, bits, kMlpIn, std::move(statistics), hidden, result, work));
+  LIEQ_ASSIGN(gains,
+              fit(l, bits, kMlpIn, std::move(statistics), channels_of(layer.post_attention_layernorm), result, work));
   fold_into_norm(layer.post_attention_layernorm, gains);
 
   LIEQ_TRY(check_cancelled(sink));
@@ -334,6 +352,7 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
       return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id,
                                  model.config.vocab_size));
   const std::size_t tokens = ids.size() / window * window;
+  tell_left_out(model.config, options, sink);
   auto impl = std::make_unique<Impl>(model, options, window, tokens, threads, sink);
   impl->quantised.resize(tokens * model.config.hidden_size);
   model::embed(model, ids.first(tokens), threads, impl->stream(impl->quantised));

@@ -62,9 +62,9 @@ class Comparison {
 
   Result<void> compare(const model::TensorSpec& spec, std::size_t l) {
     const std::string name = model::tensor_name(spec.hf_name, l);
-    const pack::StoredMatrix* matrix = matrix_of(source_, spec, l);
-    if (matrix) return compare_matrix(spec, name, *matrix, *matrix_of(written_, spec, l));
-    const std::vector<float>&source = vector_of(source_, spec, l), &written = vector_of(written_, spec, l);
+    const auto matrices = matrices_of(source_, spec, l), read = matrices_of(written_, spec, l);
+    if (!matrices.empty()) return compare_matrices(spec, name, matrices, read);
+    const std::vector<float> source = vector_of(source_, spec, l), written = vector_of(written_, spec, l);
     if (source.size() != written.size())
       return differ(written_, name, fmt::format("{} values", written.size()), fmt::format("{}", source.size()));
     note(name, {compare_values(source, written, {})});
@@ -74,8 +74,22 @@ class Comparison {
   [[nodiscard]] std::vector<TensorDifference> take() { return std::move(differences_); }
 
  private:
-  Result<void> compare_matrix(const model::TensorSpec& spec, const std::string& name, const pack::StoredMatrix& source,
-                              const pack::StoredMatrix& written) {
+  using Matrices = std::vector<const pack::StoredMatrix*>;
+
+  Result<void> compare_matrices(const model::TensorSpec& spec, const std::string& name, const Matrices& sources,
+                                const Matrices& read) {
+    std::vector<RowDifference> all;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      LIEQ_ASSIGN(const std::vector<RowDifference> rows, compare_matrix(spec, name, *sources[i], *read[i]));
+      all.insert(all.end(), rows.begin(), rows.end());
+    }
+    note(name, all);
+    return {};
+  }
+
+  Result<std::vector<RowDifference>> compare_matrix(const model::TensorSpec& spec, const std::string& name,
+                                                    const pack::StoredMatrix& source,
+                                                    const pack::StoredMatrix& written) {
     if (source.rows != written.rows || source.cols != written.cols)
       return differ(written_, name, fmt::format("[{}, {}]", written.rows, written.cols),
                     fmt::format("[{}, {}]", source.rows, source.cols));
@@ -91,8 +105,7 @@ class Comparison {
       if (rows[i].wrong_code != RowDifference::kNone)
         return differ(written_, name, fmt::format("another code at row {}, column {}", i, rows[i].wrong_code),
                       "the codes of the source");
-    note(name, rows);
-    return {};
+    return rows;
   }
 
   void note(const std::string& name, const std::vector<RowDifference>& rows) {
@@ -110,61 +123,80 @@ class Comparison {
   std::vector<TensorDifference> differences_;
 };
 
-/// What the forward pass needs beside the weights.
-Result<void> compare_configs(const model::Model& source, const model::Model& written) {
-  const model::ModelConfig &a = source.config, &b = written.config;
-  const auto expect = [&](const char* field, auto found, auto expected) -> Result<void> {
-    if (found == expected) return {};
-    return fail(ErrorCode::kInvalidFormat, fmt::format("{}: {}: read back as {}, expected {}", written.path.string(),
-                                                       field, found, expected));
-  };
-  LIEQ_TRY(expect("architecture", b.architecture, a.architecture));
-  LIEQ_TRY(expect("num_hidden_layers", b.num_hidden_layers, a.num_hidden_layers));
-  LIEQ_TRY(expect("num_attention_heads", b.num_attention_heads, a.num_attention_heads));
-  LIEQ_TRY(expect("num_key_value_heads", b.num_key_value_heads, a.num_key_value_heads));
-  LIEQ_TRY(expect("max_position_embeddings", b.max_position_embeddings, a.max_position_embeddings));
-  LIEQ_TRY(expect("rms_norm_eps", static_cast<float>(b.rms_norm_eps), static_cast<float>(a.rms_norm_eps)));
-  constexpr float kRelativeError = 0x1p-20F;  // a few roundings of float32
-  // Dynamic and longrope rotate long sequences in another way than short ones.
-  for (const std::size_t length : {std::size_t{1}, a.max_position_embeddings}) {
-    const std::vector<float> read = model::inverse_frequencies(b.rope, b.head_dim, length);
-    const std::vector<float> expected = model::inverse_frequencies(a.rope, a.head_dim, length);
-    for (std::size_t j = 0; j < expected.size(); ++j)
-      if (!(std::fabs(read[j] - expected[j]) <= kRelativeError * expected[j]))
-        LIEQ_TRY(expect("rotary frequencies", read[j], expected[j]));
+constexpr float kRelativeError = 0x1p-20F;  // a few roundings of float32
+
+bool is_near(double a, double b) { return std::fabs(a - b) <= double{kRelativeError} * std::fabs(b); }
+
+/// Compares what the forward pass needs beside the weights.
+class ConfigComparison {
+ public:
+  ConfigComparison(const model::Model& source, const model::Model& written)
+      : a_(source.config), b_(written.config), place_(written.path.string()) {}
+
+  Result<void> compare() const {
+    // Files in GGUF have one name for families that differ in features alone.
+    LIEQ_TRY(expect("architecture", model::architecture_of(b_.architecture).gguf_name,
+                    model::architecture_of(a_.architecture).gguf_name));
+    LIEQ_TRY(expect("num_hidden_layers", b_.num_hidden_layers, a_.num_hidden_layers));
+    LIEQ_TRY(expect("num_attention_heads", b_.num_attention_heads, a_.num_attention_heads));
+    LIEQ_TRY(expect("num_key_value_heads", b_.num_key_value_heads, a_.num_key_value_heads));
+    LIEQ_TRY(expect("max_position_embeddings", b_.max_position_embeddings, a_.max_position_embeddings));
+    LIEQ_TRY(expect("rms_norm_eps", static_cast<float>(b_.rms_norm_eps), static_cast<float>(a_.rms_norm_eps)));
+    LIEQ_TRY(expect("activation", static_cast<int>(b_.activation), static_cast<int>(a_.activation)));
+    LIEQ_TRY(expect("rotated numbers of a head", b_.rotated(), a_.rotated()));
+    LIEQ_TRY(expect_near("attention scale", scale_of(b_), scale_of(a_)));
+    LIEQ_TRY(expect_near("embedding_multiplier", b_.embedding_multiplier, a_.embedding_multiplier));
+    LIEQ_TRY(expect_near("residual_multiplier", b_.residual_multiplier, a_.residual_multiplier));
+    LIEQ_TRY(expect_near("logits_scaling", b_.logits_scaling, a_.logits_scaling));
+    LIEQ_TRY(expect_near("final_logit_softcapping", b_.final_logit_softcap, a_.final_logit_softcap));
+    bool windows = false;
+    for (std::size_t l = 0; l < a_.num_hidden_layers; ++l) {
+      LIEQ_TRY(expect("window of a layer", b_.kind(l).window, a_.kind(l).window));
+      LIEQ_TRY(expect("rotation of a layer", b_.kind(l).rotated, a_.kind(l).rotated));
+      windows = windows || a_.kind(l).window != 0;
+    }
+    LIEQ_TRY(compare_ropes(b_.rope, a_.rope));
+    return windows ? compare_ropes(b_.window_rope.value_or(b_.rope), a_.window_rope.value_or(a_.rope)) : Result<void>{};
   }
-  const double factor = a.rope.attention_factor;
-  if (!(std::fabs(b.rope.attention_factor - factor) <= double{kRelativeError} * factor))
-    LIEQ_TRY(expect("attention factor", b.rope.attention_factor, factor));
-  return {};
-}
+
+ private:
+  template <class T>
+  Result<void> expect(const char* field, const T& found, const T& expected) const {
+    if (found == expected) return {};
+    return fail(ErrorCode::kInvalidFormat,
+                fmt::format("{}: {}: read back as {}, expected {}", place_, field, found, expected));
+  }
+  Result<void> expect_near(const char* field, double found, double expected) const {
+    return is_near(found, expected) ? Result<void>{} : expect(field, found, expected);
+  }
+  static double scale_of(const model::ModelConfig& c) {
+    return c.attention_scale != 0 ? static_cast<double>(c.attention_scale)
+                                  : 1 / std::sqrt(static_cast<double>(c.head_dim));
+  }
+
+  Result<void> compare_ropes(const model::RopeConfig& found, const model::RopeConfig& expected) const {
+    // Dynamic and longrope rotate long sequences in another way than short ones.
+    for (const std::size_t length : {std::size_t{1}, a_.max_position_embeddings}) {
+      const std::vector<float> read = model::inverse_frequencies(found, b_.rotated(), length);
+      const std::vector<float> frequencies = model::inverse_frequencies(expected, a_.rotated(), length);
+      for (std::size_t j = 0; j < frequencies.size(); ++j)
+        LIEQ_TRY(expect_near("rotary frequencies", static_cast<double>(read[j]), static_cast<double>(frequencies[j])));
+    }
+    LIEQ_TRY(expect_near("attention factor", found.attention_factor, expected.attention_factor));
+    LIEQ_TRY(expect_near("llama_4_scaling_beta", found.query_growth, expected.query_growth));
+    return expected.query_growth == 0 ? Result<void>{}
+                                      : expect_near("growth period", found.growth_period, expected.growth_period);
+  }
+
+  const model::ModelConfig &a_, &b_;
+  std::string place_;
+};
 
 }  // namespace
 
-const std::vector<float>& vector_of(const model::Model& model, const model::TensorSpec& spec, std::size_t l) {
-  switch (spec.role) {
-    case Role::kFinalNorm: return model.norm;
-    case Role::kInputNorm: return model.layers[l].input_layernorm;
-    case Role::kPostAttentionNorm: return model.layers[l].post_attention_layernorm;
-    case Role::kQNorm: return model.layers[l].q_norm;
-    case Role::kKNorm: return model.layers[l].k_norm;
-    case Role::kBias: return model.layers[l].linear(spec.linear).bias;
-    default: LIEQ_CHECK(false);
-  }
-}
-
-const pack::StoredMatrix* matrix_of(const model::Model& model, const model::TensorSpec& spec, std::size_t l) {
-  switch (spec.role) {
-    case Role::kEmbedding: return &model.embed_tokens;
-    case Role::kHead: return &model.lm_head;
-    case Role::kLinear: return &model.layers[l].linear(spec.linear).weight;
-    default: return nullptr;
-  }
-}
-
 Result<std::vector<TensorDifference>> compare_models(const model::Model& source, const model::Model& written,
                                                      Threads& threads) {
-  LIEQ_TRY(compare_configs(source, written));
+  LIEQ_TRY(ConfigComparison(source, written).compare());
   Comparison comparison(source, written, threads);
   for (const model::TensorSpec& spec : model::tensor_table(source.config)) {
     if (!spec.required) continue;

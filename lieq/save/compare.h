@@ -10,13 +10,6 @@
 
 namespace lieq::save {
 
-/// The values of a bias or norm. l: the layer, for specs of a layer.
-[[nodiscard]] const std::vector<float>& vector_of(const model::Model& model, const model::TensorSpec& spec,
-                                                  std::size_t l);
-/// The weights of a linear, the embedding or the head; nullptr for other specs.
-[[nodiscard]] const pack::StoredMatrix* matrix_of(const model::Model& model, const model::TensorSpec& spec,
-                                                  std::size_t l);
-
 /// A tensor whose values are not those of the source.
 struct TensorDifference {
   std::string name;               ///< Hugging Face's

@@ -156,8 +156,10 @@ Result<EmbeddingPlan> plan_embeddings(const model::Model& model, unsigned bits, 
 double rest_bits(const model::Model& model, const EmbeddingPlan& plan) {
   std::size_t linears = 0, vectors = model.norm.size();
   for (const model::Layer& layer : model.layers) {
-    vectors += layer.input_layernorm.size() + layer.post_attention_layernorm.size() + layer.q_norm.size() +
-               layer.k_norm.size();
+    for (const std::vector<float>* norm :
+         {&layer.input_layernorm, &layer.post_attention_layernorm, &layer.attention_output_norm, &layer.mlp_output_norm,
+          &layer.q_norm, &layer.k_norm})
+      vectors += norm->size();
     for (const model::Linear& linear : layer.linears) {
       linears += linear.weight.rows * linear.weight.cols;
       vectors += linear.bias.size();

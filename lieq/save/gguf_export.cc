@@ -10,6 +10,7 @@
 #include "lieq/base/check.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/save/gguf_blocks.h"
+#include "lieq/save/gguf_features.h"
 #include "lieq/save/gguf_metadata.h"
 #include "lieq/save/gguf_writer.h"
 
@@ -28,7 +29,7 @@ bool is_embedding(const model::TensorSpec& spec) { return spec.role == Role::kEm
 /// One tensor of the file and where its values come from.
 struct Entry {
   GgufTensor info;
-  const StoredMatrix* matrix = nullptr;  ///< a matrix, or
+  std::vector<const StoredMatrix*> matrices = {};  ///< a matrix, or those whose rows follow each other, or
   std::vector<float> values;             ///< a vector, in the order of the file, or
   std::span<const std::byte> bytes;      ///< what is copied as it lies
   std::size_t head_dim = 0;              ///< not 0: rows go in interleaved order
@@ -53,26 +54,37 @@ Result<DType> type_of(const model::Model& model, const model::TensorSpec& spec, 
                           matrix.name, lieq::name(matrix.type)));
 }
 
+/// A fused tensor has one type.
+Result<void> same_type(const model::Model& model, const model::TensorSpec& spec, const StoredMatrix& matrix,
+                       const GgufTensor& info) {
+  LIEQ_ASSIGN(const DType type, type_of(model, spec, matrix, std::nullopt));
+  if (is_embedding(spec) || type == info.type) return {};
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("{}: tensor '{}': found parts of {} and {}, a fused tensor of gguf holds one type",
+                          model.path.string(), info.name, lieq::name(info.type), lieq::name(type)));
+}
+
 Result<std::vector<Entry>> entries_from_table(const model::Model& model, const ExportOptions& options) {
   std::vector<Entry> entries;
   const auto add = [&](const model::TensorSpec& spec, std::size_t l) -> Result<void> {
     Entry entry;
     entry.info = {model::tensor_name(spec.gguf_name, l), DType::kF32, spec.shape};
     if (is_interleaved(model.config, spec)) entry.head_dim = model.config.head_dim;
-    entry.matrix = matrix_of(model, spec, l);
-    if (entry.matrix) {
-      LIEQ_ASSIGN(entry.info.type, type_of(model, spec, *entry.matrix, options.embed));
-      entry.carries_codes =
-          !entry.matrix->is_stored() && block_type_of(*entry.matrix, model.path.string()) == entry.info.type;
+    entry.matrices = matrices_of(model, spec, l);
+    if (!entry.matrices.empty()) {
+      const StoredMatrix& front = *entry.matrices.front();
+      LIEQ_ASSIGN(entry.info.type, type_of(model, spec, front, options.embed));
+      for (const StoredMatrix* matrix : entry.matrices) LIEQ_TRY(same_type(model, spec, *matrix, entry.info));
+      entry.carries_codes = !front.is_stored() && block_type_of(front, model.path.string()) == entry.info.type;
     } else {
-      const std::vector<float>& values = vector_of(model, spec, l);
+      const std::vector<float> values = vector_of(model, spec, l);
       for (std::size_t i = 0; i < values.size(); ++i)
         entry.values.push_back(values[entry.head_dim ? logical_row(i, entry.head_dim) : i]);
     }
     entries.push_back(std::move(entry));
     return {};
   };
-  const std::vector<model::TensorSpec> table = model::tensor_table(model.config);
+  const std::vector<model::TensorSpec> table = model::tensor_table(model.config, model::Names::kGguf);
   for (const model::TensorSpec& spec : table)
     if (!spec.per_layer && spec.required) LIEQ_TRY(add(spec, 0));
   if (std::vector<float> divisors = rope_divisors(model.config); !divisors.empty()) {
@@ -98,7 +110,7 @@ Result<std::vector<Entry>> entries_from_table(const model::Model& model, const E
 /// All tensors of a GGUF source in the order of its data, and embedding and head anew where that was asked for.
 Result<std::vector<Entry>> entries_from_gguf(const model::Model& model, const ExportOptions& options) {
   std::map<std::string, const model::TensorSpec*, std::less<>> embeddings;
-  const std::vector<model::TensorSpec> table = model::tensor_table(model.config);
+  const std::vector<model::TensorSpec> table = model::tensor_table(model.config, model::Names::kGguf);
   for (const model::TensorSpec& spec : table)
     if (is_embedding(spec) && spec.required) embeddings.emplace(spec.gguf_name, &spec);
   std::vector<Entry> entries;
@@ -108,8 +120,8 @@ Result<std::vector<Entry>> entries_from_gguf(const model::Model& model, const Ex
     entry.bytes = tensor.data;
     const auto found = embeddings.find(name);
     if (found != embeddings.end() && options.embed && *options.embed != tensor.type) {
-      entry.matrix = matrix_of(model, *found->second, 0);
-      LIEQ_ASSIGN(entry.info.type, type_of(model, *found->second, *entry.matrix, options.embed));
+      entry.matrices = matrices_of(model, *found->second, 0);
+      LIEQ_ASSIGN(entry.info.type, type_of(model, *found->second, *entry.matrices.front(), options.embed));
     }
     entries.push_back(std::move(entry));
   }
@@ -126,15 +138,15 @@ Result<std::vector<Entry>> entries_of(const model::Model& model, const ExportOpt
 DType usual_type(const std::vector<Entry>& entries) {
   std::map<DType, std::size_t> weights;
   for (const Entry& entry : entries)
-    if (entry.matrix && entry.info.name.starts_with("blk."))
-      weights[entry.info.type] += entry.matrix->rows * entry.matrix->cols;
+    if (entry.info.name.starts_with("blk."))
+      for (const StoredMatrix* matrix : entry.matrices) weights[entry.info.type] += matrix->rows * matrix->cols;
   if (weights.empty()) return DType::kF32;  // a copy, whose metadata are those of the source
   return std::ranges::max_element(weights, {}, [](const auto& one) { return one.second; })->first;
 }
 
 /// Rows [first, first + count) of the file as bytes of the entry's type.
-std::vector<std::byte> rows_of(Threads& threads, const Entry& entry, std::size_t first, std::size_t count) {
-  const StoredMatrix& matrix = *entry.matrix;
+std::vector<std::byte> rows_of(Threads& threads, const Entry& entry, const StoredMatrix& matrix, std::size_t first,
+                               std::size_t count) {
   const DType type = entry.info.type;
   const std::size_t row_bytes = matrix.cols / block_elements(type) * block_bytes(type);
   const auto logical = [&](std::size_t r) {
@@ -159,14 +171,16 @@ std::vector<std::byte> rows_of(Threads& threads, const Entry& entry, std::size_t
 }
 
 Result<void> write_entry(Threads& threads, const Entry& entry, GgufWriter& writer) {
-  if (!entry.matrix)
+  if (entry.matrices.empty())
     return writer.write(entry.info.name, entry.values.empty() ? entry.bytes : std::as_bytes(std::span(entry.values)));
   // Slabs must not cut a head whose rows are interleaved.
   const std::size_t slab = entry.head_dim ? entry.head_dim * std::max<std::size_t>(1, kSlabRows / entry.head_dim)
                                           : kSlabRows;
-  for (std::size_t first = 0; first < entry.matrix->rows; first += slab) {
-    const std::size_t count = std::min(slab, entry.matrix->rows - first);
-    LIEQ_TRY(writer.write(entry.info.name, rows_of(threads, entry, first, count)));
+  for (const StoredMatrix* matrix : entry.matrices) {
+    for (std::size_t first = 0; first < matrix->rows; first += slab) {
+      const std::size_t count = std::min(slab, matrix->rows - first);
+      LIEQ_TRY(writer.write(entry.info.name, rows_of(threads, entry, *matrix, first, count)));
+    }
   }
   return {};
 }
@@ -191,6 +205,7 @@ Result<void> check(const model::Model& model, const ExportOptions& options) {
 
 Result<void> write(const model::Model& model, const ExportOptions& options, const std::filesystem::path& path,
                    Threads& threads, Sink& sink) {
+  if (const std::string ignored = ignored_by_llama_cpp(model); !ignored.empty()) sink.warn(ignored);
   LIEQ_ASSIGN(const std::vector<Entry> entries, entries_of(model, options));
   LIEQ_ASSIGN(GgufFields fields, gguf_metadata(model, usual_type(entries), options.tool));
   if (options.changed) {

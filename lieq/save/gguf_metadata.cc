@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cmath>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include "lieq/base/check.h"
+#include "lieq/save/gguf_features.h"
 #include "lieq/text/json_to_gguf.h"
 #include "lieq/text/tokenizer.h"
 
@@ -16,10 +16,8 @@ namespace {
 
 using model::RopeType;
 
-const model::Architecture& architecture_of(const model::ModelConfig& config) {
-  const auto found = std::ranges::find(model::architectures(), config.architecture, &model::Architecture::hf_name);
-  LIEQ_CHECK(found != model::architectures().end());
-  return *found;
+std::string_view gguf_name(const model::ModelConfig& config) {
+  return model::architecture_of(config.architecture).gguf_name;
 }
 
 /// "135M", "1.5B"
@@ -38,14 +36,14 @@ std::string model_name(const model::Model& model) {
 void add_rope_scaling(const model::ModelConfig& c, GgufFields& fields) {
   const model::RopeConfig& rope = c.rope;
   const auto number = [&](std::string_view name, double value) {
-    fields.add(fmt::format("{}.rope.scaling.{}", c.model_type, name), static_cast<float>(value));
+    fields.add(fmt::format("{}.rope.scaling.{}", gguf_name(c), name), static_cast<float>(value));
   };
   const auto original_context = [&] {
-    fields.add(fmt::format("{}.rope.scaling.original_context_length", c.model_type),
+    fields.add(fmt::format("{}.rope.scaling.original_context_length", gguf_name(c)),
                static_cast<std::uint32_t>(rope.original_max_position_embeddings));
   };
   if (rope.type == RopeType::kLinear || rope.type == RopeType::kYarn) {
-    fields.add(fmt::format("{}.rope.scaling.type", c.model_type), model::name(rope.type));
+    fields.add(fmt::format("{}.rope.scaling.type", gguf_name(c)), model::name(rope.type));
     number("factor", rope.factor);
   }
   if (rope.type == RopeType::kYarn) {
@@ -62,10 +60,10 @@ void add_rope_scaling(const model::ModelConfig& c, GgufFields& fields) {
 
 void add_architecture(const model::ModelConfig& c, GgufFields& fields) {
   const auto count = [&](std::string_view name, std::size_t value) {
-    fields.add(fmt::format("{}.{}", c.model_type, name), narrow<std::uint32_t>(value));
+    fields.add(fmt::format("{}.{}", gguf_name(c), name), narrow<std::uint32_t>(value));
   };
   const auto number = [&](std::string_view name, double value) {
-    fields.add(fmt::format("{}.{}", c.model_type, name), static_cast<float>(value));
+    fields.add(fmt::format("{}.{}", gguf_name(c), name), static_cast<float>(value));
   };
   count("block_count", c.num_hidden_layers);
   count("context_length", c.max_position_embeddings);
@@ -77,7 +75,7 @@ void add_architecture(const model::ModelConfig& c, GgufFields& fields) {
   count("attention.value_length", c.head_dim);
   number("attention.layer_norm_rms_epsilon", c.rms_norm_eps);
   number("rope.freq_base", c.rope.theta);
-  count("rope.dimension_count", c.head_dim);
+  count("rope.dimension_count", c.rotated());
   count("vocab_size", c.vocab_size);
   add_rope_scaling(c, fields);
 }
@@ -170,7 +168,7 @@ Result<GgufFields> gguf_metadata(const model::Model& model, DType usual, const s
     fields.remove("general.alignment");
     return fields;
   }
-  fields.add("general.architecture", model.config.model_type);
+  fields.add("general.architecture", gguf_name(model.config));
   fields.add("general.type", "model");
   fields.add("general.name", model_name(model));
   fields.add("general.size_label", size_label(parameter_count(model)));
@@ -178,6 +176,7 @@ Result<GgufFields> gguf_metadata(const model::Model& model, DType usual, const s
   fields.add("general.file_type", file_type(usual));
   if (!tool.empty()) fields.add("general.quantized_by", tool);
   add_architecture(model.config, fields);
+  LIEQ_TRY(add_features(model, fields));
   LIEQ_ASSIGN(text::GgufTokenizer tokenizer, text::gguf_tokenizer_of(model.path, model.config.vocab_size));
   add_tokenizer(model.config, std::move(tokenizer), fields);
   LIEQ_TRY(prove_tokenizer(model, fields));
@@ -189,8 +188,8 @@ std::vector<float> rope_divisors(const model::ModelConfig& config) {
   model::RopeConfig plain = config.rope;
   plain.type = RopeType::kDefault;
   plain.divisors.clear();
-  const std::vector<float> unscaled = model::inverse_frequencies(plain, config.head_dim);
-  const std::vector<float> scaled = model::inverse_frequencies(config.rope, config.head_dim);
+  const std::vector<float> unscaled = model::inverse_frequencies(plain, config.rotated());
+  const std::vector<float> scaled = model::inverse_frequencies(config.rope, config.rotated());
   std::vector<float> divisors;
   for (std::size_t j = 0; j < scaled.size(); ++j)
     divisors.push_back(static_cast<float>(static_cast<double>(unscaled[j]) / static_cast<double>(scaled[j])));
@@ -199,8 +198,8 @@ std::vector<float> rope_divisors(const model::ModelConfig& config) {
 
 bool is_interleaved(const model::ModelConfig& config, const model::TensorSpec& spec) {
   const bool projects = spec.role == model::Role::kLinear || spec.role == model::Role::kBias;
-  return architecture_of(config).gguf_interleaves_rope && projects &&
-         (spec.linear == model::LinearKind::kQ || spec.linear == model::LinearKind::kK);
+  return projects && model::architecture_of(config.architecture).gguf_interleaves_rope && spec.linears.size() == 1 &&
+         (spec.linears.front() == model::LinearKind::kQ || spec.linears.front() == model::LinearKind::kK);
 }
 
 std::size_t logical_row(std::size_t stored, std::size_t head_dim) {

@@ -7,6 +7,7 @@
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/model/quantization_config.h"
+#include "lieq/pack/row_slices.h"
 #include "lieq/save/gguf_blocks.h"
 #include "lieq/save/quantization_config.h"
 #include "lieq/save/small_files.h"
@@ -28,11 +29,6 @@ template <class T>
 Array array(std::string name, DType type, std::vector<std::size_t> shape, const std::vector<T>& values) {
   return {{std::move(name), type, std::move(shape)},
           std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T))};
-}
-
-/// "model.norm.weight" -> "model.norm"
-std::string module_of(const std::string& name) {
-  return name.substr(0, name.size() - std::string_view(".weight").size());
 }
 
 /// Embedding and head as they are named in "blocks" of the configuration.
@@ -76,18 +72,20 @@ class FolderWriter {
   }
 
   [[nodiscard]] io::TensorInfo top_info(const model::TensorSpec& spec) const {
-    if (spec.role != Role::kEmbedding && spec.role != Role::kHead)
-      return {std::string(spec.hf_name), DType::kF32, spec.shape};
+    if (spec.role != Role::kEmbedding && spec.role != Role::kHead) return {spec.hf_name, DType::kF32, spec.shape};
     const DType type = spec.role == Role::kHead ? embeddings_.head_type : embeddings_.embedding_type;
-    if (block_elements(type) == 1) return {std::string(spec.hf_name), type, spec.shape};
-    return {module_of(std::string(spec.hf_name)) + model::kBlocksPart, DType::kU8,
+    if (block_elements(type) == 1) return {spec.hf_name, type, spec.shape};
+    return {model::module_name(spec.hf_name) + model::kBlocksPart,
+            DType::kU8,
             {spec.shape[0], spec.shape[1] / block_elements(type) * block_bytes(type)}};
   }
 
   Result<void> write_top(const model::TensorSpec& spec, io::SafetensorsWriter& writer) const {
     const io::TensorInfo info = top_info(spec);
-    if (spec.role == Role::kFinalNorm)
-      return writer.write(info.name, model_.norm.data(), model_.norm.size() * sizeof(float));
+    if (spec.role == Role::kFinalNorm) {
+      const std::vector<float> values = model::hf_values(spec, model_.norm);
+      return writer.write(info.name, values.data(), values.size() * sizeof(float));
+    }
     const bool is_head = spec.role == Role::kHead;
     const pack::StoredMatrix& matrix = is_head ? *embeddings_.head : *embeddings_.embedding;
     const DType type = is_head ? embeddings_.head_type : embeddings_.embedding_type;
@@ -118,7 +116,7 @@ class FolderWriter {
         infos.push_back({name, DType::kF32, spec.shape});
         continue;
       }
-      const std::string module = module_of(name);
+      const std::string module = model::module_name(name);
       const std::size_t out = spec.shape[0], in = spec.shape[1];
       const std::size_t groups = contents_.options.group_size == 0 ? 1 : in / contents_.options.group_size;
       infos.push_back({module + ".qweight", DType::kI32, {in * bits / 32, out}});
@@ -138,9 +136,9 @@ class FolderWriter {
         arrays.push_back(array(name, DType::kF32, spec.shape, vector_of(l, layer, spec)));
         continue;
       }
-      const std::string module = module_of(name);
+      const std::string module = model::module_name(name);
       LIEQ_ASSIGN(const pack::GptqTensors tensors,
-                  pack::pack_gptq(layer.linear(spec.linear), zero_format(contents_.options.grid), module));
+                  pack::pack_gptq(codes_of(layer, spec), zero_format(contents_.options.grid), module));
       const std::size_t words_in = tensors.qweight.size() / tensors.out,
                         words_out = tensors.qzeros.size() / tensors.groups;
       arrays.push_back(array(module + ".qweight", DType::kI32, {words_in, tensors.out}, tensors.qweight));
@@ -151,16 +149,21 @@ class FolderWriter {
     return arrays;
   }
 
-  [[nodiscard]] const std::vector<float>& vector_of(std::size_t l, const QuantizedLayer& layer,
-                                                    const model::TensorSpec& spec) const {
-    switch (spec.role) {
-      case Role::kInputNorm: return layer.input_layernorm;
-      case Role::kPostAttentionNorm: return layer.post_attention_layernorm;
-      case Role::kQNorm: return model_.layers[l].q_norm;
-      case Role::kKNorm: return model_.layers[l].k_norm;
-      case Role::kBias: return layer.biases[static_cast<std::size_t>(spec.linear)];
-      default: LIEQ_CHECK(false);
-    }
+  /// A layer's vectors as the file holds them.
+  [[nodiscard]] std::vector<float> vector_of(std::size_t l, const QuantizedLayer& layer,
+                                             const model::TensorSpec& spec) const {
+    model::Layer whole = model_.layers[l];
+    whole.input_layernorm = layer.input_layernorm;
+    whole.post_attention_layernorm = layer.post_attention_layernorm;
+    for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) whole.linears[k].bias = layer.biases[k];
+    return model::hf_values(spec, model::vector_of(whole, spec));
+  }
+
+  /// The codes of a linear, or of several that are fused.
+  [[nodiscard]] static pack::QuantizedMatrix codes_of(const QuantizedLayer& layer, const model::TensorSpec& spec) {
+    std::vector<const pack::QuantizedMatrix*> parts;
+    for (const model::LinearKind kind : spec.linears) parts.push_back(&layer.linear(kind));
+    return pack::stack_rows(parts);
   }
 
   const FolderContents& contents_;

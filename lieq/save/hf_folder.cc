@@ -7,6 +7,7 @@
 #include "lieq/base/check.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/kernels/linear.h"
+#include "lieq/pack/row_slices.h"
 #include "lieq/save/linear_codes.h"
 #include "lieq/save/small_files.h"
 
@@ -41,20 +42,33 @@ class GroupList {
  private:
   [[nodiscard]] TensorGroup group(const model::TensorSpec& spec, std::size_t l) const {
     std::string name = model::tensor_name(spec.hf_name, l);
-    const pack::StoredMatrix* matrix = matrix_of(model_, spec, l);
-    if (!matrix) return vector_group(std::move(name), spec, l);
-    if (folder_.packed) {
-      const std::string module = name.substr(0, name.size() - std::string_view(".weight").size());
-      if (auto packed = folder_.packed(module, *matrix, spec.role)) return std::move(*packed);
-    }
-    return dense_group(std::move(name), *matrix, spec.role);
+    const auto matrices = matrices_of(model_, spec, l);
+    if (matrices.empty()) return vector_group(std::move(name), spec, l);
+    if (matrices.size() > 1) return fused_group(name, matrices, spec.role);
+    return matrix_group(name, *matrices.front(), spec.role);
+  }
+
+  [[nodiscard]] TensorGroup matrix_group(const std::string& name, const pack::StoredMatrix& matrix, Role role) const {
+    if (folder_.packed)
+      if (auto packed = folder_.packed(model::module_name(name), matrix, role)) return std::move(*packed);
+    return dense_group(name, matrix, role);
+  }
+
+  /// Fused linears are put together twice, for the names and shapes and for the bytes: not all are in memory at once.
+  [[nodiscard]] TensorGroup fused_group(const std::string& name, const std::vector<const pack::StoredMatrix*>& parts,
+                                        Role role) const {
+    const pack::StoredMatrix probe = pack::stack_rows(threads_, parts);
+    return {matrix_group(name, probe, role).infos, [=, this]() -> Result<std::vector<TensorBytes>> {
+              const pack::StoredMatrix whole = pack::stack_rows(threads_, parts);
+              return matrix_group(name, whole, role).make();
+            }};
   }
 
   [[nodiscard]] TensorGroup vector_group(std::string name, const model::TensorSpec& spec, std::size_t l) const {
-    const std::vector<float>& values = vector_of(model_, spec, l);
+    std::vector<float> values = model::hf_values(spec, vector_of(model_, spec, l));
     const bool half = folder_.dense == DenseTypes::kHalf || std::ranges::all_of(values, is_half);
     const io::TensorInfo info{std::move(name), half ? DType::kF16 : DType::kF32, {values.size()}};
-    return {{info}, [info, &values]() -> Result<std::vector<TensorBytes>> {
+    return {{info}, [info, values = std::move(values)]() -> Result<std::vector<TensorBytes>> {
               TensorBytes tensor{info, {}};
               append(tensor.bytes, info.type, values);
               return std::vector{std::move(tensor)};

@@ -5,13 +5,14 @@
 
 #include "lieq/base/check.h"
 #include "lieq/pack/packed_blocks.h"
+#include "lieq/pack/row_slices.h"
 
 namespace lieq::save {
 namespace {
 
 constexpr std::size_t kBlockRows = pack::PackedMatrix::kBlockRows;
 
-/// What a block type holds that other tools' groups can hold, too. Bits are the least of theirs.
+/// What a block type holds when no packed codes were made of it. Bits are those of the packed form.
 std::optional<CodeFacts> facts_of_blocks(DType type) {
   switch (type) {
     case DType::kQ2_0: return CodeFacts{2, 64, false, true};
@@ -32,25 +33,6 @@ unsigned double_zero_of_blocks(DType type) {
     case DType::kQ5_0: return 32;
     case DType::kQ8_0: return 256;
     default: LIEQ_CHECK(false);
-  }
-}
-
-/// A row of the packed form into row `r` of the target.
-void copy_row(const pack::PackedMatrix& from, std::size_t row, std::size_t r, LinearCodes& to) {
-  pack::QuantizedMatrix& m = to.matrix;
-  const std::span<const std::int32_t> order = from.order();
-  std::uint8_t* codes = m.codes.data() + r * m.cols;
-  for (std::size_t k = 0; k < m.cols; ++k)
-    codes[order.empty() ? k : static_cast<std::size_t>(order[k])] = static_cast<std::uint8_t>(from.code(row, k));
-  const std::size_t block = row / kBlockRows, lane = row % kBlockRows;
-  for (std::size_t g = 0; g < m.groups(); ++g) {
-    const std::size_t at = r * m.groups() + g;
-    m.scales[at] = from.scales(block, g)[lane];
-    if (from.has_minima()) {
-      to.minima[at] = from.minima(block, g)[lane];
-    } else {
-      m.double_zeros[at] = static_cast<std::uint16_t>(from.double_zero(row, g));
-    }
   }
 }
 
@@ -75,16 +57,6 @@ LinearCodes codes_of(Threads& threads, const pack::StoredMatrix& matrix, std::si
   const auto facts = code_facts(matrix);
   LIEQ_CHECK(facts && count > 0 && first + count <= matrix.rows);
   LinearCodes codes;
-  pack::QuantizedMatrix& m = codes.matrix;
-  m.rows = count;
-  m.cols = matrix.cols;
-  m.bits = facts->bits;
-  m.group_size = facts->group_size;
-  m.codes.resize(count * m.cols);
-  m.scales.resize(count * m.groups());
-  m.double_zeros.resize(m.scales.size());
-  if (facts->has_minima) codes.minima.resize(m.scales.size());
-
   std::shared_ptr<const pack::PackedMatrix> packed = matrix.packed;
   if (!packed) {
     const std::vector<std::byte> bytes = gather(matrix, first, count);
@@ -93,12 +65,10 @@ LinearCodes codes_of(Threads& threads, const pack::StoredMatrix& matrix, std::si
     packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, slab));
     first = 0;
   }
-  if (!packed->order().empty()) {
-    m.g_idx.resize(m.cols);
-    for (std::size_t k = 0; k < m.cols; ++k)
-      m.g_idx[static_cast<std::size_t>(packed->order()[k])] = narrow<std::int32_t>(k / m.group_size);
-  }
-  threads.for_each(count, [&](std::size_t r, std::size_t) { copy_row(*packed, first + r, r, codes); });
+  codes.matrix = pack::unpack_rows_of(threads, *packed, first, count);
+  codes.minima = std::move(codes.matrix.minima);
+  codes.matrix.minima.clear();
+  codes.matrix.double_zeros.resize(codes.matrix.scales.size());
   return codes;
 }
 

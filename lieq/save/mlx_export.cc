@@ -120,10 +120,9 @@ Json config_of(const model::Model& model, const std::vector<std::pair<std::strin
   Json config = usual;
   config["mode"] = "affine";
   for (std::size_t l = 0; l < model.layers.size(); ++l)
-    for (const model::LinearKind kind : model::kLinearKinds) {
-      const pack::StoredMatrix& matrix = model.layers[l].linear(kind).weight;
-      if (code_facts(matrix) && widths(matrix) != usual)
-        config[fmt::format("model.layers.{}.{}", l, model::name(kind))] = widths(matrix);
+    for (const model::LinearModule& module : linear_modules(model.config)) {
+      const pack::StoredMatrix& matrix = model.layers[l].linear(module.linears.front()).weight;
+      if (code_facts(matrix) && widths(matrix) != usual) config[model::tensor_name(module.pattern, l)] = widths(matrix);
     }
   for (const auto& [module, width] : packed_embeddings)
     if (width != usual) config[module] = width;

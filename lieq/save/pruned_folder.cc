@@ -15,9 +15,6 @@
 namespace lieq::save {
 namespace {
 
-/// Families whose layers are all alike, so that any may go.
-constexpr std::string_view kAlike[] = {"llama", "mistral", "qwen2", "qwen3"};
-
 /// Fields that give layers their kind by index, unless a list beside them spells the kinds out.
 struct Pattern {
   std::string_view field, list;
@@ -27,10 +24,15 @@ constexpr Pattern kPatterns[] = {{"no_rope_layer_interval", "no_rope_layers"},
                                  {"_sliding_window_pattern", "layer_types"},
                                  {"full_attention_interval", "layer_types"}};
 
-constexpr std::string_view kLists[] = {"layer_types", "no_rope_layers"};
-
-bool is_alike(const std::string& model_type) {
-  return std::ranges::find(kAlike, model_type) != std::end(kAlike);
+/// Lists that say of every layer what else follows from its index in this family.
+std::vector<std::string_view> lists_of(const std::string& model_type) {
+  std::vector<std::string_view> lists;
+  for (const model::Architecture& one : model::architectures()) {
+    if (one.model_type != model_type) continue;
+    if (one.windows == model::WindowRule::kPattern) lists.emplace_back("layer_types");
+    if (one.reads("no_rope_layers")) lists.emplace_back("no_rope_layers");
+  }
+  return lists;
 }
 
 Unexpected index_matters(const std::string& place, std::string_view field, const std::string& found,
@@ -62,13 +64,11 @@ Result<void> check_kinds(const Json& config, std::size_t layers, const std::stri
                          fmt::format("'{}' with an entry for each of {} layers beside it", pattern.list, layers));
   }
   const std::string type = config.value("model_type", std::string());
-  const bool listed =
-      std::ranges::any_of(kLists, [&](std::string_view list) { return lists_layers(config, list, layers); });
-  if (is_alike(type) || listed) return {};
-  return index_matters(place, "model_type", in_quotes(type),
-                       fmt::format("llama, mistral, qwen2 or qwen3, or a list such as layer_types with an entry for "
-                                   "each of {} layers",
-                                   layers));
+  for (const std::string_view list : lists_of(type))
+    if (!lists_layers(config, list, layers))
+      return index_matters(place, "model_type", in_quotes(type),
+                           fmt::format("'{}' with an entry for each of {} layers beside it", list, layers));
+  return {};
 }
 
 /// The new name of a tensor; nothing for those of layers that go.
@@ -107,11 +107,7 @@ Result<void> write_from_folder(const model::Model& model, std::span<const std::s
 }  // namespace
 
 Result<void> check_prunable(const model::Model& model) {
-  if (model.format == "GGUF") {
-    if (is_alike(model.config.model_type)) return {};
-    return index_matters(model.path.string(), "general.architecture", in_quotes(model.config.model_type),
-                         "llama, qwen2 or qwen3");
-  }
+  if (model.format == "GGUF") return {};  // a config.json that lists every layer's kind is written
   if (model.format != "safetensors")
     return fail(ErrorCode::kUnsupported,
                 fmt::format("{}: found weights in {} packing, expected dense ones or a GGUF file: layers go before "
@@ -119,6 +115,11 @@ Result<void> check_prunable(const model::Model& model) {
                             model.path.string(), model.format));
   const std::filesystem::path file = model.path / "config.json";
   LIEQ_ASSIGN(const Json config, read_json(file));
+  if (model::text_config(config) != config)
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("{}: found the text model of a multimodal checkpoint, expected a text model alone: hf-fp16 "
+                            "exports it",
+                            model.path.string()));
   std::vector<std::size_t> all(model.layers.size());
   for (std::size_t l = 0; l < all.size(); ++l) all[l] = l;
   LIEQ_ASSIGN(const Json unchanged, prune_config(config, all, file.string()));
@@ -151,6 +152,8 @@ model::Model keep_layers(const model::Model& model, std::span<const std::size_t>
   some.format = model.format;
   some.config = model.config;
   some.config.num_hidden_layers = kept.size();
+  some.config.layer_kinds.clear();
+  for (const std::size_t l : kept) some.config.layer_kinds.push_back(model.config.kind(l));
   some.embed_tokens = model.embed_tokens;
   some.norm = model.norm;
   some.lm_head = model.lm_head;

@@ -17,7 +17,7 @@ using model::RopeType;
 constexpr double kRelativeError = 0x1p-20;
 
 std::vector<float> frequencies_with(const model::ModelConfig& config, const RopeConfig& rope) {
-  return model::inverse_frequencies(rope, config.head_dim);
+  return model::inverse_frequencies(rope, config.rotated());
 }
 
 bool gives(const model::ModelConfig& config, const RopeConfig& rope, const std::vector<float>& expected) {
@@ -83,7 +83,7 @@ Result<Json> rope_scaling(const model::ModelConfig& config, const std::string& p
   if (rope.type == RopeType::kDefault) {
     RopeConfig plain = rope;
     plain.divisors.clear();
-    const std::vector<float> expected = model::inverse_frequencies(config.rope, config.head_dim);
+    const std::vector<float> expected = model::inverse_frequencies(config.rope, config.rotated());
     if (gives(config, plain, expected)) return Json(nullptr);
     for (const RopeConfig& one : candidates(config, frequencies_with(config, plain)))
       if (gives(config, one, expected))

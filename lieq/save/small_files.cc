@@ -4,7 +4,7 @@
 
 #include "lieq/io/atomic_file.h"
 #include "lieq/io/gguf.h"
-#include "lieq/save/rope_scaling.h"
+#include "lieq/save/model_config.h"
 #include "lieq/text/gguf_to_json.h"
 
 namespace lieq::save {
@@ -42,46 +42,14 @@ Result<void> copy_templates(const std::filesystem::path& source, const std::file
   return copy_folder(source, target);
 }
 
-/// One id as a number, several as a list.
-Json ids(const std::vector<std::uint64_t>& all) {
-  if (all.empty()) return nullptr;
-  return all.size() == 1 ? Json(all.front()) : Json(all);
-}
-
 Result<void> write_from_gguf(const model::Model& model, const std::filesystem::path& target) {
   LIEQ_ASSIGN(const io::Gguf gguf, io::open_gguf(model.path));
   LIEQ_ASSIGN(const text::TokenizerFiles files, text::tokenizer_files_from_gguf(gguf));
   LIEQ_TRY(io::write_file(target / "tokenizer.json", files.tokenizer_json));
   LIEQ_TRY(io::write_file(target / "tokenizer_config.json", files.tokenizer_config_json));
-  const Json generation = {{"bos_token_id", ids(model.config.bos_token_id)},
-                           {"eos_token_id", ids(model.config.eos_token_id)}};
+  const Json generation = {{"bos_token_id", json_ids(model.config.bos_token_id)},
+                           {"eos_token_id", json_ids(model.config.eos_token_id)}};
   return io::write_json(target / "generation_config.json", generation);
-}
-
-Result<Json> config_from_model(const model::Model& model) {
-  const model::ModelConfig& c = model.config;
-  Json config = {{"architectures", {c.architecture}},
-                 {"model_type", c.model_type},
-                 {"hidden_size", c.hidden_size},
-                 {"intermediate_size", c.intermediate_size},
-                 {"num_hidden_layers", c.num_hidden_layers},
-                 {"num_attention_heads", c.num_attention_heads},
-                 {"num_key_value_heads", c.num_key_value_heads},
-                 {"head_dim", c.head_dim},
-                 {"vocab_size", c.vocab_size},
-                 {"max_position_embeddings", c.max_position_embeddings},
-                 {"rms_norm_eps", c.rms_norm_eps},
-                 {"initializer_range", c.initializer_range},
-                 {"hidden_act", "silu"},
-                 {"tie_word_embeddings", c.tie_word_embeddings},
-                 {"attention_bias", c.o_bias},
-                 {"mlp_bias", c.mlp_bias},
-                 {"rope_theta", c.rope.theta},
-                 {"torch_dtype", "float16"},
-                 {"bos_token_id", ids(c.bos_token_id)},
-                 {"eos_token_id", ids(c.eos_token_id)}};
-  LIEQ_ASSIGN(config["rope_scaling"], rope_scaling(c, model.path.string()));
-  return config;
 }
 
 }  // namespace
@@ -95,7 +63,8 @@ Result<void> copy_small_files(const model::Model& model, const std::filesystem::
 
 Result<Json> base_config(const model::Model& model) {
   if (model.format == "GGUF") return config_from_model(model);
-  LIEQ_ASSIGN(Json config, read_json(model.path / "config.json"));
+  LIEQ_ASSIGN(const Json whole, read_json(model.path / "config.json"));
+  Json config = model::text_config(whole);
   for (const char* key : {"quantization_config", "quantization"}) config.erase(key);
   // Loading finds out that a head is no copy of the embedding although its folder says so.
   if (!model.config.tie_word_embeddings && config.value("tie_word_embeddings", false))

@@ -16,23 +16,33 @@ std::string module_name(std::size_t l, model::LinearKind kind) {
   return fmt::format("model.layers.{}.{}", l, model::name(kind));
 }
 
-Width width_of(const pack::StoredMatrix& matrix, const CodeFacts& facts) {
-  const bool symmetric = !facts.has_minima && zero_points(matrix).only({1U << facts.bits});
-  return {facts.bits, facts.group_size == matrix.cols ? 0 : facts.group_size, symmetric};
+/// Of a module whose linears have codes, all alike but for zero points.
+Width width_of(const model::Layer& layer, const model::LinearModule& module, const CodeFacts& facts) {
+  const bool symmetric = !facts.has_minima && std::ranges::all_of(module.linears, [&](model::LinearKind kind) {
+    return zero_points(layer.linear(kind).weight).only({1U << facts.bits});
+  });
+  const std::size_t in = layer.linear(module.linears.front()).weight.cols;
+  return {facts.bits, facts.group_size == in ? 0 : facts.group_size, symmetric};
 }
 
+/// A module of a layer.
+struct Member {
+  std::size_t layer;
+  std::string name;
+};
+
 /// Layers that belong to the group whole, then single modules.
-std::string pattern_of(const std::vector<std::pair<std::size_t, model::LinearKind>>& members, std::size_t layers) {
+std::string pattern_of(const std::vector<Member>& members, std::size_t layers, std::size_t modules) {
   std::vector<std::size_t> count(layers);
-  for (const auto& [l, kind] : members) ++count[l];
+  for (const Member& member : members) ++count[member.layer];
   std::vector<std::size_t> whole;
   for (std::size_t l = 0; l < layers; ++l)
-    if (count[l] == model::kLinearsPerLayer) whole.push_back(l);
+    if (count[l] == modules) whole.push_back(l);
   std::vector<std::string> parts;
   if (!whole.empty()) parts.push_back(fmt::format(R"(model\.layers\.(?:{})\..*)", fmt::join(whole, "|")));
-  for (const auto& [l, kind] : members) {
-    if (count[l] == model::kLinearsPerLayer) continue;
-    std::string name = module_name(l, kind);
+  for (const Member& member : members) {
+    if (count[member.layer] == modules) continue;
+    std::string name = member.name;
     for (std::size_t at = 0; (at = name.find('.', at)) != std::string::npos; at += 2) name.insert(at, 1, '\\');
     parts.push_back(name + "$");
   }
@@ -89,19 +99,21 @@ Result<void> check_linear(const model::Model& model, std::size_t l, model::Linea
 
 Widths widths_of(const model::Model& model) {
   Widths widths;
-  std::map<Width, std::vector<std::pair<std::size_t, model::LinearKind>>> members;
+  std::map<Width, std::vector<Member>> members;
+  const std::vector<model::LinearModule> modules = linear_modules(model.config);
   for (std::size_t l = 0; l < model.layers.size(); ++l)
-    for (const model::LinearKind kind : model::kLinearKinds) {
-      const pack::StoredMatrix& matrix = model.layers[l].linear(kind).weight;
-      if (const auto facts = code_facts(matrix)) {
-        members[width_of(matrix, *facts)].emplace_back(l, kind);
+    for (const model::LinearModule& module : modules) {
+      const model::Layer& layer = model.layers[l];
+      std::string name = model::tensor_name(module.pattern, l);
+      if (const auto facts = code_facts(layer.linear(module.linears.front()).weight)) {
+        members[width_of(layer, module, *facts)].push_back({l, std::move(name)});
       } else {
-        widths.dense.push_back(module_name(l, kind));
+        widths.dense.push_back(std::move(name));
       }
     }
   for (const auto& [width, all] : members) {
-    WidthGroup group{width, {}, pattern_of(all, model.layers.size())};
-    for (const auto& [l, kind] : all) group.modules.push_back(module_name(l, kind));
+    WidthGroup group{width, {}, pattern_of(all, model.layers.size(), modules.size())};
+    for (const Member& member : all) group.modules.push_back(member.name);
     widths.groups.push_back(std::move(group));
   }
   std::ranges::stable_sort(widths.groups, std::ranges::greater(), [](const WidthGroup& g) { return g.modules.size(); });

@@ -27,8 +27,8 @@ const Projection kProjections[] = {{LinearKind::kQ, "q"}, {LinearKind::kK, "k"},
 class GoldenDiagnosis : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    LIEQ_NEEDS_SHARED("golden/models");
-    folder_ = test::shared() / "golden/models" / GetParam();
+    LIEQ_NEEDS_SHARED("golden/" + GetParam());
+    folder_ = test::shared() / "golden" / GetParam();
     model_.emplace(must(Model::load(folder_, threads_, sink_)));
     arrays_.emplace(folder_ / "golden.safetensors");
     golden_ = must(read_json(folder_ / "golden.json"));
@@ -203,12 +203,24 @@ TEST_P(GoldenDiagnosis, ResultsDoNotDependOnThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenRandom, testing::Values("llama_bias_sharded_bf16"),
-                         [](const auto& test) { return test.param; });
+std::string folder_name(const testing::TestParamInfo<std::string>& test) {
+  return test.param.substr(test.param.find('/') + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenRandom, testing::Values("models/llama_bias_sharded_bf16"), folder_name);
 INSTANTIATE_TEST_SUITE_P(All, GoldenDiagnosis,
-                         testing::Values("llama_bias_sharded_bf16", "llama_gqa_untied_f32", "llama_rope3_tied_f16",
-                                         "qwen2_tied_bf16", "qwen3_tied_f16", "qwen3_untied_f32_sharded"),
-                         [](const auto& test) { return test.param; });
+                         testing::Values("models/llama_bias_sharded_bf16", "models/llama_gqa_untied_f32",
+                                         "models/llama_rope3_tied_f16", "models/qwen2_tied_bf16",
+                                         "models/qwen3_tied_f16", "models/qwen3_untied_f32_sharded"),
+                         folder_name);
+INSTANTIATE_TEST_SUITE_P(More, GoldenDiagnosis,
+                         testing::Values("more_models/gemma3_linear_f16_sharded", "more_models/gemma3_qscale_bf16",
+                                         "more_models/granite_scaled_f16", "more_models/mistral_window_f16",
+                                         "more_models/ministral3_yarn_bf16", "more_models/olmo2_postnorm_bf16",
+                                         "more_models/olmo3_window_bf16", "more_models/phi3_longrope_bf16_sharded",
+                                         "more_models/phi3_partial_f16", "more_models/phi3_window_f32",
+                                         "more_models/qwen2_window_bf16", "more_models/smollm3_nope_bf16"),
+                         folder_name);
 
 }  // namespace
 }  // namespace lieq::diagnose

@@ -8,6 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include "lieq/eval/generation_config.h"
+#include "tests/io/build_files.h"
+
 namespace lieq::eval {
 namespace {
 
@@ -108,6 +111,19 @@ TEST(Sampler, RepeatPenaltyDividesPositiveAndMultipliesNegativeLogits) {
   Sampler sampler({.repeat_penalty = 2, .repeat_last_n = 3});
   EXPECT_EQ(sampler.pick(logits, seen), 2);
   EXPECT_EQ(logits, (std::vector<float>{1, -2, 1.5, 0.5}));  // 3 lies too far back
+}
+
+TEST(GenerationConfig, ANegativeTopKMeansAllTokens) {
+  const io::TemporaryFolder folder;
+  for (const auto& [top_k, kept] : {std::pair{"-1", 4U}, {"0", 4U}, {"2", 2U}}) {
+    folder.write("generation_config.json", std::string(R"({"do_sample": true, "top_k": )") + top_k + "}");
+    const auto config = GenerationConfig::load(folder.path());
+    ASSERT_TRUE(config) << config.error().message;
+    SamplingOptions options = config->sampling();
+    EXPECT_EQ(distribution(options).size(), kept) << top_k;
+  }
+  folder.write("generation_config.json", R"({"top_k": "many"})");
+  EXPECT_FALSE(GenerationConfig::load(folder.path()));
 }
 
 TEST(SamplingOptions, BadValuesAreRefusedByName) {

@@ -77,11 +77,15 @@ Result<void> write_weights(Words words, Threads& threads, Sink& sink) {
     if (!spec.required) continue;
     for (std::size_t l = 0; l < (spec.per_layer ? model.layers.size() : 1); ++l) {
       infos.push_back({model::tensor_name(spec.hf_name, l), DType::kF32, spec.shape});
-      const pack::StoredMatrix* matrix = save::matrix_of(model, spec, l);
-      std::vector<float>& all = values.emplace_back(matrix ? std::vector<float>(matrix->rows * matrix->cols)
-                                                           : save::vector_of(model, spec, l));
-      if (!matrix) continue;
-      for (std::size_t i = 0; i < matrix->rows; ++i) kernels::decode_row(*matrix, i, all.data() + i * matrix->cols);
+      const auto matrices = matrices_of(model, spec, l);
+      std::vector<float>& all = values.emplace_back();
+      if (matrices.empty()) all = model::hf_values(spec, vector_of(model, spec, l));
+      for (const pack::StoredMatrix* matrix : matrices) {
+        const std::size_t first = all.size();
+        all.resize(first + matrix->rows * matrix->cols);
+        for (std::size_t i = 0; i < matrix->rows; ++i)
+          kernels::decode_row(*matrix, i, all.data() + first + i * matrix->cols);
+      }
     }
   }
   LIEQ_ASSIGN(auto writer, io::SafetensorsWriter::create(words[1], infos));

@@ -9,6 +9,7 @@
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/model/config.h"
 #include "lieq/model/model.h"
+#include "lieq/model/quantization_config.h"
 #include "tests/io/build_files.h"
 #include "tests/support/paths.h"
 
@@ -163,21 +164,42 @@ TEST_F(Reading, OddValues) {
   expect_refused("field 'rms_norm_eps': found \"NaN\", expected a number");
 }
 
-TEST_F(Reading, SlidingWindowsMatterOnlyWhereALayerSlides) {
-  const auto config = [&](Json changes) {
-    Json json = config_;
-    json["architectures"] = {"Qwen2ForCausalLM"};
-    json["model_type"] = "qwen2";
-    json["use_sliding_window"] = true;
-    json.update(changes);
-    return config_from_json(Json::parse(json.dump()), "config.json", heard_);
-  };
-  EXPECT_TRUE(config({{"max_window_layers", 99}}));
-  EXPECT_TRUE(config({{"max_window_layers", 0}, {"sliding_window", nullptr}}));
-  EXPECT_TRUE(config({{"layer_types", Json::array({"full_attention"})}}));
-  EXPECT_EQ(config({{"max_window_layers", 0}}).error().message,
-            "config.json: field 'use_sliding_window': found true, expected false");
-  EXPECT_FALSE(config({{"layer_types", Json::array({"sliding_attention"})}}));
+TEST_F(Reading, NumbersThatPythonWritesAndJsonHasNot) {
+  ASSERT_TRUE(load());
+  std::string text = config_.dump();
+  text.insert(1, "\"pad_token_id\": NaN, \"time_limit\": [-Infinity, Infinity], ");
+  folder_.write("config.json", text);
+  const auto model = Model::load(folder_.path(), threads_, heard_);
+  ASSERT_TRUE(model) << model.error().message;
+  expect_said("field 'time_limit' is not known");
+  text.insert(1, "\"rms_norm_eps\": NaN, ");
+  text.replace(text.rfind("rms_norm_eps"), 12, "other_key_xx");
+  folder_.write("config.json", text);
+  const auto refused = Model::load(folder_.path(), threads_, heard_);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("field 'rms_norm_eps': found \"NaN\""), std::string::npos);
+}
+
+TEST_F(Reading, RulesOfAQuantizationKeepTheirOrderBesideNan) {
+  config_["quantization_config"] = {{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 32}};
+  std::string text = config_.dump();
+  text.replace(text.find("\"bits\""), 6, R"("dynamic": {"+:^z": {"bits": 8}, "+:^.*": {"bits": 2}}, "bits")");
+  text.insert(1, "\"pad_token_id\": NaN, ");
+  folder_.write("config.json", text);
+  const auto config = QuantizationConfig::read(folder_.path() / "config.json");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ((*config)->find("z.proj", ModuleClass::kLinear)->bits, 8U) << "the first rule that matches counts";
+  EXPECT_EQ((*config)->find("a.proj", ModuleClass::kLinear)->bits, 2U);
+}
+
+TEST_F(Reading, TextInAnotherEncoding) {
+  ASSERT_TRUE(load());
+  std::string wide = "\xFF\xFE";
+  for (const char c : config_.dump()) wide.append({c, '\0'});
+  folder_.write("config.json", wide);
+  const auto model = Model::load(folder_.path(), threads_, heard_);
+  ASSERT_FALSE(model);
+  EXPECT_NE(model.error().message.find("found text in UTF-16, expected UTF-8"), std::string::npos);
 }
 
 TEST_F(Reading, TensorsThatNobodyReadsMayBeMissing) {

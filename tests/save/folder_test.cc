@@ -134,12 +134,15 @@ TEST_F(Folder, SmallFilesAreCarriedOverAndWeightsAreNot) {
   ASSERT_TRUE(io::write_file(source / "LICENSE", "free"));
   ASSERT_TRUE(io::write_file(source / "chat_template.jinja", "{{ x }}"));
   ASSERT_TRUE(io::write_file(source / "pytorch_model.bin", "old"));
+  std::filesystem::create_directory(source / "additional_chat_templates");
+  ASSERT_TRUE(io::write_file(source / "additional_chat_templates/tool_use.jinja", "{{ tools }}"));
   const model::Model model = load(source);
   const QuantizedLayer layer = quantize(model, Grid::kSkew, 2);
   const auto out = path_ / "out";
   ASSERT_TRUE(write_gptq_folder(contents(model, layer, 2), out));
   EXPECT_EQ(*io::read_file(out / "LICENSE"), "free");
   EXPECT_EQ(*io::read_file(out / "chat_template.jinja"), "{{ x }}");
+  EXPECT_EQ(*io::read_file(out / "additional_chat_templates/tool_use.jinja"), "{{ tools }}");
   EXPECT_FALSE(std::filesystem::exists(out / "pytorch_model.bin"));
   EXPECT_EQ(*io::read_file(out / "tokenizer.json"), *io::read_file(source / "tokenizer.json"));
   EXPECT_EQ((*read_json(out / "lieq.json"))["why"], "test");

@@ -1,5 +1,7 @@
-/// SmolLM2-135M-Instruct, as GGUF and as Hugging Face folder, against transformers: ../shared/golden/smollm2.
-/// The model is fetched by tools/get_smollm2 (./test does it); without it these tests are skipped.
+/// Real models against transformers: SmolLM2-135M-Instruct, as GGUF and as Hugging Face folder
+/// (../shared/golden/smollm2), Gemma 3 270M and two of Qwen2.5-Coder as GGUF (../shared/golden/real_models). SmolLM2 is
+/// fetched by tools/get_smollm2
+/// (./test does it); tests of models that are not in $LIEQ_TEST_MODELS are skipped.
 
 #include <cmath>
 #include <cstdlib>
@@ -21,23 +23,26 @@ constexpr double kMeanNllBound = 1e-4, kNllBound = 2e-3, kLogitBound = 5e-3, kGr
 
 struct Case {
   const char* file;    ///< below the models folder
-  const char* golden;  ///< below golden/smollm2
+  const char* golden;  ///< below golden/, without the ending
+  std::vector<std::string> windows;
+
+  [[nodiscard]] std::string name() const { return std::string(golden).substr(std::string(golden).find('/') + 1); }
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.golden; }
 
-class GoldenSmolLM2 : public testing::TestWithParam<Case> {
+class GoldenReal : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    LIEQ_NEEDS_SHARED("golden/smollm2");
+    LIEQ_NEEDS_SHARED(std::string("golden/") + GetParam().golden + ".json");
     const char* models = std::getenv("LIEQ_TEST_MODELS");
     path_ = std::filesystem::path(models ? models : "") / GetParam().file;
     if (!models || !std::filesystem::exists(path_))
-      GTEST_SKIP() << "needs $LIEQ_TEST_MODELS/" << GetParam().file << " (tools/get_smollm2 FOLDER --hf)";
+      GTEST_SKIP() << "needs $LIEQ_TEST_MODELS/" << GetParam().file << " (of SmolLM2: tools/get_smollm2 FOLDER --hf)";
     model_ = std::make_unique<Model>(must(Model::load(path_, threads_, sink_)));
     state_ = std::make_unique<RunState>(*model_, threads_, kernels::Compute::kF32);
   }
   [[nodiscard]] std::filesystem::path golden(const char* suffix) const {
-    return test::shared() / "golden/smollm2" / (std::string(GetParam().golden) + suffix);
+    return test::shared() / "golden" / (std::string(GetParam().golden) + suffix);
   }
 
   Threads threads_{2};
@@ -47,17 +52,17 @@ class GoldenSmolLM2 : public testing::TestWithParam<Case> {
   std::unique_ptr<RunState> state_;
 };
 
-TEST_P(GoldenSmolLM2, WindowsOfWikiTextEqualTheReference) {
+TEST_P(GoldenReal, WindowsOfWikiTextEqualTheReference) {
   const GoldenArrays arrays(golden(".safetensors"));
   const std::size_t vocab = model_->config.vocab_size;
-  for (const std::string window : {"w512_0", "w512_1", "w512_2", "w512_3", "w2048_0", "w2048_1"}) {
+  for (const std::string& window : GetParam().windows) {
     const auto ids = arrays.get<TokenId>(window + ".ids");
     const auto expected = arrays.get<float>(window + ".nll");
     Matrix hidden(ids.size(), model_->config.hidden_size);
     const SequenceSpan sequence{ids.size(), nullptr};
     forward(*model_, ids, {&sequence, 1}, *state_, hidden.view());
     double sum = 0, expected_sum = 0, worst = 0;
-    constexpr std::size_t kSlice = 256;
+    constexpr std::size_t kSlice = 64;
     Matrix slice(kSlice, vocab);
     for (std::size_t first = 0; first < ids.size(); first += kSlice) {
       logits(*model_, hidden.view().rows(first, kSlice), *state_, slice.view());
@@ -82,7 +87,7 @@ TEST_P(GoldenSmolLM2, WindowsOfWikiTextEqualTheReference) {
   }
 }
 
-TEST_P(GoldenSmolLM2, GreedyContinuationsEqualTheReference) {
+TEST_P(GoldenReal, GreedyContinuationsEqualTheReference) {
   const Json numbers = must(read_json(golden(".json")));
   ASSERT_FALSE(numbers["greedy"].empty());
   for (const Json& run : numbers["greedy"]) {
@@ -106,10 +111,16 @@ TEST_P(GoldenSmolLM2, GreedyContinuationsEqualTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GoldenSmolLM2,
-                         testing::Values(Case{"SmolLM2-135M-Instruct.Q4_1.gguf", "gguf_q4_1"},
-                                         Case{"SmolLM2-135M-Instruct", "fp16_safetensors"}),
-                         [](const auto& instance) { return std::string(instance.param.golden); });
+const std::vector<std::string> kSmolWindows = {"w512_0", "w512_1", "w512_2", "w512_3", "w2048_0", "w2048_1"};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, GoldenReal,
+    testing::Values(Case{"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2/gguf_q4_1", kSmolWindows},
+                    Case{"SmolLM2-135M-Instruct", "smollm2/fp16_safetensors", kSmolWindows},
+                    Case{"gemma-3-270m.Q4_K_M.gguf", "real_models/gemma3_270m", {"w512_0", "w512_1", "w1024_0"}},
+                    Case{"Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf", "real_models/qwen2_5_coder_0_5b", {"w512_0"}},
+                    Case{"Qwen2.5-Coder-1.5B-Instruct.Q4_K_M.gguf", "real_models/qwen2_5_coder_1_5b", {"w512_0"}}),
+    [](const auto& instance) { return instance.param.name(); });
 
 }  // namespace
 }  // namespace lieq::model
