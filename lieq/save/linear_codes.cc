@@ -10,8 +10,6 @@
 namespace lieq::save {
 namespace {
 
-constexpr std::size_t kBlockRows = pack::PackedMatrix::kBlockRows;
-
 /// What a block type holds when no packed codes were made of it. Bits are those of the packed form.
 std::optional<CodeFacts> facts_of_blocks(DType type) {
   switch (type) {
