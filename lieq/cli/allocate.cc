@@ -39,9 +39,10 @@ void print(const BitPlan& plan) {
 }
 
 /// The plan for another tool: into its file, or alone on standard output.
-Result<void> write_for(const allocate::PlanForm& form, const BitPlan& plan, const std::string& output) {
-  std::vector<std::string_view> linears;
-  for (const model::LinearKind kind : model::kLinearKinds) linears.push_back(model::name(kind));
+Result<void> write_for(const allocate::PlanForm& form, const BitPlan& plan, const std::string& architecture,
+                       const std::string& output) {
+  const std::vector<std::string> names = model::linear_names(architecture);
+  const std::vector<std::string_view> linears(names.begin(), names.end());
   LIEQ_ASSIGN(const std::string text, allocate::plan_text(form, plan, linears));
   if (!output.empty()) {
     print(plan);
@@ -68,7 +69,7 @@ Result<void> run(Options options) {
   options.allocate.choices = options.budget.choices;
   options.allocate.place = options.scores;
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));
-  if (form) return write_for(*form, plan, options.output);
+  if (form) return write_for(*form, plan, scores.model.architecture, options.output);
   print(plan);
   if (options.output.empty()) return {};
   return io::write_json(options.output, to_json(plan));

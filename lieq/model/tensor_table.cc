@@ -1,5 +1,7 @@
 #include "lieq/model/tensor_table.h"
 
+#include <algorithm>
+
 #include "lieq/base/check.h"
 
 namespace lieq::model {
@@ -158,6 +160,16 @@ std::vector<LinearModule> linear_modules(const ModelConfig& config) {
   for (const TensorSpec& spec : tensor_table(config))
     if (spec.role == Role::kLinear) modules.push_back({module_name(spec.hf_name), spec.linears});
   return modules;
+}
+
+std::vector<std::string> linear_names(const std::string& architecture) {
+  ModelConfig config;  // of whose sizes names do not depend
+  const auto found = std::ranges::find(architectures(), architecture, &Architecture::hf_name);
+  config.architecture = (found == architectures().end() ? architectures().front() : *found).hf_name;
+  std::vector<std::string> names;
+  for (const LinearModule& module : linear_modules(config))
+    names.push_back(module.pattern.substr(std::string_view("model.layers.{}.").size()));
+  return names;
 }
 
 std::string module_name(std::string_view tensor) {

@@ -61,6 +61,8 @@ struct LinearModule {
   std::vector<LinearKind> linears;
 };
 [[nodiscard]] std::vector<LinearModule> linear_modules(const ModelConfig& config);
+/// Their names below "model.layers.N."; of an architecture that is not known those of Llama.
+[[nodiscard]] std::vector<std::string> linear_names(const std::string& architecture);
 
 /// "model.norm.weight" -> "model.norm"
 [[nodiscard]] std::string module_name(std::string_view tensor);

@@ -94,7 +94,11 @@ class Writer {
   Result<void> windows() {
     std::size_t window = 0;
     for (std::size_t l = 0; l < c_.num_hidden_layers; ++l) window = std::max(window, c_.kind(l).window);
-    if (window == 0) return {};
+    if (window == 0) {
+      // llama.cpp of 2024 wants the key where all layers may have a window.
+      if (row_.gguf_window_period == model::kAllLayers) fields_.add(key("attention.sliding_window"), std::uint32_t{0});
+      return {};
+    }
     if (row_.gguf_window_period == 0) return refuse("sliding_window", fmt::format("a window of {}", window), "none");
     if (c_.window_rope) {
       if (c_.window_rope->type != model::RopeType::kDefault || c_.window_rope->query_growth != 0)

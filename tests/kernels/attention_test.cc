@@ -56,28 +56,33 @@ Stored make_sequence(DType type, const Heads& heads, std::size_t first_row, std:
   return stored;
 }
 
-/// softmax(q kᵀ / sqrt(d)) v in float64, one query head at a time, from keys and values as they were stored.
+/// softmax(q kᵀ scale) v in float64, one query head at a time, from keys and values as they were stored.
 std::vector<double> reference(const Heads& heads, const Stored& stored, MatrixView<const float> q, std::size_t t,
-                              std::size_t head) {
+                              std::size_t head, const AttentionRule& rule = {}) {
   const std::size_t d = heads.dim, width = heads.key_value * d, kv = head / (heads.attention / heads.key_value);
   const bool half = stored.sequence.cached.type == DType::kF16;
   const auto kept = [&](float value) { return static_cast<double>(half ? through_half(value) : value); };
   std::vector<double> weights, result(d);
   double sum = 0;
-  for (std::size_t k = 0; k <= stored.sequence.past + t; ++k) {
+  const double scale = rule.scale != 0 ? static_cast<double>(rule.scale) : 1 / std::sqrt(static_cast<double>(d));
+  const std::size_t position = stored.sequence.past + t;
+  const std::size_t oldest = rule.window == 0 || position < rule.window ? 0 : position - rule.window + 1;
+  for (std::size_t k = oldest; k <= position; ++k) {
     double score = 0;
     for (std::size_t j = 0; j < d; ++j)
       score +=
           static_cast<double>(q(stored.sequence.first_row + t, head * d + j)) * kept(stored.k[k * width + kv * d + j]);
-    weights.push_back(std::exp(score / std::sqrt(static_cast<double>(d))));
+    weights.push_back(std::exp(score * scale));
     sum += weights.back();
   }
   for (std::size_t k = 0; k < weights.size(); ++k)
-    for (std::size_t j = 0; j < d; ++j) result[j] += weights[k] / sum * kept(stored.v[k * width + kv * d + j]);
+    for (std::size_t j = 0; j < d; ++j)
+      result[j] += weights[k] / sum * kept(stored.v[(oldest + k) * width + kv * d + j]);
   return result;
 }
 
-void check(DType type, const Heads& heads, const std::vector<std::pair<std::size_t, std::size_t>>& past_and_new) {
+void check(DType type, const Heads& heads, const std::vector<std::pair<std::size_t, std::size_t>>& past_and_new,
+           const AttentionRule& rule = {}) {
   std::vector<Stored> stored;
   std::vector<AttentionSequence> sequences;
   std::size_t tokens = 0;
@@ -92,17 +97,17 @@ void check(DType type, const Heads& heads, const std::vector<std::pair<std::size
   const MatrixView<const float> queries(q.data(), tokens, q_width);
   Threads one(1);
   AttentionScratch scratch;
-  attention(one, heads.attention, sequences, queries, scratch, {alone.data(), tokens, q_width});
+  attention(one, heads.attention, sequences, queries, scratch, {alone.data(), tokens, q_width}, rule);
   for (const std::size_t count : {2, 3}) {
     std::vector<float> out(alone.size());
     Threads team(count);
-    attention(team, heads.attention, sequences, queries, scratch, {out.data(), tokens, q_width});
+    attention(team, heads.attention, sequences, queries, scratch, {out.data(), tokens, q_width}, rule);
     EXPECT_EQ(out, alone) << count << " threads";
   }
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     for (std::size_t t = 0; t < past_and_new[s].second; t += 1 + t / 7) {
       for (std::size_t h = 0; h < heads.attention; ++h) {
-        const auto expected = reference(heads, stored[s], queries, t, h);
+        const auto expected = reference(heads, stored[s], queries, t, h, rule);
         for (std::size_t j = 0; j < heads.dim; ++j)
           ASSERT_NEAR(alone[(sequences[s].first_row + t) * q_width + h * heads.dim + j], expected[j], 2e-5)
               << s << " " << t << " " << h;
@@ -127,7 +132,7 @@ TEST_P(Attention, EqualsTheFormula) {
 
 /// Row `t` of a sequence, computed alone from the keys before it.
 std::vector<float> row_alone(const Heads& heads, const AttentionSequence& sequence, MatrixView<const float> q,
-                             std::size_t t) {
+                             std::size_t t, const AttentionRule& rule) {
   AttentionSequence one = sequence;
   one.first_row = 0;
   one.tokens = 1;
@@ -135,7 +140,7 @@ std::vector<float> row_alone(const Heads& heads, const AttentionSequence& sequen
   std::vector<float> out(q.cols());
   Threads threads(1);
   AttentionScratch scratch;
-  attention(threads, heads.attention, {&one, 1}, q.rows(sequence.first_row + t, 1), scratch, {out.data(), 1, q.cols()});
+  attention(threads, heads.attention, {&one, 1}, q.rows(sequence.first_row + t, 1), scratch, {out.data(), 1, q.cols()}, rule);
   return out;
 }
 
@@ -157,12 +162,15 @@ TEST_P(Attention, GivesAQueryTheSameBitsInAnyCompany) {
     std::vector<float> out(tokens * width);
     Threads threads(2);
     AttentionScratch scratch;
-    attention(threads, heads.attention, sequences, queries, scratch, {out.data(), tokens, width});
-    for (const AttentionSequence& sequence : sequences) {
-      for (std::size_t t = 0; t < sequence.tokens; t += 1 + t / 9) {
-        const auto first = out.begin() + static_cast<std::ptrdiff_t>((sequence.first_row + t) * width);
-        ASSERT_EQ(row_alone(heads, sequence, queries, t), std::vector<float>(first, first + static_cast<std::ptrdiff_t>(width)))
-            << sequence.past << " + " << t;
+    for (const AttentionRule rule : {AttentionRule{}, AttentionRule{.window = 20}, AttentionRule{.window = 200}}) {
+      attention(threads, heads.attention, sequences, queries, scratch, {out.data(), tokens, width}, rule);
+      for (const AttentionSequence& sequence : sequences) {
+        for (std::size_t t = 0; t < sequence.tokens; t += 1 + t / 9) {
+          const auto first = out.begin() + static_cast<std::ptrdiff_t>((sequence.first_row + t) * width);
+          ASSERT_EQ(row_alone(heads, sequence, queries, t, rule),
+                    std::vector<float>(first, first + static_cast<std::ptrdiff_t>(width)))
+              << sequence.past << " + " << t << ", window " << rule.window;
+        }
       }
     }
   });
@@ -189,6 +197,19 @@ TEST_P(Attention, ReadsPagesAsOnePiece) {
   attention(threads, heads.attention, {&whole.sequence, 1}, queries, scratch, {expected.data(), 40, queries.cols()});
   attention(threads, heads.attention, {&paged, 1}, queries, scratch, {found.data(), 40, queries.cols()});
   EXPECT_EQ(found, expected);
+}
+
+TEST_P(Attention, WindowsAndScales) {
+  test::on_every_target([] {
+    check(GetParam(), {4, 2, 16}, {{0, 1}, {0, 40}}, {.window = 1});
+    check(GetParam(), {4, 2, 16}, {{0, 65}, {3, 1}}, {.window = 20});  // shorter than a tile of queries
+    check(GetParam(), {2, 1, 24}, {{300, 130}, {0, 64}}, {.window = 130, .scale = 0.3F});
+    check(GetParam(), {9, 3, 8}, {{0, 70}, {90, 3}}, {.window = 64});
+    check(GetParam(), {4, 2, 16}, {{63, 1}, {64, 1}, {500, 1}}, {.window = 64});  // around the shortest split
+    check(GetParam(), {4, 2, 16}, {{79, 1}, {80, 1}, {100, 1}}, {.window = 65});  // a window that begins in a panel
+    check(GetParam(), {3, 1, 16}, {{4700, 1}, {1000, 5}, {900, 1}}, {.window = 777});
+    check(GetParam(), {2, 2, 32}, {{255, 2}}, {.window = 5000, .scale = 1});  // wider than what there is
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, Attention, ::testing::Values(DType::kF32, DType::kF16),

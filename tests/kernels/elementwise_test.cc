@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <numbers>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -81,6 +82,28 @@ TEST(SiluMultiply, EqualsTheFormulaAlsoFarOut) {
         // exp(a) carries about |a| roundings of its argument.
         EXPECT_NEAR(y[i], exact, (8 + std::abs(a)) * kEpsilon * std::abs(exact) + 1e-30) << a;
       }
+    }
+  });
+}
+
+TEST(GeluMultiply, EqualsTheFormulaAlsoFarOut) {
+  test::on_every_target([] {
+    for (std::size_t n = 1; n <= kMostLanes; ++n) {
+      auto gate = random_floats(n, 5, 4);
+      gate[0] = n % 2 ? -200 : 200;  // exp overflows, or vanishes
+      const auto up = random_floats(n, 6);
+      std::vector<float> y = gate;
+      gelu_multiply(y, up);
+      for (std::size_t i = 0; i < n; ++i) {
+        const double a = static_cast<double>(gate[i]);
+        const double inner = std::sqrt(2 / std::numbers::pi) * (a + 0.044715 * a * a * a);
+        // As 1 / (1 + exp): the difference in 1 + tanh would lose what is left far below 0.
+        const double exact = a / (1 + std::exp(-2 * inner)) * static_cast<double>(up[i]);
+        EXPECT_NEAR(y[i], exact, (16 + 8 * std::abs(inner)) * kEpsilon * std::abs(exact) + 1e-30) << a;
+      }
+      std::vector<float> scaled = gate;
+      scale(scaled, 0.3F);
+      for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(scaled[i], gate[i] * 0.3F);
     }
   });
 }

@@ -30,7 +30,7 @@ class FamilyConfig : public testing::Test {
                  {"num_key_value_heads", 2},        {"vocab_size", 100}};
     json.update(Json::parse(more));
     heard_.all.clear();
-    return config_from_json(json, "config.json", heard_);
+    return config_from_json(Json::parse(json.dump()), "config.json", heard_);
   }
   std::string refusal(const char* architecture, const char* type, const char* more) {
     const auto config = read(architecture, type, more);

@@ -23,6 +23,16 @@ struct Heard : Sink {
   void note(std::string_view line) override { notes.append(line).append("\n"); }
 };
 
+/// Numbers of the configuration, such as an attention scale, are rounded to float32 once more.
+constexpr double kRounding = 1e-5;
+
+double most_apart(const std::vector<float>& a, const std::vector<float>& b) {
+  double most = a.size() == b.size() ? 0 : INFINITY;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    most = std::max(most, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  return most;
+}
+
 class Families : public SaveTest, public testing::WithParamInterface<const char*> {
  protected:
   void SetUp() override {
@@ -139,7 +149,7 @@ TEST_P(QuantisedFamilies, AGgufFileHoldsTheSameCodes) {
   const model::Model read = load(path_ / "m.gguf");
   expect_same_codes(read, quantised);
   const std::vector<TokenId> text = ids(GetParam(), "ids_72");
-  EXPECT_EQ(logits(read, text), logits(quantised, text));
+  EXPECT_LE(most_apart(logits(read, text), logits(quantised, text)), kRounding);
   exported("gptq_v2", saved, "gptq_v2");
   exported("compressed-tensors", saved, "ct");
 }
@@ -158,15 +168,11 @@ TEST_P(DenseFamilies, ThroughGgufAndBack) {
   const std::vector<float> expected = logits(model, text);
   exported("gguf", model, "m.gguf");
   const model::Model file = load(path_ / "m.gguf");
-  EXPECT_EQ(logits(file, text), expected);
+  EXPECT_LE(most_apart(logits(file, text), expected), kRounding);
   exported("hf-fp16", file, "folder");
   const model::Model folder = load(path_ / "folder");
   EXPECT_EQ(folder.config.layer_kinds, model.config.layer_kinds);
-  const std::vector<float> found = logits(folder, text);
-  double most = 0;
-  for (std::size_t i = 0; i < found.size(); ++i)
-    most = std::max(most, std::abs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
-  EXPECT_LE(most, 2e-2);  // bfloat16 weights may lie below the range of half precision
+  EXPECT_LE(most_apart(logits(folder, text), expected), 2e-2);  // some weights lie below the range of half precision
   EXPECT_EQ(heard_.warnings, "");
 }
 

@@ -236,6 +236,7 @@ TEST_F(FolderExports, LargeModelsAreCutIntoShards) {
 /// A model of `layers` layers with packed linears; nothing else is set.
 model::Model layers_of_width(Threads& threads, const std::vector<unsigned>& bits) {
   model::Model model;
+  model.config.architecture = "LlamaForCausalLM";
   for (const unsigned b : bits) {
     model::Layer& layer = model.layers.emplace_back();
     for (model::Linear& linear : layer.linears) {
