@@ -44,6 +44,7 @@ lieq_need_module(libpcre2-dev LIEQ_PCRE2 libpcre2-8)
 lieq_need_module(libxxhash-dev LIEQ_XXHASH libxxhash)
 lieq_need_module(libutf8proc-dev LIEQ_UTF8PROC libutf8proc)
 lieq_need_module(libcurl4-openssl-dev LIEQ_CURL libcurl>=7.85)
+lieq_need_module(libcpp-httplib-dev LIEQ_HTTPLIB cpp-httplib)
 lieq_need_module(libssl-dev LIEQ_CRYPTO libcrypto)
 
 # Debian's dnnl-config.cmake asks for OpenCL's development files, which the CPU engine does not need.

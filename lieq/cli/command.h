@@ -37,5 +37,6 @@ using Run = std::function<Result<void>()>;
 [[nodiscard]] Run add_chat(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_report(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_run(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_serve(OptionSet& app, const Common& common);
 
 }  // namespace lieq::cli

@@ -40,6 +40,7 @@ constexpr Verb kVerbs[] = {
     {"report", "Draw results as one HTML page", add_report},
     {"run", "Continue a prompt", add_run},
     {"chat", "Talk with a model", add_chat},
+    {"serve", "Answer clients over HTTP, in the form of OpenAI's API", add_serve},
     {"tokenize", "Turn lines of text into token ids, or back", add_tokenize},
 };
 
@@ -57,7 +58,9 @@ int run(std::vector<std::string> words) {
   Common common;
   common.command = "lieq";
   for (const std::string& word : words) common.command.append(" ").append(shell_word(word));
-  std::ranges::replace(words, "-sys", "--system");  // llama.cpp's; one dash and three letters mean something else here
+  // llama.cpp's; one dash and several letters mean something else here
+  std::ranges::replace(words, "-sys", "--system");
+  std::ranges::replace(words, "-np", "--parallel");
 
   bool offline = false;
   OptionSet program("lieq", "Layer-wise mixed 2/4-bit quantization of small language models");

@@ -15,15 +15,7 @@ using Tile = AttentionScratch::Tile;
 using PerThread = AttentionScratch::PerThread;
 
 constexpr std::size_t kQueryTile = 32;
-constexpr std::size_t kKeyTile = 128;
 constexpr std::size_t kFewRows = 12;  // up to here half-precision panels are read as they are, else widened once
-constexpr std::size_t kMostParts = 8, kSmallestPart = 64, kLargestPart = 512;
-
-/// Keys of each part of a split over `keys`: the same for any number of threads.
-std::size_t part_of(std::size_t keys) {
-  const std::size_t even = (keys + kMostParts - 1) / kMostParts;
-  return std::clamp((even + kSmallestPart - 1) / kSmallestPart * kSmallestPart, kSmallestPart, kLargestPart);
-}
 
 /// Fills scratch.tiles; returns the rows that need a place in scratch.sums.
 std::size_t make_tiles(std::span<const AttentionSequence> sequences, std::size_t group, std::vector<Tile>& tiles) {
@@ -32,11 +24,10 @@ std::size_t make_tiles(std::span<const AttentionSequence> sequences, std::size_t
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const AttentionSequence& sequence = sequences[s];
     const std::size_t heads = sequence.cached.heads, keys = sequence.past + sequence.tokens;
-    if (sequence.tokens == 1 && keys > kSmallestPart) {
-      const std::size_t part = part_of(keys);
+    if (sequence.tokens == 1 && keys > kPageTokens) {
       for (std::size_t h = 0; h < heads; ++h) {
-        for (std::size_t key = 0; key < keys; key += part) {
-          tiles.push_back({s, h, 0, 1, key, std::min(keys, key + part), partial_rows});
+        for (std::size_t key = 0; key < keys; key += kPageTokens) {
+          tiles.push_back({s, h, 0, 1, key, std::min(keys, key + kPageTokens), partial_rows});
           partial_rows += group;
         }
       }
@@ -73,22 +64,29 @@ void load_queries(const Work& work, MatrixView<const float> q, float* queries) {
   }
 }
 
-/// Turns scores of keys [key, key + count) into weights and shrinks what was gathered under smaller maxima.
-void soften(const Work& work, std::size_t key, std::size_t count, MatrixView<float> scores, PerThread& scratch,
-            float* sums) {
+/// Turns scores of keys [key, key + count) into weights.
+void soften(const Work& work, std::size_t key, std::size_t count, MatrixView<float> scores,
+            std::span<RunningSoftmax> state) {
   for (std::size_t r = 0; r < work.rows(); ++r) {
     const std::size_t last = work.sequence.past + work.tile.first + r / work.group;  // the newest key this query sees
     const std::size_t seen = last < key ? 0 : std::min(count, last - key + 1);
     const std::span<float> row = scores.row(r);
     std::fill(row.begin() + static_cast<std::ptrdiff_t>(seen), row.end(), 0.0F);
-    if (seen == 0) continue;
-    const float shrink = online_softmax(row.first(seen), scratch.state[r]);
-    if (shrink != 1.0F)
-      for (std::size_t j = 0; j < work.padded; ++j) sums[r * work.padded + j] *= shrink;
+    state[r] = {-std::numeric_limits<float>::infinity(), 0.0F};
+    if (seen > 0) (void)online_softmax(row.first(seen), state[r]);
   }
 }
 
-/// Panels of keys [key, key + count), `key` a multiple of kPanel.
+/// Adds the part (state, sums) of a row to another of the same row. sums: [padded].
+void merge_row(const RunningSoftmax& part, const float* part_sums, std::size_t padded, RunningSoftmax& state,
+               float* sums) {
+  const float max = std::max(state.max, part.max);
+  const float keep = std::exp(state.max - max), take = std::exp(part.max - max);
+  state = {max, state.sum * keep + part.sum * take};
+  for (std::size_t j = 0; j < padded; ++j) sums[j] = sums[j] * keep + part_sums[j] * take;
+}
+
+/// Panels of keys from `key`, a multiple of kPanel, on.
 template <class T>
 Panels<T> key_panels(const KeyValues& cached, std::size_t head, std::size_t key, std::size_t count) {
   return {static_cast<const T*>(cached.keys) + (head * cached.capacity + key) * cached.head_dim,
@@ -124,42 +122,53 @@ Panels<float> widen_values(const KeyValues& cached, std::size_t head, std::size_
   return {target, count * kPanel, half.count};
 }
 
-/// The online softmax over the tile's keys: `keys_at` and `values_at` give the panels of a run of keys.
+/// The softmax over the tile's keys, page by page: `keys_at` and `values_at` give the panels of a run of keys.
 template <class KeysAt, class ValuesAt>
 void gather(const Work& work, const float* queries, PerThread& scratch, float* sums, const KeysAt& keys_at,
             const ValuesAt& values_at) {
   const std::size_t rows = work.rows();
-  for (std::size_t key = work.tile.first_key; key < work.tile.end_key; key += kKeyTile) {
-    const std::size_t count = std::min(kKeyTile, work.tile.end_key - key);
+  scratch.state.resize(rows);
+  scratch.part_state.resize(rows);
+  for (std::size_t key = work.tile.first_key; key < work.tile.end_key; key += kPageTokens) {
+    const std::size_t count = std::min(kPageTokens, work.tile.end_key - key);
     const std::size_t stride = round_up_to_panel(count);
+    const KeyValues& page = work.sequence.page_of(key);
+    const std::size_t place = key % page.capacity;
     float* scores = scratch.scores.reserve(rows * stride);
-    panel_product(queries, work.head_dim, rows, keys_at(key, count), work.head_dim, false, scores, stride);
-    soften(work, key, count, {scores, rows, count, stride}, scratch, sums);
-    panel_product(scores, stride, rows, values_at(key, count), count, true, sums, work.padded);
+    panel_product(queries, work.head_dim, rows, keys_at(page, place, count), work.head_dim, false, scores, stride);
+    const bool first = key == work.tile.first_key;
+    soften(work, key, count, {scores, rows, count, stride}, first ? scratch.state : scratch.part_state);
+    float* target = first ? sums : scratch.part_sums.reserve(rows * work.padded);
+    panel_product(scores, stride, rows, values_at(page, place, count), count, false, target, work.padded);
+    if (first) continue;
+    for (std::size_t r = 0; r < rows; ++r)
+      if (scratch.part_state[r].sum != 0)  // else this query sees none of the keys
+        merge_row(scratch.part_state[r], target + r * work.padded, work.padded, scratch.state[r], sums + r * work.padded);
   }
 }
 
-/// sums: [rows, padded], left unnormalised; scratch.state: the maxima and sums of weights.
+/// sums: [rows, padded], written, unnormalised; scratch.state: the maxima and sums of weights.
 void attend(const Work& work, MatrixView<const float> q, PerThread& scratch, float* sums) {
   float* queries = scratch.queries.reserve(work.rows() * work.head_dim);
   load_queries(work, q, queries);
-  std::fill_n(sums, work.rows() * work.padded, 0.0F);
-  scratch.state.assign(work.rows(), {-std::numeric_limits<float>::infinity(), 0.0F});
-  const KeyValues& cached = work.sequence.cached;
   const std::size_t head = work.tile.kv_head;
-  if (cached.type == DType::kF32) {
+  if (work.sequence.cached.type == DType::kF32) {
     gather(
-        work, queries, scratch, sums, [&](auto key, auto count) { return key_panels<float>(cached, head, key, count); },
-        [&](auto key, auto) { return value_panels<float>(cached, head, key); });
+        work, queries, scratch, sums,
+        [&](const KeyValues& page, auto key, auto count) { return key_panels<float>(page, head, key, count); },
+        [&](const KeyValues& page, auto key, auto) { return value_panels<float>(page, head, key); });
   } else if (work.rows() <= kFewRows) {
-    gather(work, queries, scratch, sums,
-           [&](auto key, auto count) { return key_panels<std::uint16_t>(cached, head, key, count); },
-           [&](auto key, auto) { return value_panels<std::uint16_t>(cached, head, key); });
+    gather(
+        work, queries, scratch, sums,
+        [&](const KeyValues& page, auto key, auto count) { return key_panels<std::uint16_t>(page, head, key, count); },
+        [&](const KeyValues& page, auto key, auto) { return value_panels<std::uint16_t>(page, head, key); });
   } else {
     gather(
         work, queries, scratch, sums,
-        [&](auto key, auto count) { return widen_keys(cached, head, key, count, scratch.keys); },
-        [&](auto key, auto count) { return widen_values(cached, head, key, count, scratch.values); });
+        [&](const KeyValues& page, auto key, auto count) { return widen_keys(page, head, key, count, scratch.keys); },
+        [&](const KeyValues& page, auto key, auto count) {
+          return widen_values(page, head, key, count, scratch.values);
+        });
   }
 }
 
@@ -175,15 +184,6 @@ void normalise(const Work& work, const float* sums, std::span<const RunningSoftm
         target[g * work.head_dim + j] = sums[r * work.padded + j] * inverse;
     }
   }
-}
-
-/// Adds the part (state, sums) of a row to another of the same row. sums: [padded].
-void merge_row(const RunningSoftmax& part, const float* part_sums, std::size_t padded, RunningSoftmax& state,
-               float* sums) {
-  const float max = std::max(state.max, part.max);
-  const float keep = std::exp(state.max - max), take = std::exp(part.max - max);
-  state = {max, state.sum * keep + part.sum * take};
-  for (std::size_t j = 0; j < padded; ++j) sums[j] = sums[j] * keep + part_sums[j] * take;
 }
 
 /// Brings the parts of each split query together, in the order of the keys.

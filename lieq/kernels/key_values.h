@@ -14,6 +14,9 @@ namespace lieq::kernels {
 
 inline constexpr std::size_t kPanel = 16;
 
+/// Attention sums over so many keys at a time; memory for keys and values that grows does so by as much.
+inline constexpr std::size_t kPageTokens = 128;
+
 [[nodiscard]] constexpr std::size_t round_up_to_panel(std::size_t n) { return (n + kPanel - 1) / kPanel * kPanel; }
 
 /// A view; nothing is owned. What lies behind the last token is never read as a number that matters.

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "lieq/kernels/dequantize.h"
+#include "lieq/kernels/dots.h"
 #include "lieq/kernels/elementwise.h"
 #include "lieq/kernels/gemm.h"
 #include "lieq/kernels/packed_f32.h"
@@ -93,21 +94,24 @@ void add_bias(Threads& threads, std::span<const float> bias, MatrixView<float> y
   threads.for_each(y.rows(), [&](std::size_t t, std::size_t) { add(y.row(t), bias); });
 }
 
-void few_tokens(Threads& threads, const pack::StoredMatrix& w, MatrixView<const float> x, bool rounded,
-                MatrixView<float> y) {
+/// Every output is a sum of its own (dots.h).
+void dot_products(Threads& threads, const pack::StoredMatrix& w, MatrixView<const float> x, bool rounded,
+                  MatrixView<float> y) {
   threads.for_each(ceil_div(w.rows, kDecodeRows), [&](std::size_t item, std::size_t) {
     static thread_local Buffer<float> buffer;
-    const std::size_t end = std::min(w.rows, (item + 1) * kDecodeRows);
-    for (std::size_t i = item * kDecodeRows; i < end; ++i) {
-      const float* row = reinterpret_cast<const float*>(w.data) + i * w.cols;
-      if (!is_plain_float(w) || rounded) {
-        float* decoded = buffer.reserve(w.cols);
-        decode_row(w, i, decoded);
-        if (rounded) round_row(decoded, w.cols);
-        row = decoded;
+    const std::size_t first = item * kDecodeRows, count = std::min(kDecodeRows, w.rows - first);
+    MatrixView<const float> rows;
+    if (is_plain_float(w) && !rounded) {
+      rows = {reinterpret_cast<const float*>(w.data) + first * w.cols, count, w.cols};
+    } else {
+      const MatrixView<float> decoded = buffer.matrix(count, w.cols);
+      for (std::size_t i = 0; i < count; ++i) {
+        decode_row(w, first + i, decoded.row(i).data());
+        if (rounded) round_row(decoded.row(i).data(), w.cols);
       }
-      for (std::size_t t = 0; t < x.rows(); ++t) y(t, i) = dot(x.row(t).data(), row, w.cols);
+      rows = decoded;
     }
+    dots(x, rows, y.columns(first, count));
   });
 }
 
@@ -158,7 +162,7 @@ MatrixView<const float> in_order(Threads& threads, std::span<const std::int32_t>
   return gathered;
 }
 
-void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x,
+void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, bool rows_alone,
                     LinearScratch& scratch) {
   x = in_order(threads, tasks.front().weight->packed->order(), x, scratch);
   const auto tiles =
@@ -167,7 +171,7 @@ void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixV
     const PackedTile& tile = tiles[item];
     const LinearTask& task = tasks[tile.task];
     multiply_f32({task.weight->packed.get(), x, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token,
-                  tile.tokens});
+                  tile.tokens, rows_alone});
   });
 }
 
@@ -176,13 +180,14 @@ bool reads_codes(const pack::StoredMatrix& weight, Compute compute) {
   return weight.packed && compute != Compute::kBF16;
 }
 
-void packed_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
-                     LinearScratch& scratch) {
+void packed_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x,
+                     Arithmetic arithmetic, LinearScratch& scratch) {
   for (const LinearTask& task : tasks) {
     LIEQ_CHECK(x.cols() == task.weight->cols && task.y.rows() == x.rows() && task.y.cols() == task.weight->rows);
     LIEQ_CHECK(task.bias.empty() || task.bias.size() == task.weight->rows);
   }
-  (compute == Compute::kInt8 ? int8_products : float_products)(threads, tasks, x, scratch);
+  if (arithmetic.compute == Compute::kInt8) return int8_products(threads, tasks, x, scratch);
+  float_products(threads, tasks, x, arithmetic.rows_alone, scratch);
 }
 
 }  // namespace
@@ -201,16 +206,16 @@ std::size_t slab_rows(std::size_t cols) {
 }
 
 void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias,
-            MatrixView<const float> x, Compute compute, LinearScratch& scratch, MatrixView<float> y) {
+            MatrixView<const float> x, Arithmetic arithmetic, LinearScratch& scratch, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == weight.cols && y.rows() == x.rows() && y.cols() == weight.rows);
   LIEQ_CHECK(bias.empty() || bias.size() == weight.rows);
-  if (reads_codes(weight, compute)) {
+  if (reads_codes(weight, arithmetic.compute)) {
     const LinearTask task{&weight, bias, y};
-    return packed_products(threads, {&task, 1}, x, compute, scratch);
+    return packed_products(threads, {&task, 1}, x, arithmetic, scratch);
   }
-  const bool round = compute == Compute::kBF16;
-  const bool few = x.rows() < kFewTokens && !weight.packed;
-  const bool bf16 = round && !few && has_bf16_gemm();
+  const bool round = arithmetic.compute == Compute::kBF16;
+  const bool by_dots = (x.rows() < kFewTokens || arithmetic.rows_alone) && !weight.packed;
+  const bool bf16 = round && !by_dots && has_bf16_gemm();
 
   MatrixView<const std::uint16_t> bf16_x;
   if (bf16) {
@@ -227,8 +232,8 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
     x = rounded;
   }
 
-  if (few) {
-    few_tokens(threads, weight, x, round, y);
+  if (by_dots) {
+    dot_products(threads, weight, x, round, y);
   } else {
     const std::size_t slab = slab_rows(weight.cols);
     for (std::size_t first = 0; first < weight.rows; first += slab) {
@@ -245,20 +250,20 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
   add_bias(threads, bias, y);
 }
 
-void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
+void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Arithmetic arithmetic,
                  LinearScratch& scratch) {
   for (std::size_t first = 0; first < tasks.size();) {
     const LinearTask& task = tasks[first];
-    if (!reads_codes(*task.weight, compute)) {
-      linear(threads, *task.weight, task.bias, x, compute, scratch, task.y);
+    if (!reads_codes(*task.weight, arithmetic.compute)) {
+      linear(threads, *task.weight, task.bias, x, arithmetic, scratch, task.y);
       ++first;
       continue;
     }
     std::size_t end = first + 1;
-    while (end < tasks.size() && reads_codes(*tasks[end].weight, compute) &&
+    while (end < tasks.size() && reads_codes(*tasks[end].weight, arithmetic.compute) &&
            same_pieces(*task.weight->packed, *tasks[end].weight->packed))
       ++end;
-    packed_products(threads, tasks.subspan(first, end - first), x, compute, scratch);
+    packed_products(threads, tasks.subspan(first, end - first), x, arithmetic, scratch);
     first = end;
   }
 }

@@ -21,6 +21,18 @@ namespace lieq::kernels {
 /// sums integers inside a group; weights that are not packed run as with kF32.
 enum class Compute { kF32, kBF16, kInt8 };
 
+/// How products are computed. A Compute alone is the fastest way for any number of rows.
+struct Arithmetic {
+  Compute compute;
+  /// The result of a row depends on nothing but the row and the weights, bit for bit; otherwise many rows are summed in
+  /// another order than few where that is faster. Packed weights under kInt8 are so anyway. Not with kBF16.
+  bool rows_alone;
+
+  Arithmetic(Compute c, bool alone = false) : compute(c), rows_alone(alone) {  // NOLINT: a Compute is one
+    LIEQ_CHECK(!alone || c != Compute::kBF16);
+  }
+};
+
 /// Scratch of linear(), owned by the caller, reused between calls.
 struct LinearScratch {
   Buffer<float> weights;                 // one slab, [slab rows, in]
@@ -36,7 +48,7 @@ struct LinearScratch {
 /// x: [tokens, in]; weight: [out, in]; bias: [out] or empty; y: [tokens, out], written.
 /// The result does not depend on the number of threads. Cost: one pass over the stored bytes.
 void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias,
-            MatrixView<const float> x, Compute compute, LinearScratch& scratch, MatrixView<float> y);
+            MatrixView<const float> x, Arithmetic arithmetic, LinearScratch& scratch, MatrixView<float> y);
 
 /// One of several products with the same input.
 struct LinearTask {
@@ -47,7 +59,7 @@ struct LinearTask {
 
 /// linear() for each task, with the same results; packed weights share one rounding of the input and one parallel loop,
 /// which is what q, k, v or gate and up of a small model spend their time on when one token is decoded.
-void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Compute compute,
+void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, Arithmetic arithmetic,
                  LinearScratch& scratch);
 
 /// Row `i` of `weight` as float32. target: [in].

@@ -49,7 +49,7 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
 }
 
 void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens,
-              float* sums) {
+              bool /*rows_alone*/, float* sums) {
   for (std::size_t t = 0; t < tokens; ++t)
     for (std::size_t k = 0; k < inputs; ++k)
       for (std::size_t r = 0; r < kRowsOfBlock; ++r)
@@ -116,11 +116,14 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
   }
 }
 
-/// sums += panel x inputs for kTokens tokens; kChains sums of each output hide the latency of an addition.
+/// How many sums of each output hide the latency of an addition.
 template <std::size_t kTokens>
+constexpr std::size_t kChainsFor = kTokens * kVectors >= 8 ? 1 : kTokens * kVectors >= 4 ? 2 : 4;
+
+/// sums += panel x inputs for kTokens tokens.
+template <std::size_t kTokens, std::size_t kChains = kChainsFor<kTokens>>
 HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs, const float* HWY_RESTRICT x,
                             std::size_t stride, float* HWY_RESTRICT sums) {
-  constexpr std::size_t kChains = kTokens * kVectors >= 8 ? 1 : kTokens * kVectors >= 4 ? 2 : 4;
   const DF df;
   VF acc[kChains][kTokens][kVectors];
   for (std::size_t c = 0; c < kChains; ++c)
@@ -148,11 +151,16 @@ HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs,
 }
 
 void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens,
-              float* sums) {
+              bool rows_alone, float* sums) {
   constexpr std::size_t kTokens = kVectors == 1 ? 12 : kVectors == 2 ? 6 : 2;
   std::size_t t = 0;
   for (; t + kTokens <= tokens; t += kTokens)
     AddTokens<kTokens>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
+  if (rows_alone) {
+    for (; t < tokens; ++t)
+      AddTokens<1, kChainsFor<kTokens>>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
+    return;
+  }
   if constexpr (kTokens > 3)
     for (; t + 3 <= tokens; t += 3) AddTokens<3>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
   for (; t < tokens; ++t) AddTokens<1>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
@@ -170,7 +178,8 @@ void MultiplyF32(const FloatProduct& p, float* HWY_RESTRICT sums) {
     std::size_t input = 0;
     for (FloatPlace place; place.group < p.weight->groups();) {
       const std::size_t inputs = FillPanel(*p.weight, b, place, panel);
-      AddPanel(panel, inputs, p.x.data() + p.first_token * p.x.stride() + input, p.x.stride(), p.tokens, sums);
+      AddPanel(panel, inputs, p.x.data() + p.first_token * p.x.stride() + input, p.x.stride(), p.tokens,
+               p.rows_alone, sums);
       input += inputs;
     }
     const std::size_t first = b * kRowsInBlock, rows = std::min(kRowsInBlock, p.weight->rows() - first);

@@ -18,6 +18,7 @@ struct FloatProduct {
   std::span<const float> bias;  ///< [out] or empty
   MatrixView<float> y;          ///< [tokens, out]
   std::size_t first_block, blocks, first_token, tokens;
+  bool rows_alone = false;      ///< one order of the sums for any number of tokens (kernels::Arithmetic)
 };
 
 /// Writes y for these blocks and tokens, on the calling thread. An output is off the exact product of the decoded

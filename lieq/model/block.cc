@@ -23,19 +23,20 @@ void for_rows(Threads& threads, std::size_t rows, const Body& body) {
 
 }  // namespace
 
-BlockState::BlockState(const ModelConfig& config, Threads& threads, kernels::Compute compute)
-    : config_(&config), threads_(&threads), compute_(compute) {}
+BlockState::BlockState(const ModelConfig& config, Threads& threads, kernels::Arithmetic arithmetic)
+    : config_(&config), threads_(&threads), arithmetic_(arithmetic) {}
 
 void BlockState::apply(const Linear& linear, MatrixView<const float> x, MatrixView<float> y) {
-  kernels::linear(*threads_, linear.weight, linear.bias, x, compute_, linear_, y);
+  kernels::linear(*threads_, linear.weight, linear.bias, x, arithmetic_, linear_, y);
 }
 
-/// Makes room for the keys and values of sequences without a cache, in float32, and lists where each has its own.
+/// Makes room for keys and values, those of sequences without a cache in float32, and lists where each has its own.
 void BlockState::place_sequences(std::size_t layer_index, std::span<const SequenceSpan> sequences) {
   const kernels::KeyValues shape{DType::kF32, config_->num_key_value_heads, config_->head_dim, 0, nullptr, nullptr};
   std::size_t first = 0, elements = 0;
   sequences_.clear();
   rows_.clear();
+  pages_.clear();
   for (const SequenceSpan& sequence : sequences) {
     const std::size_t parent = sequence.parent;
     LIEQ_CHECK(parent == kNoParent || (parent < sequences_.size() && !sequence.cache && !sequences[parent].cache));
@@ -43,7 +44,8 @@ void BlockState::place_sequences(std::size_t layer_index, std::span<const Sequen
     if (sequence.cache) {
       placed.past = sequence.cache->length();
       LIEQ_CHECK(sequence.tokens <= sequence.cache->capacity() - placed.past);
-      placed.cached = sequence.cache->layer(layer_index);
+      LIEQ_CHECK(sequence.cache->make_room(sequence.tokens));
+      sequence.cache->append_layer(layer_index, pages_);
     } else {
       if (parent != kNoParent) placed.past = sequences_[parent].past + sequences_[parent].tokens;
       placed.cached.capacity = kernels::round_up_to_panel(placed.past + sequence.tokens);
@@ -55,8 +57,15 @@ void BlockState::place_sequences(std::size_t layer_index, std::span<const Sequen
   }
   float* keys = keys_.reserve(elements);
   float* values = values_.reserve(elements);
-  for (AttentionSequence& placed : sequences_) {
-    if (placed.cached.keys) continue;
+  std::size_t page = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    AttentionSequence& placed = sequences_[s];
+    if (sequences[s].cache) {
+      placed.pages = std::span(pages_).subspan(page, sequences[s].cache->pages());
+      placed.cached = placed.pages.empty() ? shape : placed.pages.front();
+      page += placed.pages.size();
+      continue;
+    }
     placed.cached.keys = keys;
     placed.cached.values = values;
     keys += placed.cached.elements();
@@ -127,11 +136,13 @@ void BlockState::attend(const Layer& layer, std::size_t layer_index, std::span<c
     return kernels::LinearTask{&layer.linear(kind).weight, layer.linear(kind).bias, y};
   };
   kernels::linear_many(*threads_, std::array{task(LinearKind::kQ, q), task(LinearKind::kK, k), task(LinearKind::kV, v)},
-                       normed, compute_, linear_);
+                       normed, arithmetic_, linear_);
   for_rows(*threads_, tokens, [&](std::size_t t) {
     prepare_heads(layer.q_norm, rows_[t], q.row(t));
     prepare_heads(layer.k_norm, rows_[t], k.row(t));
-    kernels::store_key_values(sequences_[rows_[t].sequence].cached, rows_[t].position, k.rows(t, 1), v.rows(t, 1));
+    const AttentionSequence& sequence = sequences_[rows_[t].sequence];
+    const kernels::KeyValues& page = sequence.page_of(rows_[t].position);
+    kernels::store_key_values(page, rows_[t].position % page.capacity, k.rows(t, 1), v.rows(t, 1));
   });
   store_ancestors(sequences, k, v);
   kernels::attention(*threads_, config_->num_attention_heads, sequences_, q, attention_, attended);
@@ -143,7 +154,7 @@ void BlockState::mlp_gate(const Layer& layer, MatrixView<const float> normed, Ma
   kernels::linear_many(*threads_,
                        std::array{kernels::LinearTask{&gate_linear.weight, gate_linear.bias, gated},
                                   kernels::LinearTask{&up_linear.weight, up_linear.bias, up}},
-                       normed, compute_, linear_);
+                       normed, arithmetic_, linear_);
   for_rows(*threads_, normed.rows(), [&](std::size_t t) { kernels::silu_multiply(gated.row(t), up.row(t)); });
 }
 

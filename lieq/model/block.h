@@ -40,11 +40,10 @@ struct SequenceSpan {
 class BlockState {
  public:
   /// `config` and `threads` must outlive this.
-  BlockState(const ModelConfig& config, Threads& threads, kernels::Compute compute);
+  BlockState(const ModelConfig& config, Threads& threads, kernels::Arithmetic arithmetic);
 
   [[nodiscard]] const ModelConfig& config() const { return *config_; }
   [[nodiscard]] Threads& threads() const { return *threads_; }
-  [[nodiscard]] kernels::Compute compute() const { return compute_; }
 
   /// y = x weightᵀ + bias. x: [tokens, in], y: [tokens, out].
   void apply(const Linear& linear, MatrixView<const float> x, MatrixView<float> y);
@@ -74,11 +73,12 @@ class BlockState {
 
   const ModelConfig* config_;
   Threads* threads_;
-  kernels::Compute compute_;
+  kernels::Arithmetic arithmetic_;
   std::map<std::size_t, kernels::RopeTable> ropes_;  // by RopeConfig::length_key
   kernels::LinearScratch linear_;
   kernels::AttentionScratch attention_;
   std::vector<kernels::AttentionSequence> sequences_;
+  std::vector<kernels::KeyValues> pages_;  // of all sequences with a cache
   std::vector<Row> rows_;
   kernels::Buffer<float> q_, k_, v_, up_, delta_;
   kernels::Buffer<float> keys_, values_;  // of sequences without a cache

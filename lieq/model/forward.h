@@ -22,7 +22,8 @@ using TokenId = std::int32_t;
 /// seen.
 struct RunState {
   /// `model` and `threads` must outlive this.
-  RunState(const Model& model, Threads& threads, kernels::Compute compute) : block(model.config, threads, compute) {}
+  RunState(const Model& model, Threads& threads, kernels::Arithmetic arithmetic)
+      : block(model.config, threads, arithmetic) {}
 
   [[nodiscard]] Threads& threads() const { return block.threads(); }
 

@@ -125,6 +125,72 @@ TEST_P(Attention, EqualsTheFormula) {
   });
 }
 
+/// Row `t` of a sequence, computed alone from the keys before it.
+std::vector<float> row_alone(const Heads& heads, const AttentionSequence& sequence, MatrixView<const float> q,
+                             std::size_t t) {
+  AttentionSequence one = sequence;
+  one.first_row = 0;
+  one.tokens = 1;
+  one.past = sequence.past + t;
+  std::vector<float> out(q.cols());
+  Threads threads(1);
+  AttentionScratch scratch;
+  attention(threads, heads.attention, {&one, 1}, q.rows(sequence.first_row + t, 1), scratch, {out.data(), 1, q.cols()});
+  return out;
+}
+
+TEST_P(Attention, GivesAQueryTheSameBitsInAnyCompany) {
+  test::on_every_target([] {
+    const Heads heads{6, 2, 24};
+    const std::vector<std::pair<std::size_t, std::size_t>> shapes = {{0, 300}, {127, 3}, {128, 1}, {500, 40}, {20, 1}};
+    std::vector<Stored> stored;
+    std::vector<AttentionSequence> sequences;
+    std::size_t tokens = 0;
+    for (const auto& [past, fresh] : shapes) {
+      stored.push_back(make_sequence(GetParam(), heads, tokens, past, fresh));
+      sequences.push_back(stored.back().sequence);
+      tokens += fresh;
+    }
+    const std::size_t width = heads.attention * heads.dim;
+    const auto q = random_floats(tokens * width, 5);
+    const MatrixView<const float> queries(q.data(), tokens, width);
+    std::vector<float> out(tokens * width);
+    Threads threads(2);
+    AttentionScratch scratch;
+    attention(threads, heads.attention, sequences, queries, scratch, {out.data(), tokens, width});
+    for (const AttentionSequence& sequence : sequences) {
+      for (std::size_t t = 0; t < sequence.tokens; t += 1 + t / 9) {
+        const auto first = out.begin() + static_cast<std::ptrdiff_t>((sequence.first_row + t) * width);
+        ASSERT_EQ(row_alone(heads, sequence, queries, t), std::vector<float>(first, first + static_cast<std::ptrdiff_t>(width)))
+            << sequence.past << " + " << t;
+      }
+    }
+  });
+}
+
+TEST_P(Attention, ReadsPagesAsOnePiece) {
+  const Heads heads{4, 2, 16};
+  const std::size_t tokens = 300, width = heads.key_value * heads.dim;
+  const Stored whole = make_sequence(GetParam(), heads, 0, 260, 40);
+  std::vector<Stored> memory(3);
+  std::vector<KeyValues> pages;
+  for (Stored& one : memory) pages.push_back(make_cache(GetParam(), heads, kPageTokens, one));
+  for (std::size_t t = 0; t < tokens; ++t)
+    store_key_values(pages[t / kPageTokens], t % kPageTokens, {whole.k.data() + t * width, 1, width},
+                     {whole.v.data() + t * width, 1, width});
+  AttentionSequence paged = whole.sequence;
+  paged.cached = pages.front();
+  paged.pages = pages;
+  const auto q = random_floats(40 * heads.attention * heads.dim, 5);
+  const MatrixView<const float> queries(q.data(), 40, heads.attention * heads.dim);
+  std::vector<float> expected(q.size()), found(q.size());
+  Threads threads(2);
+  AttentionScratch scratch;
+  attention(threads, heads.attention, {&whole.sequence, 1}, queries, scratch, {expected.data(), 40, queries.cols()});
+  attention(threads, heads.attention, {&paged, 1}, queries, scratch, {found.data(), 40, queries.cols()});
+  EXPECT_EQ(found, expected);
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Attention, ::testing::Values(DType::kF32, DType::kF16),
                          [](const auto& type) { return std::string(name(type.param)); });
 

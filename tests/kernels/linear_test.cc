@@ -42,7 +42,7 @@ struct Problem {
     matrix = {"w", type, o, i, stored.data() + misalign, 0, nullptr};
   }
 
-  std::vector<float> run(std::size_t threads, Compute compute) {
+  std::vector<float> run(std::size_t threads, Arithmetic compute) {
     Threads team(threads);
     LinearScratch scratch;
     std::vector<float> y(tokens * out);
@@ -100,6 +100,26 @@ TEST(Linear, IsTheSameForAnyThreadCount) {
     EXPECT_EQ(p.run(2, Compute::kF32), one);
     EXPECT_EQ(p.run(5, Compute::kF32), one);
   }
+}
+
+TEST(Linear, RowsAloneDependOnNothingElse) {
+  test::on_every_target([] {
+    for (const DType type : {DType::kF32, DType::kBF16}) {
+      for (const std::size_t in : {64U, 100U, 7U}) {
+        Problem many(13, 37, in, type);
+        const auto expected = many.run(2, Arithmetic(Compute::kF32, true));
+        many.expect_close(expected, 0);
+        for (std::size_t t = 0; t < many.tokens; ++t) {
+          Threads team(1);
+          LinearScratch scratch;
+          std::vector<float> y(many.out);
+          linear(team, many.matrix, many.bias, {many.x.data() + t * in, 1, in}, Arithmetic(Compute::kF32, true), scratch,
+                 {y.data(), 1, many.out});
+          EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin() + static_cast<std::ptrdiff_t>(t * many.out))) << t;
+        }
+      }
+    }
+  });
 }
 
 TEST(Linear, SlabsLargerThanOneGiveTheSameRows) {

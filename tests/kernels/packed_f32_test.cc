@@ -67,6 +67,15 @@ TEST(PackedF32, IsTheSameForAnyThreadCount) {
   }
 }
 
+TEST(PackedF32, RowsAloneDependOnNothingElse) {
+  on_every_isa([] {
+    for (const unsigned bits : kWidths)
+      for (const std::size_t tokens : {5U, 20U})
+        expect_same_in_any_company(PackedProblem(tokens, random_matrix(33, 640, bits, 128, bits)),
+                                   Arithmetic(Compute::kF32, true));
+  });
+}
+
 TEST(PackedF32, DecodesBlocksAndRowsBitForBitAlsoInActOrder) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {

@@ -31,7 +31,7 @@ std::vector<TokenId> some_tokens(const Model& model, std::size_t count) {
 /// Hidden states of `tokens`, run through a cache in slices of the given sizes, the last repeated.
 std::vector<float> run_in_slices(const Model& model, std::span<const TokenId> tokens, std::vector<std::size_t> slices,
                                  DType cache_type, Threads& threads,
-                                 kernels::Compute compute = kernels::Compute::kF32) {
+                                 kernels::Arithmetic compute = kernels::Compute::kF32) {
   KvCache cache(model.config, tokens.size(), cache_type);
   RunState state(model, threads, compute);
   std::vector<float> hidden(tokens.size() * model.config.hidden_size);
@@ -72,6 +72,22 @@ TEST(Running, SlicesThroughTheCacheGiveWhatOnePassGives) {
   }
 }
 
+TEST(Running, RowsAloneHaveTheSameBitsInAnySlices) {
+  Threads threads(2);
+  for (const LoadOptions& load : {LoadOptions{}, LoadOptions{.embed_bits = 8}}) {
+    const Model model = load_tiny(threads, load);
+    const auto tokens = some_tokens(model, 200);
+    for (const auto compute : {kernels::Compute::kF32, kernels::Compute::kInt8}) {
+      const auto run = [&](const std::vector<std::size_t>& slices) {
+        return run_in_slices(model, tokens, slices, DType::kF16, threads, kernels::Arithmetic(compute, true));
+      };
+      const auto whole = run({200});
+      for (const auto& slices : std::vector<std::vector<std::size_t>>{{1}, {130, 1}, {7}, {128, 5, 60}})
+        EXPECT_EQ(run(slices), whole) << slices[0];
+    }
+  }
+}
+
 TEST(Running, IsTheSameForAnyThreadCount) {
   Threads one(1), two(2), three(3);
   const Model model = load_tiny(one, {8});
@@ -98,6 +114,32 @@ TEST(KvCache, CountsItsBytesAndForgets) {
   half.advance(20);
   half.truncate(5);
   EXPECT_EQ(half.length(), 5U);
+}
+
+TEST(KvCache, TextsThatBeginAlikeShareWholePages) {
+  Threads threads(1);
+  const Model model = load_tiny(threads);
+  KvPool pool(model.config, 5);
+  KvCache first(model.config, 512, pool);
+  ASSERT_TRUE(first.make_room(300));
+  first.advance(300);
+  EXPECT_EQ(pool.used(), 3U);
+  {
+    KvCache second(model.config, 512, pool), third(model.config, 512, pool), fourth(model.config, 512, pool);
+    second.share(first, 280);  // two pages shared, one copied
+    EXPECT_EQ(second.length(), 280U);
+    EXPECT_EQ(pool.used(), 4U);
+    third.share(first, 256);
+    EXPECT_EQ(pool.used(), 4U);
+    EXPECT_EQ(third.pages_for(1), 1U);
+    EXPECT_TRUE(third.make_room(10));
+    EXPECT_FALSE(third.make_room(129));  // a budget of five
+    fourth.share(first, 280);            // no page for the rest
+    EXPECT_EQ(fourth.length(), 256U);
+  }
+  EXPECT_EQ(pool.used(), 3U);
+  first.clear();
+  EXPECT_EQ(pool.used(), 0U);
 }
 
 TEST(KvCacheDeathTest, RefusesMoreThanItsCapacity) {

@@ -1,0 +1,131 @@
+/// What the routes of HttpServer do that make no text.
+
+#include <fmt/format.h>
+
+#include "lieq/base/version.h"
+#include "lieq/serve/http_reply.h"
+#include "lieq/serve/http_server.h"
+#include "lieq/serve/metrics.h"
+
+namespace lieq::serve {
+namespace {
+
+/// {"tokens": [ids]} of a body.
+ApiResult<std::vector<TokenId>> read_tokens(const OrderedJson& body, const Served& served) {
+  Parameters parameters(body);
+  const OrderedJson* tokens = parameters.find("tokens");
+  if (!tokens || !tokens->is_array())
+    return bad_parameter("tokens", fmt::format("found {}, expected a list of token ids",
+                                               tokens ? in_words(*tokens) : "nothing"));
+  std::vector<TokenId> ids;
+  for (const OrderedJson& one : *tokens) {
+    LIEQ_API_ASSIGN(const TokenId id, read_token(one, "tokens", served));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+/// llama.cpp's {"content", "add_special", "with_pieces"}.
+ApiResult<OrderedJson> tokens_of_text(const OrderedJson& body, const Served& served) {
+  Parameters parameters(body);
+  LIEQ_API_ASSIGN(const auto content, parameters.string("content"));
+  LIEQ_API_ASSIGN(const auto special, parameters.boolean("add_special"));
+  LIEQ_API_ASSIGN(const auto pieces, parameters.boolean("with_pieces"));
+  parameters.ignore("parse_special");  // special tokens are found in any text, as with its default
+  parameters.ignore("model");
+  LIEQ_API_TRY(parameters.refuse_unknown());
+  if (!content) return bad_parameter("content", "found nothing, expected a text");
+  const text::Tokenizer& tokenizer = served.bundle->tokenizer;
+  OrderedJson tokens = OrderedJson::array();
+  for (const TokenId id :
+       tokenizer.encode(*content, special.value_or(false) ? text::SpecialTokens::kAdd : text::SpecialTokens::kNone)) {
+    if (pieces.value_or(false)) {
+      tokens.push_back({{"id", id}, {"piece", tokenizer.decode({&id, 1}, text::SpecialText::kKeep)}});
+    } else {
+      tokens.push_back(id);
+    }
+  }
+  return OrderedJson{{"tokens", std::move(tokens)}};
+}
+
+template <class Read>
+void reply_to(const httplib::Request& request, httplib::Response& response, const Read& read) {
+  const auto body = parse_body(request.body);
+  if (!body) return reply(response, body.error());
+  const ApiResult<OrderedJson> answer = read(*body);
+  answer ? reply(response, *answer) : reply(response, answer.error());
+}
+
+}  // namespace
+
+void HttpServer::health(const Request&, HttpResponse& response) {
+  if (service()) return reply(response, OrderedJson{{"status", "ok"}});
+  response.status = 503;
+  reply(response, OrderedJson{{"error", {{"code", 503}, {"message", "Loading model"}, {"type", "unavailable_error"}}}});
+}
+
+void HttpServer::models(Service& service, const Request&, HttpResponse& response) {
+  const model::ModelConfig& config = service.bundle().model.config;
+  OrderedJson model = {{"id", service.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "lieq"}};
+  model["meta"] = {{"n_vocab", config.vocab_size},
+                   {"n_ctx", service.served().context},
+                   {"n_ctx_train", config.max_position_embeddings},
+                   {"n_embd", config.hidden_size},
+                   {"n_params", model::parameter_count(service.bundle().model)},
+                   {"size", service.weight_bytes()}};
+  reply(response, OrderedJson{{"object", "list"}, {"data", OrderedJson::array({std::move(model)})}});
+}
+
+void HttpServer::props(Service& service, const Request&, HttpResponse& response) {
+  const eval::SamplingOptions& sampling = service.served().sampling;
+  const auto& chat_template = service.chat_template();
+  const auto special = [&](const char* name) {
+    return chat_template ? chat_template->special_tokens().value(name, "") : std::string();
+  };
+  reply(response,
+        OrderedJson{{"default_generation_settings",
+                     {{"n_ctx", service.served().context},
+                      {"params",
+                       {{"temperature", sampling.temperature},
+                        {"top_k", sampling.top_k},
+                        {"top_p", sampling.top_p},
+                        {"min_p", sampling.min_p},
+                        {"typical_p", sampling.typical_p},
+                        {"repeat_penalty", sampling.repeat_penalty},
+                        {"repeat_last_n", sampling.repeat_last_n}}}}},
+                    {"total_slots", service.scheduler().options().slots},
+                    {"model_alias", service.name()},
+                    {"chat_template", chat_template ? chat_template->source() : ""},
+                    {"bos_token", special("bos_token")},
+                    {"eos_token", special("eos_token")},
+                    {"build_info", std::string("lieq ") + kVersion}});
+}
+
+void HttpServer::metrics(Service& service, const Request&, HttpResponse& response) {
+  response.set_content(metrics_text(service), "text/plain; version=0.0.4");
+}
+
+void HttpServer::tokenize(Service& service, const Request& request, HttpResponse& response) {
+  reply_to(request, response, [&](const OrderedJson& body) { return tokens_of_text(body, service.served()); });
+}
+
+void HttpServer::detokenize(Service& service, const Request& request, HttpResponse& response) {
+  reply_to(request, response, [&](const OrderedJson& body) -> ApiResult<OrderedJson> {
+    LIEQ_API_ASSIGN(const auto ids, read_tokens(body, service.served()));
+    return OrderedJson{{"content", service.bundle().tokenizer.decode(ids, text::SpecialText::kKeep)}};
+  });
+}
+
+void HttpServer::apply_template(Service& service, const Request& request, HttpResponse& response) {
+  reply_to(request, response, [&](const OrderedJson& body) -> ApiResult<OrderedJson> {
+    Parameters parameters(body);
+    LIEQ_API_ASSIGN(const ChatPrompt prompt, read_chat_prompt(parameters, service.served()));
+    return OrderedJson{{"prompt", prompt.text}};
+  });
+}
+
+void HttpServer::embeddings(Service&, const Request&, HttpResponse& response) {
+  reply(response, ApiError{400, "embeddings: this server computes none", "", "unsupported"});
+}
+
+}  // namespace lieq::serve

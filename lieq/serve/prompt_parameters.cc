@@ -1,0 +1,191 @@
+/// Prompts: texts, token ids, or the messages of a chat.
+
+#include <fmt/format.h>
+
+#include "lieq/base/message.h"
+#include "lieq/serve/request.h"
+
+namespace lieq::serve {
+namespace {
+
+ApiResult<std::vector<TokenId>> tokens_of(const std::string& text, const std::string& param, const Served& served) {
+  std::vector<TokenId> ids = served.bundle->tokenizer.encode(text, text::SpecialTokens::kAdd);
+  const auto& starts = served.bundle->model.config.bos_token_id;
+  if (ids.empty() && !starts.empty()) ids.push_back(static_cast<TokenId>(starts.front()));
+  if (ids.empty()) return bad_parameter(param, "found an empty text, expected at least one token");
+  return ids;
+}
+
+bool is_token_list(const OrderedJson& value) {
+  return value.is_array() && !value.empty() && value.front().is_number();
+}
+
+ApiResult<std::vector<TokenId>> read_prompt(const OrderedJson& value, const std::string& param, const Served& served) {
+  if (value.is_string()) return tokens_of(value.get_ref<const std::string&>(), param, served);
+  if (!is_token_list(value))
+    return bad_parameter(param, fmt::format("found {}, expected a text or a list of token ids", in_words(value)));
+  std::vector<TokenId> ids;
+  for (const OrderedJson& one : value) {
+    LIEQ_API_ASSIGN(const TokenId id, read_token(one, param, served));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+ApiResult<void> check_length(const std::vector<TokenId>& ids, const std::string& param, const Served& served) {
+  const std::size_t vocabulary = served.bundle->model.config.vocab_size;
+  for (const TokenId id : ids)
+    if (static_cast<std::size_t>(id) >= vocabulary)
+      return bad_parameter(param, fmt::format("holds token {}, which the model with its {} tokens lacks", id, vocabulary));
+  if (ids.size() < served.context) return {};
+  ApiError error{400, fmt::format("{}: found {} tokens, expected fewer than the context of {}", param, ids.size(),
+                                  served.context), param, "context_length_exceeded"};
+  return tl::unexpected(std::move(error));
+}
+
+/// A list of {"type": "text", "text"} as one text, which is what most templates expect.
+ApiResult<std::string> joined_text(const OrderedJson& parts, const std::string& param) {
+  std::string text;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::string place = fmt::format("{}[{}]", param, i);
+    const OrderedJson& part = parts[i];
+    if (!part.is_object() || !part.contains("type"))
+      return bad_parameter(place, fmt::format("found {}, expected an object with a type", in_words(part)));
+    if (part["type"] != "text")
+      return bad_parameter(place + ".type", fmt::format("found {}, expected \"text\"", in_words(part["type"])));
+    if (!part.contains("text") || !part["text"].is_string())
+      return bad_parameter(place + ".text", "expected a string");
+    text += part["text"].get_ref<const std::string&>();
+  }
+  return text;
+}
+
+/// Templates expect the arguments of calls as an object; clients send its JSON.
+ApiResult<OrderedJson> read_tool_calls(const OrderedJson& calls, const std::string& param) {
+  if (!calls.is_array()) return bad_parameter(param, fmt::format("found {}, expected a list", in_words(calls)));
+  OrderedJson read = calls;
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    if (!read[i].is_object() || !read[i].contains("function") || !read[i]["function"].is_object() ||
+        !read[i]["function"].contains("name") || !read[i]["function"]["name"].is_string())
+      return bad_parameter(fmt::format("{}[{}]", param, i), "expected an object with function.name");
+    OrderedJson& function = read[i]["function"];
+    if (!function.contains("arguments") || !function["arguments"].is_string()) continue;
+    OrderedJson arguments = OrderedJson::parse(function["arguments"].get<std::string>(), nullptr, false);
+    if (arguments.is_object()) function["arguments"] = std::move(arguments);
+  }
+  return read;
+}
+
+ApiResult<OrderedJson> read_message(const OrderedJson& original, const std::string& param) {
+  if (!original.is_object())
+    return bad_parameter(param, fmt::format("found {}, expected an object", in_words(original)));
+  OrderedJson message = original;
+  if (!message.contains("role") || !message["role"].is_string())
+    return bad_parameter(param + ".role", fmt::format("found {}, expected a string",
+                                                      message.contains("role") ? in_words(message["role"]) : "nothing"));
+  if (message["role"] == "developer") message["role"] = "system";
+  const bool calls = message.contains("tool_calls") && !message["tool_calls"].is_null();
+  if (calls) {
+    LIEQ_API_ASSIGN(message["tool_calls"], read_tool_calls(message["tool_calls"], param + ".tool_calls"));
+  }
+  const OrderedJson content = message.contains("content") ? message["content"] : OrderedJson();
+  if (content.is_array()) {
+    LIEQ_API_ASSIGN(message["content"], joined_text(content, param + ".content"));
+  } else if (content.is_null()) {
+    if (!calls) return bad_parameter(param + ".content", "found nothing, expected a text");
+    message["content"] = "";
+  } else if (!content.is_string()) {
+    return bad_parameter(param + ".content", fmt::format("found {}, expected a text or a list", in_words(content)));
+  }
+  return message;
+}
+
+ApiResult<void> read_tools(Parameters& parameters, ChatPrompt& prompt, OrderedJson& tools) {
+  const OrderedJson* given = parameters.find("tools");
+  const OrderedJson* choice = parameters.find("tool_choice");
+  if (choice && *choice != "auto" && *choice != "none")
+    return bad_parameter("tool_choice", fmt::format("found {}, expected \"auto\" or \"none\"", in_words(*choice)));
+  LIEQ_API_ASSIGN(const auto parallel, parameters.boolean("parallel_tool_calls"));
+  if (parallel == false && given)
+    return bad_parameter("parallel_tool_calls", "found false, but this server does not run it");
+  if (!given) return {};
+  if (!given->is_array()) return bad_parameter("tools", fmt::format("found {}, expected a list", in_words(*given)));
+  for (std::size_t i = 0; i < given->size(); ++i) {
+    const OrderedJson& tool = (*given)[i];
+    const std::string param = fmt::format("tools[{}]", i);
+    if (!tool.is_object() || !tool.contains("function") || !tool["function"].is_object() ||
+        !tool["function"].contains("name") || !tool["function"]["name"].is_string())
+      return bad_parameter(param, "expected an object with function.name");
+    if (tool.contains("type") && tool["type"] != "function")
+      return bad_parameter(param + ".type", fmt::format("found {}, expected \"function\"", in_words(tool["type"])));
+    prompt.tool_names.push_back(tool["function"]["name"].get<std::string>());
+  }
+  if (given->empty() || (choice && *choice == "none")) return {};
+  tools = *given;
+  prompt.tools = true;
+  return {};
+}
+
+}  // namespace
+
+ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& served) {
+  if (!served.chat_template)
+    return tl::unexpected(ApiError{400, "the model has no chat template: start the server with --chat-template, or use "
+                                        "/v1/completions"});
+  ChatPrompt prompt;
+  text::ChatRequest chat;
+  const OrderedJson* messages = parameters.find("messages");
+  if (!messages || !messages->is_array() || messages->empty())
+    return bad_parameter("messages", fmt::format("found {}, expected a list of messages",
+                                                 messages ? in_words(*messages) : "nothing"));
+  for (std::size_t i = 0; i < messages->size(); ++i) {
+    LIEQ_API_ASSIGN(OrderedJson message, read_message((*messages)[i], fmt::format("messages[{}]", i)));
+    chat.messages.push_back(std::move(message));
+  }
+  LIEQ_API_TRY(read_tools(parameters, prompt, chat.tools));
+  if (prompt.tools && !served.chat_template->mentions("tools"))
+    return bad_parameter("tools", "the model's chat template has no place for tools");
+  if (const OrderedJson* arguments = parameters.find("chat_template_kwargs")) {
+    if (!arguments->is_object())
+      return bad_parameter("chat_template_kwargs", fmt::format("found {}, expected an object", in_words(*arguments)));
+    chat.arguments = *arguments;
+  }
+  LIEQ_API_ASSIGN(const auto add_prompt, parameters.boolean("add_generation_prompt"));
+  chat.add_generation_prompt = add_prompt.value_or(true);
+  auto text = served.chat_template->render(chat);
+  if (!text) return bad_parameter("messages", "the chat template refuses them: " + text.error().message);
+  prompt.text = std::move(*text);
+  return prompt;
+}
+
+ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextRequest& request) {
+  if (request.route == Route::kChat) {
+    LIEQ_API_ASSIGN(const ChatPrompt prompt, read_chat_prompt(parameters, served));
+    request.prompts.push_back(served.bundle->tokenizer.encode(prompt.text, text::SpecialTokens::kNone));
+    if (request.prompts.back().empty()) return bad_parameter("messages", "make an empty prompt");
+    request.output.form = output_form(served.chat_template->source());
+    if (!prompt.tools) request.output.form.tools = ToolForm::kNone;
+    request.output.tool_names = prompt.tool_names;
+    request.output.in_reasoning = opens_reasoning(prompt.text);
+    request.keep_special = request.output.form.tools != ToolForm::kNone;
+    return check_length(request.prompts.back(), "messages", served);
+  }
+  constexpr std::size_t kMostPrompts = 128;
+  const OrderedJson* value = parameters.find("prompt");
+  if (!value) return bad_parameter("prompt", "found nothing, expected a text, a list of texts, or token ids");
+  if (value->is_array() && !is_token_list(*value)) {
+    if (value->empty() || value->size() > kMostPrompts)
+      return bad_parameter("prompt", fmt::format("found a list of {}, expected 1 to {}", value->size(), kMostPrompts));
+    for (std::size_t i = 0; i < value->size(); ++i) {
+      LIEQ_API_ASSIGN(auto ids, read_prompt((*value)[i], fmt::format("prompt[{}]", i), served));
+      request.prompts.push_back(std::move(ids));
+    }
+  } else {
+    LIEQ_API_ASSIGN(auto ids, read_prompt(*value, "prompt", served));
+    request.prompts.push_back(std::move(ids));
+  }
+  for (const auto& ids : request.prompts) LIEQ_API_TRY(check_length(ids, "prompt", served));
+  return {};
+}
+
+}  // namespace lieq::serve

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Other people's clients against `lieq serve`: clients_test.py CLASS. Skipped with a line where one is not installed:
+pip install openai lm_eval[api] (into the Python that runs this, or that LIEQ_CLIENTS_PYTHON names)."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+# A Python of its own, so that the packages need not be where the other tests run.
+if (python := os.environ.get("LIEQ_CLIENTS_PYTHON")) and not os.environ.get("LIEQ_CLIENTS"):
+    os.environ["LIEQ_CLIENTS"] = "1"
+    os.execv(python, [python, *sys.argv])
+
+from served import DEMO, LIEQ, Server
+
+TASKS = Path(os.environ.get("LIEQ_SHARED_DIR", "")) / "data/tasks"
+
+
+def need(name):
+    try:
+        return __import__(name)
+    except ImportError:
+        raise unittest.SkipTest(f"needs {name}, which is not installed")
+
+
+class OpenAi(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        openai = need("openai")
+        cls.openai = openai
+        cls.server = Server("--chat-template", "chatml", "-c", 512, "--api-key", "k")
+        cls.addClassCleanup(cls.server.__exit__)
+        cls.client = openai.OpenAI(base_url=f"http://{cls.server.host}:{cls.server.port}/v1", api_key="k", max_retries=0)
+
+    MESSAGES = [{"role": "user", "content": "In the beginning"}]
+
+    def test_models_and_answers(self):
+        self.assertEqual([model.id for model in self.client.models.list()], ["demo"])
+        answer = self.client.chat.completions.create(model="demo", messages=self.MESSAGES, max_tokens=8, seed=1, logprobs=True,
+                                                     extra_body={"ignore_eos": True})
+        self.assertEqual(answer.usage.completion_tokens, 8)
+        self.assertEqual(len(answer.choices[0].logprobs.content), 8)
+        text = self.client.completions.create(model="demo", prompt="And God", max_tokens=5, n=2)
+        self.assertEqual(len(text.choices), 2)
+
+    def test_streams(self):
+        stream = self.client.chat.completions.create(model="demo", messages=self.MESSAGES, max_tokens=8, seed=1, stream=True,
+                                                     stream_options={"include_usage": True}, extra_body={"ignore_eos": True})
+        chunks = list(stream)
+        said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        whole = self.client.chat.completions.create(model="demo", messages=self.MESSAGES, max_tokens=8, seed=1,
+                                                    extra_body={"ignore_eos": True})
+        self.assertEqual(said, whole.choices[0].message.content)
+        self.assertEqual(chunks[-1].usage.completion_tokens, 8)
+
+    def test_errors(self):
+        with self.assertRaises(self.openai.BadRequestError) as caught:
+            self.client.chat.completions.create(model="demo", messages=self.MESSAGES, temperature=-1)
+        self.assertEqual(caught.exception.param, "temperature")
+        stranger = self.openai.OpenAI(base_url=self.client.base_url, api_key="wrong", max_retries=0)
+        self.assertRaises(self.openai.AuthenticationError, stranger.models.list)
+
+
+class LmEval(unittest.TestCase):
+    """The harness's numbers through the server are those of `lieq eval`."""
+
+    LIMIT = 20
+
+    def test_same_questions_same_answers(self):
+        need("lm_eval")
+        datasets = need("datasets")
+        if not (TASKS / "piqa.jsonl").exists():
+            self.skipTest(f"needs {TASKS}, which is not there")
+        import lm_eval
+
+        names = {"baber/piqa": "piqa", "ybisk/piqa": "piqa", "allenai/ai2_arc": "arc_easy"}
+
+        def load(path, name=None, **_):
+            docs = [json.loads(line)["doc"] for line in (TASKS / f"{names[path]}.jsonl").open(encoding="utf-8")]
+            part = datasets.Dataset.from_list(docs)
+            return datasets.DatasetDict({"train": part, "validation": part, "test": part})
+
+        datasets.load_dataset = load
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "results.json"
+            subprocess.run([LIEQ, "--offline", "eval", DEMO, "--tasks", "piqa,arc_easy", "--tasks-dir", TASKS, "-L", str(self.LIMIT),
+                            "-o", out], check=True, capture_output=True)
+            ours = json.loads(out.read_text())
+        with Server("--activations", "fp32", "-c", 1024) as server:
+            arguments = {"model": "demo", "base_url": f"http://{server.host}:{server.port}/v1/completions", "num_concurrent": 2,
+                         "tokenizer": str(DEMO), "max_length": 1024}
+            theirs = lm_eval.simple_evaluate(model="local-completions", model_args=arguments, tasks=["piqa", "arc_easy"],
+                                             limit=self.LIMIT, bootstrap_iters=0)["results"]
+        for task in ("piqa", "arc_easy"):
+            for metric in ("acc,none", "acc_norm,none"):
+                self.assertEqual(ours["results"][task][metric], theirs[task][metric], (task, metric))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""Runs `lieq serve` with the demo model as clients see it: serve_test.py CLASS [unittest options]."""
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from served import DEMO, LIEQ, Server
+
+CHAT = {"messages": [{"role": "user", "content": "In the beginning"}], "max_tokens": 12, "ignore_eos": True}
+TEXT = {"prompt": "In the beginning", "max_tokens": 12}
+
+
+class Case(unittest.TestCase):
+    options = ["--chat-template", "chatml", "-np", 4, "-c", 512]
+    server = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.options)
+        cls.addClassCleanup(cls.server.__exit__)
+
+    def refuse(self, path, body, param, status=400):
+        found, answer = self.server.post(path, body)
+        self.assertEqual(found, status, answer)
+        self.assertEqual(answer["error"]["param"], param, answer)
+        self.assertEqual(set(answer["error"]), {"message", "type", "param", "code"})
+        return answer["error"]["message"]
+
+
+class Routes(Case):
+    def test_start_line_names_model_address_and_memory(self):
+        self.assertRegex(self.server.start_line, r"^lieq: serving demo at http://127\.0\.0\.1:\d+$")
+
+    def test_what_is_not_text(self):
+        self.assertEqual(self.server.get("/health"), (200, {"status": "ok"}))
+        status, models = self.server.get("/v1/models")
+        self.assertEqual((status, models["object"], models["data"][0]["id"]), (200, "list", "demo"))
+        self.assertEqual(self.server.get("/models")[1], models)
+        status, props = self.server.get("/props")
+        self.assertEqual((status, props["total_slots"], props["default_generation_settings"]["n_ctx"]), (200, 4, 512))
+        self.assertEqual(props["default_generation_settings"]["params"]["temperature"], 0.8)
+        status, headers, page = self.server.request("GET", "/")
+        self.assertEqual(status, 200)
+        self.assertIn("text/html", headers["Content-Type"])
+        self.assertIn("Content-Security-Policy", headers)
+        self.assertNotIn("Access-Control-Allow-Origin", headers)
+        self.assertGreater(len(page), 50)
+        self.assertEqual(self.server.metrics()["lieq_slots"], 4)
+
+    def test_tokens_there_and_back(self):
+        status, answer = self.server.post("/tokenize", {"content": "In the beginning"})
+        self.assertEqual(status, 200)
+        self.assertGreater(len(answer["tokens"]), 1)
+        self.assertEqual(self.server.post("/detokenize", answer), (200, {"content": "In the beginning"}))
+        status, pieces = self.server.post("/tokenize", {"content": "In the beginning", "with_pieces": True})
+        self.assertEqual("".join(piece["piece"] for piece in pieces["tokens"]), "In the beginning")
+
+    def test_templates(self):
+        status, answer = self.server.post("/apply-template", CHAT)
+        self.assertEqual((status, answer["prompt"]),
+                         (200, "<|im_start|>user\nIn the beginning<|im_end|>\n<|im_start|>assistant\n"))
+
+    def test_refusals_of_routes(self):
+        for path in ("/v2/models", "/../etc/passwd", "/v1/chat/completions/x", "/%00"):
+            self.assertEqual(self.server.get(path)[0], 404, path)
+        self.assertEqual(self.server.get("/v1/chat/completions")[0], 405)
+        self.assertIn("embeddings", self.server.post("/v1/embeddings", {"input": "x"})[1]["error"]["message"])
+
+
+class Texts(Case):
+    def test_completion_of_a_text_and_of_its_tokens(self):
+        status, answer = self.server.post("/v1/completions", TEXT | {"temperature": 0})
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(answer["object"], "text_completion")
+        self.assertEqual(answer["choices"][0]["finish_reason"], "length")
+        self.assertEqual(answer["usage"]["completion_tokens"], 12)
+        ids = self.server.post("/tokenize", {"content": TEXT["prompt"]})[1]["tokens"]
+        self.assertEqual(answer["usage"]["prompt_tokens"], len(ids))
+        for prompt in (ids, [ids], [TEXT["prompt"]]):
+            again = self.server.post("/completions", TEXT | {"temperature": 0, "prompt": prompt})[1]
+            self.assertEqual(again["choices"], answer["choices"])
+
+    def test_greedy_text_is_that_of_run(self):
+        ran = subprocess.run([LIEQ, "run", DEMO, "-p", TEXT["prompt"], "-n", "12"], capture_output=True, text=True, check=True)
+        answer = self.server.post("/v1/completions", TEXT | {"temperature": 0, "echo": True})[1]
+        self.assertEqual(answer["choices"][0]["text"] + "\n", ran.stdout)
+
+    def test_same_seed_same_text_whoever_else_asks(self):
+        body = TEXT | {"temperature": 1.2, "seed": 7, "max_tokens": 40}
+        alone = self.server.post("/v1/completions", body)[1]["choices"][0]["text"]
+        others = [threading.Thread(target=self.server.post, args=("/v1/completions", TEXT | {"seed": i, "max_tokens": 60}))
+                  for i in range(6)]
+        for other in others:
+            other.start()
+        self.assertEqual(self.server.post("/v1/completions", body)[1]["choices"][0]["text"], alone)
+        for other in others:
+            other.join()
+        self.assertNotEqual(self.server.post("/v1/completions", body | {"seed": 8})[1]["choices"][0]["text"], alone)
+
+    def test_choices_differ_and_prompts_are_answered_in_order(self):
+        status, answer = self.server.post("/v1/completions", {"prompt": ["And God", "The king"], "n": 2, "max_tokens": 8,
+                                                              "echo": True, "seed": 1})
+        self.assertEqual(status, 200, answer)
+        texts = [choice["text"] for choice in answer["choices"]]
+        self.assertEqual([choice["index"] for choice in answer["choices"]], [0, 1, 2, 3])
+        self.assertEqual([text[:7] for text in texts], ["And God", "And God", "The kin", "The kin"])
+        self.assertNotEqual(texts[0], texts[1])
+        self.assertEqual(answer["usage"]["completion_tokens"], 32)
+
+    def test_streams_say_what_whole_answers_say(self):
+        body = TEXT | {"seed": 3, "n": 2}
+        whole = self.server.post("/v1/completions", body)[1]
+        texts, reasons = ["", ""], [None, None]
+        chunks = self.server.stream("/v1/completions", body | {"stream_options": {"include_usage": True}})
+        for chunk in chunks[:-1]:
+            for choice in chunk["choices"]:
+                texts[choice["index"]] += choice["text"]
+                reasons[choice["index"]] = choice["finish_reason"] or reasons[choice["index"]]
+        self.assertEqual(texts, [choice["text"] for choice in whole["choices"]])
+        self.assertEqual(reasons, ["length", "length"])
+        self.assertEqual(chunks[-1]["choices"], [])
+        self.assertEqual(chunks[-1]["usage"]["total_tokens"], whole["usage"]["total_tokens"])
+
+    def test_chat(self):
+        status, answer = self.server.post("/v1/chat/completions", CHAT | {"seed": 5, "logprobs": True, "top_logprobs": 3})
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(answer["object"], "chat.completion")
+        message = answer["choices"][0]["message"]
+        self.assertEqual(message["role"], "assistant")
+        entries = answer["choices"][0]["logprobs"]["content"]
+        self.assertEqual(len(entries), 12)
+        for entry in entries:
+            self.assertEqual(len(entry["top_logprobs"]), 3)
+            self.assertLessEqual(entry["logprob"], entry["top_logprobs"][0]["logprob"])
+        chunks = self.server.stream("/v1/chat/completions", CHAT | {"seed": 5})
+        self.assertEqual(chunks[0]["choices"][0]["delta"]["role"], "assistant")
+        said = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks)
+        self.assertEqual(said, message["content"])
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "length")
+        self.assertEqual({chunk["id"] for chunk in chunks}, {chunks[0]["id"]})
+
+    def test_the_next_turn_of_a_chat_runs_only_what_is_new(self):
+        messages = [{"role": "user", "content": "Say something about kings. " * 20}]
+        first = self.server.post("/v1/chat/completions", {"messages": messages, "max_tokens": 10})[1]
+        messages += [first["choices"][0]["message"], {"role": "user", "content": "Go on."}]
+        second = self.server.post("/v1/chat/completions", {"messages": messages, "max_tokens": 3})[1]
+        shared = second["usage"]["prompt_tokens_details"]["cached_tokens"]
+        self.assertGreaterEqual(shared, first["usage"]["prompt_tokens"] - 1)
+
+    def test_stop_strings(self):
+        free = self.server.post("/v1/completions", TEXT | {"temperature": 0, "max_tokens": 30})[1]["choices"][0]["text"]
+        stop = free[10:14]
+        for chunks in (None, self.server.stream("/v1/completions", TEXT | {"temperature": 0, "max_tokens": 30, "stop": [stop]})):
+            if chunks is None:
+                choice = self.server.post("/v1/completions", TEXT | {"temperature": 0, "max_tokens": 30, "stop": stop})[1]["choices"][0]
+                text, reason = choice["text"], choice["finish_reason"]
+            else:
+                text = "".join(chunk["choices"][0]["text"] for chunk in chunks)
+                reason = chunks[-1]["choices"][0]["finish_reason"]
+            self.assertEqual((text, reason), (free[: free.index(stop)], "stop"))
+
+    def test_log_probabilities_of_a_text_that_is_there(self):
+        """As lm-evaluation-harness asks for them."""
+        ids = self.server.post("/tokenize", {"content": "In the beginning was the Word"})[1]["tokens"]
+        body = {"prompt": [ids], "max_tokens": 1, "temperature": 0, "echo": True, "logprobs": 1, "seed": 1}
+        status, answer = self.server.post("/v1/completions", body)
+        self.assertEqual(status, 200, answer)
+        logprobs = answer["choices"][0]["logprobs"]
+        self.assertEqual({key: len(value) for key, value in logprobs.items()},
+                         dict.fromkeys(("tokens", "token_logprobs", "top_logprobs", "text_offset"), len(ids) + 1))
+        self.assertIsNone(logprobs["token_logprobs"][0])
+        # The same from the next token's side.
+        for place in (1, len(ids) - 1):
+            nearest = self.server.post("/v1/completions", {"prompt": ids[:place], "max_tokens": 1, "logprobs": 1,
+                                                           "temperature": 0, "logit_bias": {str(ids[place]): 1000}})[1]
+            got = nearest["choices"][0]["logprobs"]
+            self.assertEqual(got["tokens"], [logprobs["tokens"][place]])
+            self.assertEqual(got["token_logprobs"], [logprobs["token_logprobs"][place]])
+        scored = self.server.post("/v1/completions", body | {"max_tokens": 0})[1]
+        self.assertEqual(scored["choices"][0]["logprobs"]["token_logprobs"], logprobs["token_logprobs"][:-1])
+        self.assertEqual(scored["usage"]["completion_tokens"], 0)
+
+    def test_sampling_parameters_do_what_they_say(self):
+        def text(**more):
+            status, answer = self.server.post("/v1/completions", TEXT | {"seed": 2, "max_tokens": 20} | more)
+            self.assertEqual(status, 200, answer)
+            return answer["choices"][0]["text"]
+
+        greedy = text(temperature=0)
+        for same in ({"top_k": 1}, {"top_p": 0}, {"min_p": 1}, {"temperature": 0, "mirostat": 0, "dry_multiplier": 0.0}):
+            self.assertEqual(text(**same), greedy, same)
+        ids = self.server.post("/tokenize", {"content": greedy})[1]["tokens"]
+        self.assertNotEqual(text(temperature=0, logit_bias={str(ids[0]): -1000}), greedy)
+        self.assertEqual(text(temperature=0, logit_bias=[[ids[0], False]]), text(temperature=0, logit_bias={str(ids[0]): -1000}))
+        for other in ({"repeat_penalty": 1.8}, {"presence_penalty": 50}, {"frequency_penalty": 50}):
+            self.assertNotEqual(text(temperature=0, max_tokens=40, **other), text(temperature=0, max_tokens=40), other)
+        self.assertNotEqual(text(temperature=1.5, typical_p=0.2), text(temperature=1.5))
+
+    def test_llama_cpp_completion(self):
+        status, answer = self.server.post("/completion", {"prompt": "In the beginning", "n_predict": 6, "temperature": 0})
+        self.assertEqual(status, 200, answer)
+        self.assertEqual((answer["stop"], answer["stop_type"], answer["tokens_predicted"]), (True, "limit", 6))
+        chunks = self.server.stream("/completion", {"prompt": "In the beginning", "n_predict": 6, "temperature": 0})
+        self.assertEqual("".join(chunk["content"] for chunk in chunks), answer["content"])
+
+
+class Refusals(Case):
+    def test_parameters_by_name(self):
+        text, chat = "/v1/completions", "/v1/chat/completions"
+        for body, param in [
+            ({}, "prompt"), ({"prompt": 7}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": [-1]}, "prompt"),
+            ({"prompt": [4096]}, "prompt"), ({"prompt": ["a", 3]}, "prompt[1]"), ({"prompt": [[1.5]]}, "prompt[0]"),
+            (TEXT | {"max_tokens": -5}, "max_tokens"), (TEXT | {"max_tokens": 1e99}, "max_tokens"),
+            (TEXT | {"temperature": "hot"}, "temperature"), (TEXT | {"temperature": -1}, "temperature"),
+            (TEXT | {"top_p": 2}, "top_p"), (TEXT | {"top_k": 1.5}, "top_k"), (TEXT | {"n": 0}, "n"), (TEXT | {"n": 1000}, "n"),
+            (TEXT | {"seed": 2**64}, "seed"), (TEXT | {"stop": [""]}, "stop"), (TEXT | {"stop": ["a"] * 17}, "stop"),
+            (TEXT | {"stream": "yes"}, "stream"), (TEXT | {"stream_options": {}}, "stream_options"),
+            (TEXT | {"logprobs": 21}, "logprobs"), (TEXT | {"logprobs": True}, "logprobs"),
+            (TEXT | {"logit_bias": {"x": 1}}, "logit_bias"), (TEXT | {"logit_bias": {"4096": 1}}, "logit_bias"),
+            (TEXT | {"logit_bias": 5}, "logit_bias"), (TEXT | {"mirostat": 2}, "mirostat"),
+            (TEXT | {"xtc_probability": 0.5}, "xtc_probability"), (TEXT | {"suffix": "end"}, "suffix"),
+            (TEXT | {"samplers": ["top_k"]}, "samplers"), (TEXT | {"frobnicate": 1}, "frobnicate"),
+            (TEXT | {"prompt": "word " * 600}, "prompt"),
+        ]:
+            self.assertTrue(self.refuse(text, body, param).startswith(param + ":"))
+        for body, param in [
+            ({}, "messages"), ({"messages": []}, "messages"), ({"messages": ["hi"]}, "messages[0]"),
+            ({"messages": [{"content": "hi"}]}, "messages[0].role"), ({"messages": [{"role": "user"}]}, "messages[0].content"),
+            ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+            ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
+            (CHAT | {"top_logprobs": 2}, "top_logprobs"), (CHAT | {"tools": {}}, "tools"), (CHAT | {"tools": [{}]}, "tools[0]"),
+            (CHAT | {"tool_choice": "required"}, "tool_choice"), (CHAT | {"chat_template_kwargs": 1}, "chat_template_kwargs"),
+            (CHAT | {"functions": [{}]}, "functions"),
+        ]:
+            self.refuse(chat, body, param)
+
+    def test_a_prompt_beyond_the_context_has_its_own_code(self):
+        answer = self.server.post("/v1/completions", TEXT | {"prompt": "word " * 600})[1]
+        self.assertEqual(answer["error"]["code"], "context_length_exceeded")
+
+
+class Keys(Case):
+    options = ["--api-key", "secret", "--alias", "my-model", "--cors-origin", "https://example.org"]
+
+    def test_all_but_health_and_page_ask_for_the_key(self):
+        for path in ("/health", "/v1/health"):
+            self.assertEqual(self.server.get(path)[0], 200)
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer secret2"}, {"Authorization": ""}):
+            self.assertEqual(self.server.get("/v1/models", **headers)[0], 401, headers)
+            self.assertEqual(self.server.post("/v1/completions", TEXT, **headers)[0], 401)
+        status, models = self.server.get("/v1/models", Authorization="Bearer secret")
+        self.assertEqual((status, models["data"][0]["id"]), (200, "my-model"))
+        self.assertEqual(self.server.get("/v1/models", **{"X-Api-Key": "secret"})[0], 200)
+
+    def test_pages_of_the_named_origin_may_read(self):
+        status, headers, _ = self.server.request("OPTIONS", "/v1/chat/completions")
+        self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (204, "https://example.org"))
+
+    def test_a_model_without_a_template_has_no_chats(self):
+        status, answer = self.server.post("/v1/chat/completions", CHAT, Authorization="Bearer secret")
+        self.assertEqual(status, 400)
+        self.assertIn("--chat-template", answer["error"]["message"])
+
+
+class Lifetime(unittest.TestCase):
+    def test_a_client_that_goes_away_frees_its_slot(self):
+        with Server("-np", 1, "-c", 1024) as server:
+            server.stream("/v1/completions", TEXT | {"max_tokens": 1000, "ignore_eos": True}, stop_after=2)
+            connection = server.connect()
+            connection.request("POST", "/v1/completions", json.dumps(TEXT | {"max_tokens": 1000, "ignore_eos": True}))
+            deadline = time.time() + 30
+            while server.metrics()["lieq_running"] == 0 and time.time() < deadline:
+                time.sleep(0.02)
+            connection.close()
+            while server.metrics()["lieq_cancelled_total"] < 2 and time.time() < deadline:
+                time.sleep(0.02)
+            metrics = server.metrics()
+            self.assertEqual((metrics["lieq_cancelled_total"], metrics["lieq_running"], metrics["lieq_waiting"]), (2, 0, 0))
+            self.assertEqual(server.post("/v1/completions", TEXT)[0], 200)
+
+    def test_more_than_the_queue_holds_is_told_to_come_back(self):
+        with Server("-np", 1, "--queue", 1, "-c", 1024) as server:
+            body = json.dumps(TEXT | {"max_tokens": 1000, "ignore_eos": True})
+            waiting = [server.connect() for _ in range(2)]
+            for count, connection in enumerate(waiting):
+                connection.request("POST", "/v1/completions", body)
+                deadline = time.time() + 30
+                while server.metrics()["lieq_texts_total"] < count + 1 and time.time() < deadline:
+                    time.sleep(0.02)
+                time.sleep(0.2)  # the first is running before the second is counted as waiting
+            status, headers, answer = server.request("POST", "/v1/completions", json.dumps(TEXT))
+            self.assertEqual((status, headers["Retry-After"]), (429, "1"), answer)
+            for connection in waiting:
+                connection.close()
+
+    def test_ctrl_c_lets_answers_end_and_a_second_one_does_not(self):
+        for presses in (1, 2):
+            with Server("-c", 1024, "--grace", 60) as server:
+                got = []
+                client = threading.Thread(target=lambda: got.append(
+                    server.post("/v1/completions", TEXT | {"max_tokens": 900, "ignore_eos": True})))
+                client.start()
+                deadline = time.time() + 30
+                while server.metrics()["lieq_running"] == 0 and time.time() < deadline:
+                    time.sleep(0.02)
+                server.interrupt()
+                time.sleep(0.3)
+                self.assertRaises(ConnectionRefusedError, server.get, "/health")
+                if presses == 2:
+                    server.interrupt()
+                self.assertEqual(server.wait(), 0)
+                client.join()
+                self.assertEqual(got[0][0], 200 if presses == 1 else 503, got)
+
+    def test_environment_mirrors(self):
+        with Server(env={"LLAMA_ARG_ALIAS": "named", "LLAMA_ARG_CTX_SIZE": "200", "LLAMA_ARG_N_PARALLEL": "3"}) as server:
+            self.assertEqual(server.get("/v1/models")[1]["data"][0]["id"], "named")
+            props = server.get("/props")[1]
+            self.assertEqual((props["total_slots"], props["default_generation_settings"]["n_ctx"]), (3, 200))
+
+    def test_usage(self):
+        def refuse(*args, env=None):
+            done = subprocess.run([LIEQ, "serve", *map(str, args)], capture_output=True, text=True, timeout=60,
+                                  env=os.environ | (env or {}))
+            self.assertEqual((done.stdout, len(done.stderr.splitlines())), ("", 1), done)
+            return done.returncode, done.stderr
+
+        self.assertEqual(refuse()[0], 2)
+        self.assertEqual(refuse("/nowhere", "--port", 0)[0], 1)
+        self.assertEqual(refuse(DEMO, "--port", 0, "-c", 5000)[0], 2)
+        self.assertEqual(refuse(DEMO, env={"LLAMA_ARG_PORT": "eighty"})[0], 2)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            status, error = refuse(DEMO, "--port", taken.getsockname()[1])
+            self.assertEqual(status, 1)
+            self.assertIn("in use", error)
+
+
+if __name__ == "__main__":
+    unittest.main()
