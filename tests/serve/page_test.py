@@ -75,7 +75,12 @@ class BrowserCase(unittest.TestCase):
 class OwnServer(BrowserCase):
     def setUp(self):
         super().setUp()
-        self.server = self.enterContext(LieqServer("--alias", "a demo", "--ctx-size", "2048", "--api-key", "secret"))
+        # The demo model knows no chats: it goes on with what was said so far.
+        template = self.enterContext(tempfile.NamedTemporaryFile("w", suffix=".jinja"))
+        template.write("{{ messages | map(attribute='content') | join(' ') }}")
+        template.flush()
+        options = ("--alias", "a demo", "--api-key", "secret", "--chat-template", template.name)
+        self.server = self.enterContext(LieqServer(*options))
         self.address = f"http://{self.server.host}:{self.server.port}/"
 
     def test_type_stream_stop_reload(self):
@@ -93,8 +98,8 @@ class OwnServer(BrowserCase):
         self.browser.click(".message:last-child [aria-label='Write another answer']")
         self.browser.wait("document.getElementById('stop').hidden && document.querySelectorAll('.answer').length === 1")
         self.assertEqual(self.answers(), first)  # greedy: the same again
-        self.browser.value("store.settings.max_tokens = '1800'; store.saveSettings()")
-        self.say("Tell me all", wait=False)
+        self.browser.value("store.settings.max_tokens = '900'; store.saveSettings()")
+        self.say("And he said", wait=False)
         self.browser.wait(
             "document.querySelectorAll('.answer')[1]?.innerText.length > 20 || document.getElementById('stop').hidden"
         )
