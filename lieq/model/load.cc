@@ -291,6 +291,19 @@ Result<void> check_finite(const Model& model, const Loader& loader, Threads& thr
   return {};
 }
 
+/// Everything of the model that lies in its tensors.
+Result<void> fill(Model& model, Format format, std::optional<QuantizationConfig> quantization, Threads& threads,
+                  Sink& sink) {
+  Loader loader(model, threads, format, std::move(quantization));
+  LIEQ_TRY(loader.load(sink));
+  LIEQ_TRY(check_finite(model, loader, threads));
+  if (loader.unpacked() > 0)
+    sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
+                          model.path.string(), loader.unpacked()));
+  warn_of_unknown(model, loader.used(), sink);
+  return {};
+}
+
 /// generation_config.json knows all ids that end an answer; config.json often only one.
 Result<void> read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
   const std::filesystem::path file = folder / "generation_config.json";
@@ -388,17 +401,25 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_gguf(gguf, sink));
     model.files = std::move(gguf.tensors);
   }
-  Loader loader(model, threads, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization));
-  LIEQ_TRY(loader.load(sink));
-  LIEQ_TRY(check_finite(model, loader, threads));
-  if (loader.unpacked() > 0)
-    sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
-                          path.string(), loader.unpacked()));
-  warn_of_unknown(model, loader.used(), sink);
+  LIEQ_TRY(fill(model, folder ? Format::kSafetensors : Format::kGguf, std::move(quantization), threads, sink));
   LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
   round_embeddings(model, embed_bits, threads);
   if (options.pack_blocks) pack_all_blocks(model, threads);
   model.files.release_pages();
+  return model;
+}
+
+Result<Model> Model::from_tensors(const std::string& name, const Json& config, io::TensorSet tensors, Threads& threads,
+                                  Sink& sink) {
+  Model model;
+  model.path = name;
+  model.format = "memory";
+  LIEQ_ASSIGN(model.config, config_from_json(config, name + ": config", sink));
+  if (config.contains("quantization_config"))
+    return fail(ErrorCode::kUnsupported, name + ": config: field 'quantization_config': found one, expected none, "
+                                                "since tensors in memory must be dense");
+  model.files = std::move(tensors);
+  LIEQ_TRY(fill(model, Format::kSafetensors, std::nullopt, threads, sink));
   return model;
 }
 
