@@ -10,6 +10,7 @@ In Python, `import lieq.lm_eval` makes lm_eval.simple_evaluate(model="lieq", ...
 
 from __future__ import annotations
 
+import lm_eval.models  # noqa: F401  the harness lists its own only while its list is empty
 from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 

@@ -153,7 +153,7 @@ class BitPlan(_Savable):
     rest_bits: float
     reached: PlanSize
     layers: list[LayerPlan]
-    k_blocks: bool = False
+    k_blocks: bool | None = None  #: codes lie in K blocks of GGUF
 
     def frame(self):
         """A pandas frame, a row for each layer."""

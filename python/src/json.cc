@@ -14,6 +14,7 @@ OrderedJson whole_number(nb::handle value) {
   if (!number.is_valid()) throw nb::python_error();
   int overflow = 0;
   const long long small = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
+  if (overflow == 0 && small >= 0) return static_cast<std::uint64_t>(small);  // what readers of counts ask for
   if (overflow == 0) return small;
   if (overflow < 0) refuse("found an integer below -2^63, expected one of 64 bits");
   const unsigned long long large = PyLong_AsUnsignedLongLong(number.ptr());

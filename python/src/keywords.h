@@ -108,7 +108,7 @@ template <class Arguments, class Class, class Function, class... Extra>
 void def_static_with_keywords(Class& scope, const char* name, std::string_view positional, std::string_view returns,
                               std::string_view what, const Function& function, const Extra&... extra) {
   const Arguments defaults;
-  const std::string signature = "@staticmethod\n" + defaults.keywords.signature(name, positional, returns);
+  const std::string signature = defaults.keywords.signature(name, positional, returns);
   const std::string doc = std::string(what) + "\n\n" + defaults.keywords.lines();
   scope.def_static(name, function, nb::sig(signature.c_str()), doc.c_str(), extra..., nb::arg("kwargs"));
 }

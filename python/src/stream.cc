@@ -63,6 +63,7 @@ TextStream::~TextStream() { model_->spare = std::move(sequence_); }
 
 std::optional<text::TokenId> TextStream::next_token() {
   auto token = [&] {
+    const SignalStack stack;
     const nb::gil_scoped_release released;
     const std::lock_guard lock(team_->mutex);
     return stream_->next();

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/unique_ptr.h>
 
 #include "json.h"
 #include "keywords.h"

@@ -10,6 +10,7 @@
 #include <nanobind/nanobind.h>
 
 #include "errors.h"
+#include "lieq/base/signal_stack.h"
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
 
@@ -56,6 +57,7 @@ auto run(nb::handle progress, const Work& work) {
   PythonSink sink(progress);
   const std::shared_ptr<Team> mine = team();
   auto result = [&] {
+    const SignalStack stack;
     const nb::gil_scoped_release released;
     const std::lock_guard lock(mine->mutex);
     return work(mine->threads, sink);

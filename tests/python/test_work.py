@@ -104,7 +104,8 @@ def test_warnings_are_pythons(demo, tmp_path):
 
 
 SCRIPT = """
-import sys, lieq
+import logging, sys, lieq
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
 def tell(what, done, total):
     print(what, done, flush=True)
 try:
@@ -118,14 +119,14 @@ def test_ctrl_c_ends_and_the_same_call_goes_on(quantized, tmp_path):
     call = [sys.executable, "-c", SCRIPT, str(tmp_path / "made"), repr(SMALL)]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        if line.startswith("layers 2"):
+        if line.startswith("quantising layers 2"):
             process.send_signal(signal.SIGINT)
             break
     rest = process.stdout.read().splitlines()
     assert process.wait() == 0 and rest[-1] == "interrupted", rest
     assert not (tmp_path / "made").exists() and (tmp_path / "made.partial").exists()
     again = subprocess.run(call, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert "layers 1" not in again, again
+    assert any("going on after layer" in line for line in again), again
     files = [hashlib.sha256((pathlib.Path(folder) / "model.safetensors").read_bytes()).hexdigest()
              for folder in (tmp_path / "made", quantized.output)]
     assert files[0] == files[1]
@@ -136,3 +137,22 @@ def test_the_module_is_the_command():
     assert done.stdout.split() == ["lieq", lieq.__version__]
     done = subprocess.run([sys.executable, "-m", "lieq", "inspect", "/nowhere"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("lieq: /nowhere")
+
+
+ALARMED = """
+import signal, lieq
+model = lieq.Model.load(lieq.demo())
+ids = list(range(200))
+expected = model.logits(ids)
+signal.signal(signal.SIGALRM, lambda *_: None)
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+for _ in range(20):
+    assert (model.logits(ids) == expected).all()
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+def test_signals_may_come_at_any_moment():
+    """Also while a product of oneDNN has moved the stack pointer into a buffer of its own (base/signal_stack.h)."""
+    done = subprocess.run([sys.executable, "-c", ALARMED], capture_output=True, text=True)
+    assert done.returncode == 0, (done.returncode, done.stderr)
