@@ -9,8 +9,8 @@ namespace lieq {
 
 /// While one lives, handlers installed with SA_ONSTACK (Python's are) run on a separate stack in the thread that made
 /// it, unless that has one already. oneDNN's products move the stack pointer into a buffer that fits them: a handler
-/// that runs on that stack overwrites what lies below the buffer. A thread that computes while signals are handled needs
-/// one of these.
+/// that runs on that stack overwrites what lies below the buffer. A thread that computes while signals are handled
+/// needs one of these.
 class SignalStack {
  public:
   SignalStack() {

@@ -75,8 +75,9 @@ Result<void> TokenStream::feed(std::span<const TokenId> input, bool last) {
   const MatrixView<float> row = logits_.matrix(1, model_->config.vocab_size);
   model::logits(*model_, hidden.rows(input.size() - 1, 1), *state_, row);
   if (std::isfinite(kernels::log_sum_exp(row.row(0)))) return {};
-  return fail(ErrorCode::kNumerical, fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
-                                                 model_->path.string(), sequence_->cache.length() - 1));
+  return fail(ErrorCode::kNumerical,
+              fmt::format("{}: logits: found NaN or infinity at position {}, expected finite values",
+                          model_->path.string(), sequence_->cache.length() - 1));
 }
 
 /// False: cancelled.

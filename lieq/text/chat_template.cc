@@ -193,8 +193,8 @@ Result<ChatTemplate> ChatTemplate::load(const fs::path& model, const std::string
     return fail(ErrorCode::kNotFound,
                 fmt::format("{}: has no chat template; give one with --chat-template (a file, or one of {})",
                             model.string(), kBuiltInNames));
-  LIEQ_ASSIGN(ChatTemplate loaded, from_text(std::move(sources->main->text), std::move(sources->special_tokens),
-                                             sources->main->place));
+  LIEQ_ASSIGN(ChatTemplate loaded,
+              from_text(std::move(sources->main->text), std::move(sources->special_tokens), sources->main->place));
   if (sources->tool_use) {
     LIEQ_ASSIGN(loaded.tool_use_, jinja::Template::parse(sources->tool_use->text, sources->tool_use->place));
   }

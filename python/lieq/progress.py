@@ -13,7 +13,9 @@ class Bars:
     """A tqdm bar for each stage, one at a time."""
 
     def __init__(self):
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a notebook without ipywidgets gets bars of text
+            from tqdm.auto import tqdm
         self._tqdm = tqdm
         self._bar = None
         self._what = None

@@ -16,7 +16,8 @@ namespace nb = nanobind;
 
 /// An array of `shape` over what `owner` holds at `data`, without a copy; the array keeps the owner alive.
 template <class T, class Owner>
-nb::object array_of(const T* data, std::vector<std::size_t> shape, Owner owner, nb::dlpack::dtype type = nb::dtype<T>()) {
+nb::object array_of(const T* data, std::vector<std::size_t> shape, Owner owner,
+                    nb::dlpack::dtype type = nb::dtype<T>()) {
   auto kept = std::make_unique<Owner>(std::move(owner));
   const nb::capsule capsule(kept.get(), [](void* object) noexcept { delete static_cast<Owner*>(object); });
   kept.release();
@@ -25,8 +26,7 @@ nb::object array_of(const T* data, std::vector<std::size_t> shape, Owner owner, 
 
 /// The same over a vector.
 template <class T>
-nb::object array_of(std::vector<T> values, std::vector<std::size_t> shape,
-                    nb::dlpack::dtype type = nb::dtype<T>()) {
+nb::object array_of(std::vector<T> values, std::vector<std::size_t> shape, nb::dlpack::dtype type = nb::dtype<T>()) {
   const T* data = values.data();
   return array_of(data, std::move(shape), std::move(values), type);
 }

@@ -21,8 +21,8 @@ const char* class_of(ErrorCode code) {
 
 void raise(const Error& error) {
   const nb::object type = nb::module_::import_("lieq.errors").attr(class_of(error.code));
-  const nb::object text = nb::steal(PyUnicode_DecodeUTF8(error.message.data(),
-                                                         static_cast<Py_ssize_t>(error.message.size()), "replace"));
+  const nb::object text =
+      nb::steal(PyUnicode_DecodeUTF8(error.message.data(), static_cast<Py_ssize_t>(error.message.size()), "replace"));
   PyErr_SetObject(type.ptr(), text.ptr());
   throw nb::python_error();
 }

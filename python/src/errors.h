@@ -23,8 +23,6 @@ T value_of(Result<T> result) {
 }
 
 /// One line for a caller's mistake.
-[[noreturn]] inline void refuse(std::string message) {
-  raise({ErrorCode::kInvalidArgument, std::move(message)});
-}
+[[noreturn]] inline void refuse(std::string message) { raise({ErrorCode::kInvalidArgument, std::move(message)}); }
 
 }  // namespace lieq::python

@@ -23,8 +23,10 @@ struct EvaluateArguments {
 
   EvaluateArguments() {
     if (const auto cache = hub::cache_folder()) job.journals = *cache / "eval";
-    keywords.add_path("text", job.text, "a .txt file, .jsonl with a document a line, or a data set such as 'wikitext2'");
-    keywords.add("tasks", job.tasks, "piqa, arc_easy, arc_challenge, boolq, hellaswag, winogrande, mmlu, wikitext2, ...");
+    keywords.add_path("text", job.text,
+                      "a .txt file, .jsonl with a document a line, or a data set such as 'wikitext2'");
+    keywords.add("tasks", job.tasks,
+                 "piqa, arc_easy, arc_challenge, boolq, hellaswag, winogrande, mmlu, wikitext2, ...");
     keywords.add("protocol", protocol, "how perplexity is measured: gptq (None is that), llamacpp or lm-eval");
     keywords.add("window", job.window, "tokens in a window; 0: the protocol's");
     keywords.add("stride", job.stride, "tokens from one window to the next; 0: the window");

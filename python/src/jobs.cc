@@ -41,7 +41,8 @@ struct DiagnoseArguments {
                         "texts, a corpus each: .txt, .jsonl, or a data set such as 'wikitext2'; None: the calibration "
                         "text",
                         [this](nb::handle value) { job.texts = texts_of(value, "texts"); });
-    keywords.add("fields", job.fields, "the field of a .jsonl record that holds the text: one name, or one for each text");
+    keywords.add("fields", job.fields,
+                 "the field of a .jsonl record that holds the text: one name, or one for each text");
     keywords.add("alpha", job.alpha, "weight of the perplexity drop; None: the paper's");
     keywords.add("beta", job.beta, "weight of the compactness; None: the paper's");
     keywords.add("gamma", job.gamma, "weight of the energy gain; None: the paper's");
@@ -72,8 +73,9 @@ struct AllocateArguments {
   AllocateArguments() {
     budget.add_to(keywords);
     keywords.add("choices", options.choices, "widths a layer may get");
-    keywords.add_name("rank", options.ranking, allocate::kRankings,
-                      [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
+    keywords.add_name(
+        "rank", options.ranking, allocate::kRankings, [](allocate::Ranking ranking) { return allocate::name(ranking); },
+        "what orders the layers");
     keywords.add("group_size", options.group_size, "weights that share a scale: part of true bits and size");
     keywords.add("k_blocks", options.k_blocks, "codes lie in K blocks of GGUF");
     keywords.add("rest_bits", options.rest_bits, "width of embeddings, norms and head: part of size");
@@ -139,21 +141,23 @@ nb::object check(nb::object model, const nb::kwargs& given) {
 
 void define_jobs(nb::module_& module) {
   const std::string model = std::string("model: ") + kModelType;
-  def_with_keywords<DiagnoseArguments>(module, "diagnose", model, "lieq.records.LayerScores",
-                                       "Scores how much each layer matters.\n\nmodel: a path, ORG/NAME on the hub, or a "
-                                       "model that is loaded.",
-                                       &diagnose, nb::arg("model"));
+  def_with_keywords<DiagnoseArguments>(
+      module, "diagnose", model, "lieq.records.LayerScores",
+      "Scores how much each layer matters.\n\nmodel: a path, ORG/NAME on the hub, or a "
+      "model that is loaded.",
+      &diagnose, nb::arg("model"));
   def_with_keywords<AllocateArguments>(
       module, "allocate", "scores: lieq.records.LayerScores | str | os.PathLike[str]", "lieq.records.BitPlan",
       "Gives each layer its bits, within a budget: one of top, bits, true_bits and size; without any the paper's, one "
       "layer at the highest width.\n\nscores: of diagnose(), or the file that holds them.",
       &allocate_bits, nb::arg("scores"));
-  def_with_keywords<ExportArguments>(
-      module, "export", "model: str | os.PathLike[str] | Model, to: str | collections.abc.Sequence[str]",
-      "list[lieq.records.ExportRecord]",
-      "Writes a model for other engines; nothing is quantised again.\n\nto: 'gguf', 'mlx', ... (the command lieq export "
-      "--help lists them), or several.",
-      &export_to, nb::arg("model"), nb::arg("to"));
+  def_with_keywords<ExportArguments>(module, "export",
+                                     "model: str | os.PathLike[str] | Model, to: str | collections.abc.Sequence[str]",
+                                     "list[lieq.records.ExportRecord]",
+                                     "Writes a model for other engines; nothing is quantised again.\n\nto: 'gguf', "
+                                     "'mlx', ... (the command lieq export "
+                                     "--help lists them), or several.",
+                                     &export_to, nb::arg("model"), nb::arg("to"));
   def_with_keywords<CheckArguments>(module, "check", model, "lieq.records.CheckRecord",
                                     "Which engines load a model, since when, how fast, and why not.", &check,
                                     nb::arg("model"));

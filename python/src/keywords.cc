@@ -80,7 +80,8 @@ std::string Keywords::signature(std::string_view name, std::string_view position
 
 std::string Keywords::lines() const {
   std::string text;
-  for (const Keyword& one : keywords_) text += fmt::format("{}: {} (default: {})\n", one.name, one.what, one.default_text);
+  for (const Keyword& one : keywords_)
+    text += fmt::format("{}: {} (default: {})\n", one.name, one.what, one.default_text);
   return text;
 }
 

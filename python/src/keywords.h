@@ -24,13 +24,20 @@ namespace nb = nanobind;
 /// How a type is written in a signature.
 template <class T>
 std::string type_text() {
-  if constexpr (std::is_same_v<T, bool>) return "bool";
-  else if constexpr (std::is_integral_v<T>) return "int";
-  else if constexpr (std::is_floating_point_v<T>) return "float";
-  else if constexpr (std::is_same_v<T, std::string>) return "str";
-  else if constexpr (std::is_same_v<T, std::filesystem::path>) return "str | os.PathLike[str]";
-  else if constexpr (requires(T t) { t.has_value(); }) return type_text<typename T::value_type>() + " | None";
-  else return "collections.abc.Sequence[" + type_text<typename T::value_type>() + "]";
+  if constexpr (std::is_same_v<T, bool>)
+    return "bool";
+  else if constexpr (std::is_integral_v<T>)
+    return "int";
+  else if constexpr (std::is_floating_point_v<T>)
+    return "float";
+  else if constexpr (std::is_same_v<T, std::string>)
+    return "str";
+  else if constexpr (std::is_same_v<T, std::filesystem::path>)
+    return "str | os.PathLike[str]";
+  else if constexpr (requires(T t) { t.has_value(); })
+    return type_text<typename T::value_type>() + " | None";
+  else
+    return "collections.abc.Sequence[" + type_text<typename T::value_type>() + "]";
 }
 
 class Keywords {

@@ -20,8 +20,9 @@ namespace nb = nanobind;
 struct LoadedModel {
   std::string name;  ///< as the user named it
   eval::Bundle bundle;
-  bool in_memory = false;                          ///< it came from no file
-  std::optional<text::ChatTemplate> chat_template = {};  ///< of a model in memory; one of files is read when it is needed
+  bool in_memory = false;  ///< it came from no file
+  std::optional<text::ChatTemplate> chat_template =
+      {};  ///< of a model in memory; one of files is read when it is needed
   eval::GenerationConfig generation = {};
   /// Keys and values of the text that was written last: the next one that begins alike goes on from there.
   std::unique_ptr<eval::Sequence> spare = {};

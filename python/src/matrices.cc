@@ -86,9 +86,10 @@ void define_matrices(nb::class_<LoadedModel>& model) {
       .def("weight", &weight, nb::arg("name"),
            nb::sig("def weight(self, name: str) -> numpy.typing.NDArray[numpy.float32]"),
            "A weight matrix, decoded: [out, in] float32. name: one of linears, 'model.embed_tokens' or 'lm_head'.")
-      .def("codes", &codes, nb::arg("name"), nb::sig("def codes(self, name: str) -> lieq.matrices.QuantizedMatrix"),
-           "A quantised weight matrix as codes [out, in], scales and zeros [out, in / group_size]; not copied where its "
-           "form allows it. Raises UnsupportedError for dense weights and for blocks whose scales are products.");
+      .def(
+          "codes", &codes, nb::arg("name"), nb::sig("def codes(self, name: str) -> lieq.matrices.QuantizedMatrix"),
+          "A quantised weight matrix as codes [out, in], scales and zeros [out, in / group_size]; not copied where its "
+          "form allows it. Raises UnsupportedError for dense weights and for blocks whose scales are products.");
 }
 
 }  // namespace lieq::python

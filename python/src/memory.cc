@@ -80,15 +80,16 @@ std::shared_ptr<LoadedModel> from_tensors(const std::string& name, nb::handle co
 }  // namespace
 
 void define_memory(nb::module_& module) {
-  module.def("from_tensors", &from_tensors, nb::arg("name"), nb::kw_only(), nb::arg("config"), nb::arg("tensors"),
-             nb::arg("tokenizer"), nb::arg("chat_template") = nb::none(), nb::arg("special_tokens") = nb::dict(),
-             nb::sig("def from_tensors(name: str, *, config: dict[str, typing.Any], tensors: dict[str, typing.Any], "
-                     "tokenizer: str, chat_template: str | None = None, special_tokens: dict[str, str] = {}) -> Model"),
-             "A model of dense arrays in memory: NumPy's, PyTorch's or others with DLPack, float32, float16 or bfloat16, "
-             "C-contiguous. No file is written, and no matrix copied: they must not change while the model is used.\n\n"
-             "name: for messages and records.\nconfig: what would be config.json.\ntensors: arrays by the names that "
-             "Hugging Face's files have.\ntokenizer: the text of a tokenizer.json.\nchat_template: a Jinja template.\n"
-             "special_tokens: those that it names, {'bos_token': '<s>'}.");
+  module.def(
+      "from_tensors", &from_tensors, nb::arg("name"), nb::kw_only(), nb::arg("config"), nb::arg("tensors"),
+      nb::arg("tokenizer"), nb::arg("chat_template") = nb::none(), nb::arg("special_tokens") = nb::dict(),
+      nb::sig("def from_tensors(name: str, *, config: dict[str, typing.Any], tensors: dict[str, typing.Any], "
+              "tokenizer: str, chat_template: str | None = None, special_tokens: dict[str, str] = {}) -> Model"),
+      "A model of dense arrays in memory: NumPy's, PyTorch's or others with DLPack, float32, float16 or bfloat16, "
+      "C-contiguous. No file is written, and no matrix copied: they must not change while the model is used.\n\n"
+      "name: for messages and records.\nconfig: what would be config.json.\ntensors: arrays by the names that "
+      "Hugging Face's files have.\ntokenizer: the text of a tokenizer.json.\nchat_template: a Jinja template.\n"
+      "special_tokens: those that it names, {'bos_token': '<s>'}.");
 }
 
 }  // namespace lieq::python

@@ -171,8 +171,8 @@ Source source_of(nb::handle value, const char* place) {
   if (nb::hasattr(value, "__fspath__")) plain = nb::module_::import_("os").attr("fspath")(value);
   std::string name;
   if (!nb::try_cast(plain, name))
-    throw nb::type_error(fmt::format("{}: found {}, expected {}", place, nb::cast<std::string>(nb::repr(value)),
-                                     kModelType).c_str());
+    throw nb::type_error(
+        fmt::format("{}: found {}, expected {}", place, nb::cast<std::string>(nb::repr(value)), kModelType).c_str());
   return {name, nullptr};
 }
 
@@ -211,7 +211,8 @@ void define_model(nb::module_& module) {
   nb::class_<LoadedModel> model(module, "Model", "A model in memory, with the tokenizer that belongs to it.");
   def_static_with_keywords<LoadArguments>(
       model, "load", "path_or_repo: str | os.PathLike[str]", "Model",
-      "Opens a Hugging Face folder (dense or quantised), a .gguf file, or ORG/NAME[@REVISION][:QUANT] on the hub, which "
+      "Opens a Hugging Face folder (dense or quantised), a .gguf file, or ORG/NAME[@REVISION][:QUANT] on the hub, "
+      "which "
       "is fetched unless it is in the cache. Raises lieq.Error, whose text names file, field, found and expected.",
       &load, nb::arg("path_or_repo"));
   def_with_keywords<PassArguments>(
@@ -227,33 +228,39 @@ void define_model(nb::module_& module) {
       &hidden, nb::arg("ids"));
   const auto footprint = [](const LoadedModel& self) { return linears_footprint(self.bundle.model); };
   model.def_ro("name", &LoadedModel::name, "As it was named when it was loaded.")
-      .def_prop_ro("path", [](const LoadedModel& self) { return self.bundle.model.path.string(); },
-                   "The folder or file it was read from.")
-      .def_prop_ro("format", [](const LoadedModel& self) { return self.bundle.model.format; },
-                   "'safetensors', 'GGUF', 'memory', or the name of a packed container.")
+      .def_prop_ro(
+          "path", [](const LoadedModel& self) { return self.bundle.model.path.string(); },
+          "The folder or file it was read from.")
+      .def_prop_ro(
+          "format", [](const LoadedModel& self) { return self.bundle.model.format; },
+          "'safetensors', 'GGUF', 'memory', or the name of a packed container.")
       .def_prop_ro("config", &config_of, nb::sig("def config(self) -> dict[str, typing.Any]"),
                    "Sizes and features, named as in config.json.")
-      .def_prop_ro("num_parameters", [](const LoadedModel& self) { return parameter_count(self.bundle.model); },
-                   "All weights, those of a tied head once.")
-      .def_prop_ro("code_bits", [=](const LoadedModel& self) { return footprint(self).mean_code_bits(); },
-                   "Mean bits of the codes alone, per weight of the layers' linears.")
-      .def_prop_ro("true_bits", [=](const LoadedModel& self) { return footprint(self).mean_true_bits(); },
-                   "The same with scales, zero points and padding.")
-      .def_prop_ro("layer_bits",
-                   [](const LoadedModel& self) {
-                     std::vector<double> bits;
-                     for (const model::Layer& layer : self.bundle.model.layers)
-                       bits.push_back(model::footprint(layer).mean_code_bits());
-                     return bits;
-                   },
-                   "Mean code bits of each layer.")
+      .def_prop_ro(
+          "num_parameters", [](const LoadedModel& self) { return parameter_count(self.bundle.model); },
+          "All weights, those of a tied head once.")
+      .def_prop_ro(
+          "code_bits", [=](const LoadedModel& self) { return footprint(self).mean_code_bits(); },
+          "Mean bits of the codes alone, per weight of the layers' linears.")
+      .def_prop_ro(
+          "true_bits", [=](const LoadedModel& self) { return footprint(self).mean_true_bits(); },
+          "The same with scales, zero points and padding.")
+      .def_prop_ro(
+          "layer_bits",
+          [](const LoadedModel& self) {
+            std::vector<double> bits;
+            for (const model::Layer& layer : self.bundle.model.layers)
+              bits.push_back(model::footprint(layer).mean_code_bits());
+            return bits;
+          },
+          "Mean code bits of each layer.")
       .def("__repr__", &repr);
   define_matrices(model);
   define_scores(model);
   define_streams(module, model);
-  model.def_prop_ro("tokenizer", [module](std::shared_ptr<LoadedModel> self) {
-    return module.attr("_tokenizer_of")(self);
-  }, nb::sig("def tokenizer(self) -> Tokenizer"), "Text to token ids and back.");
+  model.def_prop_ro(
+      "tokenizer", [module](std::shared_ptr<LoadedModel> self) { return module.attr("_tokenizer_of")(self); },
+      nb::sig("def tokenizer(self) -> Tokenizer"), "Text to token ids and back.");
 }
 
 }  // namespace lieq::python

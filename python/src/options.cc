@@ -69,19 +69,20 @@ void add_recipe(Keywords& keywords, quantize::Options& recipe) {
   keywords.add_name("method", recipe.method, std::array{Method::kRtn, Method::kGptq, Method::kAwq}, method_name,
                     "how weights are rounded");
   keywords.add("group_size", recipe.group_size, "weights that share a scale; 0: a whole row");
-  keywords.add_name("range", recipe.range, std::array{Range::kMinMax, Range::kSearch},
-                    [](Range range) { return range == Range::kSearch ? "search" : "minmax"; },
-                    "scales from a weighted search, or from the extremes of a group");
+  keywords.add_name(
+      "range", recipe.range, std::array{Range::kMinMax, Range::kSearch},
+      [](Range range) { return range == Range::kSearch ? "search" : "minmax"; },
+      "scales from a weighted search, or from the extremes of a group");
   keywords.add("damping", recipe.damping, "added to the Hessian's diagonal, as a fraction of its mean");
-  keywords.add_name("act_order", recipe.act_order,
-                    std::array{ActOrder::kNone, ActOrder::kStatic, ActOrder::kDynamic},
-                    [](ActOrder order) {
-                      return order == ActOrder::kNone ? "none" : order == ActOrder::kStatic ? "static" : "dynamic";
-                    },
-                    "columns by falling activation");
-  keywords.add_name("on_singular", recipe.on_singular, std::array{OnSingular::kError, OnSingular::kRtn},
-                    [](OnSingular what) { return what == OnSingular::kError ? "error" : "rtn"; },
-                    "a Hessian that stays singular");
+  keywords.add_name(
+      "act_order", recipe.act_order, std::array{ActOrder::kNone, ActOrder::kStatic, ActOrder::kDynamic},
+      [](ActOrder order) {
+        return order == ActOrder::kNone ? "none" : order == ActOrder::kStatic ? "static" : "dynamic";
+      },
+      "columns by falling activation");
+  keywords.add_name(
+      "on_singular", recipe.on_singular, std::array{OnSingular::kError, OnSingular::kRtn},
+      [](OnSingular what) { return what == OnSingular::kError ? "error" : "rtn"; }, "a Hessian that stays singular");
   keywords.add("corrected_target", recipe.corrected_target, "fit to the output of the unquantised model");
   keywords.add("residual_weight", recipe.residual_weight,
                "share of the residual stream's error in the target of o_proj and down_proj");

@@ -31,8 +31,9 @@ struct QuantizeArguments {
                         [this](nb::handle value) { job.plan.scores = scores_of(value); });
     keywords.add_text("score", job.plan.diagnosis.score.score, {"geometry", "lieq"},
                       "lieq: with the perplexity drop, which takes long");
-    keywords.add_name("rank", job.plan.ranking, allocate::kRankings,
-                      [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
+    keywords.add_name(
+        "rank", job.plan.ranking, allocate::kRankings,
+        [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
     keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
                       "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
                       "and q4_k: GGUF's K blocks, by their lower width");
@@ -104,9 +105,8 @@ nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs&
   arguments.settle();
   arguments.job.model = file_of(model);
   arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
-  const Made made = run(arguments.progress, [&](Threads& threads, Sink& sink) {
-    return make(arguments.job, threads, sink);
-  });
+  const Made made =
+      run(arguments.progress, [&](Threads& threads, Sink& sink) { return make(arguments.job, threads, sink); });
   return record("QuantizeRecord", fields_of_made(made));
 }
 
@@ -116,9 +116,11 @@ void define_quantize(nb::module_& module) {
   def_with_keywords<QuantizeArguments>(
       module, "quantize", "model: str | os.PathLike[str] | Model, output: str | os.PathLike[str]",
       "lieq.records.QuantizeRecord",
-      "All of it: diagnoses, allocates, quantises, saves and compares. Interrupted by Ctrl-C, the same call goes on after "
+      "All of it: diagnoses, allocates, quantises, saves and compares. Interrupted by Ctrl-C, the same call goes on "
+      "after "
       "the last finished layer, with the same bytes as the result. The budget is one of top, bits, true_bits and size; "
-      "without any, and without a plan, the paper's: one layer at the highest width.\n\noutput: folder to make, or with "
+      "without any, and without a plan, the paper's: one layer at the highest width.\n\noutput: folder to make, or "
+      "with "
       "a K grid the .gguf file.",
       &quantize_model, nb::arg("model"), nb::arg("output"));
 }

@@ -29,9 +29,8 @@ Json or_null(const std::optional<T>& value) {
 Json fields_of(const TaskRecord& record) {
   Json metrics = Json::object();
   for (const MetricValue& one : record.metrics)
-    metrics[one.name] = {{"value", one.value},
-                         {"std_error", or_null(one.std_error)},
-                         {"higher_is_better", one.higher_is_better}};
+    metrics[one.name] = {
+        {"value", one.value}, {"std_error", or_null(one.std_error)}, {"higher_is_better", one.higher_is_better}};
   return {{"name", record.name},
           {"alias", record.alias},
           {"version", record.version},

@@ -90,10 +90,10 @@ void define_scores(nb::class_<LoadedModel>& model) {
       "log P(continuation | context) of each (context, continuation), and whether every token of the continuation is "
       "the most likely one. Texts are encoded as lm-evaluation-harness does; common beginnings run once.",
       &loglikelihood, nb::arg("pairs"));
-  def_with_keywords<ScoreArguments>(
-      model, "loglikelihood_rolling", "self, texts: collections.abc.Sequence[str]", "list[float]",
-      "log P of each whole text, in windows as lm-evaluation-harness cuts them.", &loglikelihood_rolling,
-      nb::arg("texts"));
+  def_with_keywords<ScoreArguments>(model, "loglikelihood_rolling", "self, texts: collections.abc.Sequence[str]",
+                                    "list[float]",
+                                    "log P of each whole text, in windows as lm-evaluation-harness cuts them.",
+                                    &loglikelihood_rolling, nb::arg("texts"));
   model.def_prop_ro("prefix_token_id", &prefix_token_id, nb::sig("def prefix_token_id(self) -> int | None"),
                     "What stands for 'nothing before': the tokenizer's BOS, else its EOS.");
 }

@@ -7,9 +7,7 @@
 
 namespace lieq::python {
 
-StopTexts::StopTexts(std::vector<std::string> stops) : stops_(std::move(stops)) {
-  std::erase(stops_, std::string());
-}
+StopTexts::StopTexts(std::vector<std::string> stops) : stops_(std::move(stops)) { std::erase(stops_, std::string()); }
 
 std::string StopTexts::add(const std::string& text) {
   held_ += text;

@@ -35,7 +35,8 @@ struct StreamArguments {
   Keywords keywords;
 
   void add_rest() {
-    keywords.add("context", context, "tokens of prompt and answer at most; None: as many as they need, or the model can");
+    keywords.add("context", context,
+                 "tokens of prompt and answer at most; None: as many as they need, or the model can");
     keywords.add("ignore_eos", ignore_eos, "go on after an end-of-text token");
     add_compute(keywords, request.compute);
     add_stop(keywords, request.stops);
@@ -87,7 +88,8 @@ struct ChatArguments : StreamArguments {
     keywords.add("temperature", temperature, std::string("0: always the most likely token") + own);
     keywords.add("top_k", top_k, std::string("sample from the k most likely tokens") + own);
     keywords.add("top_p", top_p, std::string("sample from the fewest tokens whose probabilities reach this sum") + own);
-    keywords.add("min_p", min_p, std::string("sample from tokens at least this times as likely as the likeliest") + own);
+    keywords.add("min_p", min_p,
+                 std::string("sample from tokens at least this times as likely as the likeliest") + own);
     keywords.add("repeat_penalty", repeat_penalty, std::string("makes tokens seen lately less likely") + own);
     keywords.add("seed", seed, "same seed, same tokens");
     keywords.add_object("tools", "list[dict[str, typing.Any]]", "tools that the template describes",
@@ -152,28 +154,34 @@ std::string read(TextStream& self) {
 
 void define_streams(nb::module_& module, nb::class_<LoadedModel>& model) {
   nb::class_<TextStream>(module, "TextStream", "Text as a model writes it, piece by piece: an iterator of str.")
-      .def("__iter__", [](nb::handle self) { return self; }, nb::sig("def __iter__(self) -> TextStream"))
+      .def(
+          "__iter__", [](nb::handle self) { return self; }, nb::sig("def __iter__(self) -> TextStream"))
       .def("__next__", &next)
       .def("read", &read, "The rest as one text.")
       .def("close", &TextStream::close, "Ends it.")
       .def_prop_ro("text", &TextStream::text, "What was written so far.")
       .def_prop_ro("prompt_ids", &TextStream::prompt, "Token ids of the prompt.")
-      .def_prop_ro("token_ids", [](const TextStream& self) { return self.generation().tokens; },
-                   "Token ids written so far, without the one that ended it.")
+      .def_prop_ro(
+          "token_ids", [](const TextStream& self) { return self.generation().tokens; },
+          "Token ids written so far, without the one that ended it.")
       .def_prop_ro("end", &TextStream::end, nb::sig("def end(self) -> str | None"),
                    "Why it ended: 'length', 'stop' (a token or a text), 'context' (full) or 'cancelled'; None while it "
                    "goes on.")
-      .def_prop_ro("prompt_tokens", [](const TextStream& self) { return self.generation().prompt_tokens; },
-                   "Tokens of the prompt that had to be run: those the text before did not begin with.")
-      .def_prop_ro("prompt_seconds", [](const TextStream& self) { return self.generation().prompt_seconds; },
-                   "Seconds for the prompt.")
-      .def_prop_ro("decode_seconds", [](const TextStream& self) { return self.generation().decode_seconds; },
-                   "Seconds for the new tokens.");
-  def_with_keywords<GenerateArguments>(
-      model, "generate", "self, prompt: str | collections.abc.Iterable[int]", "TextStream",
-      "Continues a text, or token ids: an iterator of pieces of text. What two prompts, one after the other, begin with "
-      "is run once.",
-      &generate, nb::arg("prompt"));
+      .def_prop_ro(
+          "prompt_tokens", [](const TextStream& self) { return self.generation().prompt_tokens; },
+          "Tokens of the prompt that had to be run: those the text before did not begin with.")
+      .def_prop_ro(
+          "prompt_seconds", [](const TextStream& self) { return self.generation().prompt_seconds; },
+          "Seconds for the prompt.")
+      .def_prop_ro(
+          "decode_seconds", [](const TextStream& self) { return self.generation().decode_seconds; },
+          "Seconds for the new tokens.");
+  def_with_keywords<GenerateArguments>(model, "generate", "self, prompt: str | collections.abc.Iterable[int]",
+                                       "TextStream",
+                                       "Continues a text, or token ids: an iterator of pieces of text. What two "
+                                       "prompts, one after the other, begin with "
+                                       "is run once.",
+                                       &generate, nb::arg("prompt"));
   def_with_keywords<ChatArguments>(
       model, "chat", "self, messages: str | collections.abc.Sequence[dict[str, typing.Any]]", "TextStream",
       "The answer to a conversation, [{'role': 'user', 'content': ...}, ...] or one message: an iterator of pieces of "

@@ -51,31 +51,36 @@ void define_tokenizer(nb::module_& module) {
       .def("decode", &decode, nb::arg("ids"), nb::kw_only(), nb::arg("skip_special_tokens") = false,
            nb::sig("def decode(self, ids: collections.abc.Iterable[int], *, skip_special_tokens: bool = False) -> str"),
            "Text of token ids; bytes that are no UTF-8 become U+FFFD.")
-      .def("apply_chat_template", &apply_chat_template, nb::arg("conversation"), nb::kw_only(),
-           nb::arg("add_generation_prompt") = false, nb::arg("tools") = nb::none(), nb::arg("documents") = nb::none(),
-           nb::arg("tokenize") = true, nb::arg("variables"),
-           nb::sig("def apply_chat_template(self, conversation: collections.abc.Sequence[dict[str, typing.Any]], *, "
-                   "add_generation_prompt: bool = False, tools: list[dict[str, typing.Any]] | None = None, documents: "
-                   "list[dict[str, typing.Any]] | None = None, tokenize: bool = True, **variables: typing.Any) -> "
-                   "list[int] | str"),
-           "The prompt of a conversation, [{'role': ..., 'content': ...}, ...], as transformers makes it: token ids, or "
-           "with tokenize=False the text. Further keywords are variables of the template.")
-      .def("token_to_id",
-           [](const TokenizerOf& self, const std::string& token) -> nb::object {
-             const auto id = (*self).id_of(token);
-             return id ? nb::cast(*id) : nb::none();
-           },
-           nb::arg("token"), nb::sig("def token_to_id(self, token: str) -> int | None"),
-           "The id of a token, None where there is none.")
-      .def_prop_ro("vocab_size", [](const TokenizerOf& self) { return (*self).vocab_size(); },
-                   "One more than the largest id.")
-      .def_prop_ro("kind", [](const TokenizerOf& self) { return (*self).kind(); },
-                   "What it is, e.g. 'byte-level BPE (Qwen2 pattern)'.")
+      .def(
+          "apply_chat_template", &apply_chat_template, nb::arg("conversation"), nb::kw_only(),
+          nb::arg("add_generation_prompt") = false, nb::arg("tools") = nb::none(), nb::arg("documents") = nb::none(),
+          nb::arg("tokenize") = true, nb::arg("variables"),
+          nb::sig("def apply_chat_template(self, conversation: collections.abc.Sequence[dict[str, typing.Any]], *, "
+                  "add_generation_prompt: bool = False, tools: list[dict[str, typing.Any]] | None = None, documents: "
+                  "list[dict[str, typing.Any]] | None = None, tokenize: bool = True, **variables: typing.Any) -> "
+                  "list[int] | str"),
+          "The prompt of a conversation, [{'role': ..., 'content': ...}, ...], as transformers makes it: token ids, or "
+          "with tokenize=False the text. Further keywords are variables of the template.")
+      .def(
+          "token_to_id",
+          [](const TokenizerOf& self, const std::string& token) -> nb::object {
+            const auto id = (*self).id_of(token);
+            return id ? nb::cast(*id) : nb::none();
+          },
+          nb::arg("token"), nb::sig("def token_to_id(self, token: str) -> int | None"),
+          "The id of a token, None where there is none.")
+      .def_prop_ro(
+          "vocab_size", [](const TokenizerOf& self) { return (*self).vocab_size(); }, "One more than the largest id.")
+      .def_prop_ro(
+          "kind", [](const TokenizerOf& self) { return (*self).kind(); },
+          "What it is, e.g. 'byte-level BPE (Qwen2 pattern)'.")
       .def("__repr__", [](const TokenizerOf& self) {
-        return fmt::format("<lieq.Tokenizer of {}: {}, {} ids>", self.model->name, (*self).kind(), (*self).vocab_size());
+        return fmt::format("<lieq.Tokenizer of {}: {}, {} ids>", self.model->name, (*self).kind(),
+                           (*self).vocab_size());
       });
-  module.def("_tokenizer_of", [](std::shared_ptr<LoadedModel> model) { return TokenizerOf{std::move(model)}; },
-             nb::arg("model"));
+  module.def(
+      "_tokenizer_of", [](std::shared_ptr<LoadedModel> model) { return TokenizerOf{std::move(model)}; },
+      nb::arg("model"));
 }
 
 }  // namespace lieq::python
