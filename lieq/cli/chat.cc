@@ -37,7 +37,7 @@ struct Options {
   bool ignore_eos = false, think = false, no_think = false;
 };
 
-constexpr std::size_t kDefaultContext = 8192;  // a cache of the limit of some models would not fit into memory
+using pipeline::kDefaultContext;
 
 constexpr const char* kHelp =
     "/clear  forget the conversation      /exit  leave, as Ctrl-D does\n"

@@ -40,12 +40,7 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
   if (options.refine) job.refine = options.refinement;
   for (const allocate::Ranking ranking : allocate::kRankings)
     if (allocate::name(ranking) == options.ranking) job.plan.ranking = ranking;
-  // q2_k and its like name the lower width; alone they mean that type everywhere.
-  if (const auto width = quantize::width_of_grid(options.recipe.grid)) {
-    if (!job.plan.budget && job.plan.plan_file.empty()) job.plan.budget = Budget{Budget::Kind::kTop, 0};
-    if (job.plan.choices == std::vector<int>{2, 4})
-      job.plan.choices = *width == 4 ? std::vector<int>{4} : std::vector<int>{static_cast<int>(*width), 4};
-  }
+  pipeline::set_widths(options.recipe.grid, job.plan);
   return job;
 }
 

@@ -164,7 +164,7 @@ Result<TextPlan> plan_text(const EvalText& text, const Bundle& bundle, const Tex
   return result;
 }
 
-void summarise_documents(const TokenScores& scores, const EvalText& text, const TextPlan& plan, EvalRecord& record) {
+std::vector<double> document_nll(const TokenScores& scores, const TextPlan& plan) {
   std::vector<double> nll;
   std::size_t window = 0, token = 0;
   for (const std::size_t windows : plan.document_windows) {
@@ -176,6 +176,11 @@ void summarise_documents(const TokenScores& scores, const EvalText& text, const 
     nll.push_back(sum);
   }
   LIEQ_CHECK(token == scores.nll.size());
+  return nll;
+}
+
+void summarise_documents(const TokenScores& scores, const EvalText& text, const TextPlan& plan, EvalRecord& record) {
+  const std::vector<double> nll = document_nll(scores, plan);
   const Rate word = rate_of(nll, text.words), byte = rate_of(nll, text.bytes);
   record.word_perplexity = std::exp(word.nll);
   record.word_perplexity_stderr = *record.word_perplexity * word.std_error;

@@ -72,6 +72,9 @@ struct TextPlan {
 [[nodiscard]] Result<TextPlan> plan_text(const EvalText& text, const Bundle& bundle, const TextOptions& options,
                                          const std::string& place);
 
+/// -log p of each document of the lm-eval protocol, nats.
+[[nodiscard]] std::vector<double> document_nll(const TokenScores& scores, const TextPlan& plan);
+
 /// The word and byte measures of the lm-eval protocol; standard errors are those of a ratio of sums over documents.
 void summarise_documents(const TokenScores& scores, const EvalText& text, const TextPlan& plan, EvalRecord& record);
 

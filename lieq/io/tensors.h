@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ class TensorSet {
  public:
   /// Keeps `file` mapped for as long as this lives.
   void keep(MappedFile file) { files_.push_back(std::move(file)); }
+  /// The same for what owns bytes in memory.
+  void keep(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
   /// Errors: kInvalidFormat naming both files when the name is there already.
   [[nodiscard]] Result<void> add(Tensor tensor);
 
@@ -49,6 +52,7 @@ class TensorSet {
 
  private:
   std::vector<MappedFile> files_;
+  std::vector<std::shared_ptr<const void>> owners_;
   std::map<std::string, Tensor, std::less<>> tensors_;
   std::map<std::string, std::string, std::less<>> doubts_;
 };

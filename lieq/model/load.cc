@@ -65,6 +65,19 @@ Result<void> check_finite(const Model& model, const TakenTensors& taken, Threads
   return {};
 }
 
+/// Everything of the model that lies in its tensors.
+Result<void> fill(Model& model, Names names, std::optional<QuantizationConfig> quantization, Threads& threads,
+                  Sink& sink) {
+  LIEQ_ASSIGN(const TakenTensors taken, take_tensors(model, threads, names, std::move(quantization), sink));
+  LIEQ_TRY(check_finite(model, taken, threads));
+  model.files.release_pages();
+  if (taken.unpacked > 0)
+    sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
+                          model.path.string(), taken.unpacked));
+  warn_of_unknown(model, taken.used, sink);
+  return {};
+}
+
 /// generation_config.json knows all ids that end an answer; config.json often only one.
 Result<void> read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
   const std::filesystem::path file = folder / "generation_config.json";
@@ -125,7 +138,8 @@ void pack_all_blocks(Model& model, Threads& threads) {
   const auto pack = [&](pack::StoredMatrix& matrix) {
     if (!matrix.is_stored() || !pack::fits_packed(matrix.type)) return;
     matrix.packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, matrix));
-    io::release_pages({matrix.data, matrix.bytes()});  // so that the model never lies in memory twice
+    if (!matrix.owner)  // it lies in the mapped file: so that the model never lies in memory twice
+      io::release_pages({matrix.data, matrix.bytes()});
   };
   change_embeddings(model, pack);
   for (Layer& layer : model.layers)
@@ -163,18 +177,25 @@ Result<Model> Model::load(const std::filesystem::path& path, Threads& threads, S
     LIEQ_ASSIGN(model.config, config_from_gguf(gguf, sink));
     model.files = std::move(gguf.tensors);
   }
-  LIEQ_ASSIGN(const TakenTensors taken,
-              take_tensors(model, threads, folder ? Names::kHuggingFace : Names::kGguf, std::move(quantization), sink));
-  LIEQ_TRY(check_finite(model, taken, threads));
-  model.files.release_pages();
-  if (taken.unpacked > 0)
-    sink.warn(fmt::format("{}: {} quantised modules have scales that half precision cannot hold; they are kept as F32",
-                          path.string(), taken.unpacked));
-  warn_of_unknown(model, taken.used, sink);
+  LIEQ_TRY(fill(model, folder ? Names::kHuggingFace : Names::kGguf, std::move(quantization), threads, sink));
   LIEQ_ASSIGN(const unsigned embed_bits, choose_embed_bits(path, options));
   round_embeddings(model, embed_bits, threads);
   if (options.pack_blocks) pack_all_blocks(model, threads);
   model.files.release_pages();
+  return model;
+}
+
+Result<Model> Model::from_tensors(const std::string& name, const Json& config, io::TensorSet tensors, Threads& threads,
+                                  Sink& sink) {
+  Model model;
+  model.path = name;
+  model.format = "memory";
+  LIEQ_ASSIGN(model.config, config_from_json(config, name + ": config", sink));
+  if (config.contains("quantization_config"))
+    return fail(ErrorCode::kUnsupported, name + ": config: field 'quantization_config': found one, expected none, "
+                                                "since tensors in memory must be dense");
+  model.files = std::move(tensors);
+  LIEQ_TRY(fill(model, Names::kHuggingFace, std::nullopt, threads, sink));
   return model;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lieq/base/json.h"
 #include "lieq/base/result.h"
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
@@ -72,6 +73,12 @@ struct Model {
   /// Unknown further tensors are warned about. Errors: kNotFound, kIo, kInvalidFormat, kUnsupported, kNumerical.
   [[nodiscard]] static Result<Model> load(const std::filesystem::path& path, Threads& threads, Sink& sink,
                                           const LoadOptions& options = {});
+
+  /// The same of dense tensors in memory: names and shapes as a Hugging Face folder has them. `config`: what would be
+  /// its config.json; `name` stands for its path in messages and must name no file. Matrices are read where they lie,
+  /// vectors are copied. Errors: as load().
+  [[nodiscard]] static Result<Model> from_tensors(const std::string& name, const Json& config, io::TensorSet tensors,
+                                                  Threads& threads, Sink& sink);
 };
 
 /// Sizes of a part of the model, in weights, bytes, and bits of codes alone.

@@ -15,6 +15,10 @@
 
 namespace lieq::pipeline {
 
+/// Tokens of a conversation where nothing else is asked for: a cache of the limit of some models would not fit into
+/// memory.
+inline constexpr std::size_t kDefaultContext = 8192;
+
 class Conversation {
  public:
   /// context: tokens of prompts and answers together at most. bundle, chat_template and threads must outlive this.

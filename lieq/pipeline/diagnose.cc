@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -45,6 +46,36 @@ Result<std::vector<diagnose::Corpus>> read_corpora(const DiagnoseOptions& option
   return corpora;
 }
 
+/// What is read and checked before a model is.
+struct Request {
+  diagnose::DiagnoseOptions diagnosis;
+  std::vector<diagnose::Corpus> corpora;
+};
+
+Result<Request> request_of(const DiagnoseOptions& options, Sink& sink) {
+  Request request{options.diagnosis, {}};
+  LIEQ_TRY(diagnose::set_weights(request.diagnosis.score, options.alpha, options.beta, options.gamma));
+  LIEQ_ASSIGN(request.corpora, read_corpora(options, sink));
+  return request;
+}
+
+Result<LayerScores> answer(const DiagnoseOptions& options, Request request, const eval::Bundle& bundle,
+                           Threads& threads, Sink& sink) {
+  std::vector<diagnose::Corpus>& corpora = request.corpora;
+  Calibration calibration;
+  if (corpora.empty() || !options.widths.empty()) {
+    LIEQ_ASSIGN(calibration, calibrate(bundle, options.calibration, threads, sink));
+  }
+  if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
+  LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, request.diagnosis.score.per_bucket, threads, sink));
+  LIEQ_ASSIGN(LayerScores scores,
+              diagnose::diagnose(bundle.model, options.model, cells, request.diagnosis, threads, sink));
+  if (!options.widths.empty())
+    LIEQ_TRY(add_sensitivities({options.widths, options.group_size}, bundle, options.calibration, calibration, threads,
+                               sink, scores));
+  return scores;
+}
+
 }  // namespace
 
 Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::string& name,
@@ -56,21 +87,14 @@ Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::
 }
 
 Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, Sink& sink) {
-  diagnose::DiagnoseOptions diagnosis = options.diagnosis;
-  LIEQ_TRY(diagnose::set_weights(diagnosis.score, options.alpha, options.beta, options.gamma));
-  LIEQ_ASSIGN(auto corpora, read_corpora(options, sink));
+  LIEQ_ASSIGN(Request request, request_of(options, sink));
   LIEQ_ASSIGN(const eval::Bundle bundle, load_bundle(options.model, threads, sink));
-  Calibration calibration;
-  if (corpora.empty() || !options.widths.empty()) {
-    LIEQ_ASSIGN(calibration, calibrate(bundle, options.calibration, threads, sink));
-  }
-  if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
-  LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, diagnosis.score.per_bucket, threads, sink));
-  LIEQ_ASSIGN(LayerScores scores, diagnose::diagnose(bundle.model, options.model, cells, diagnosis, threads, sink));
-  if (!options.widths.empty())
-    LIEQ_TRY(add_sensitivities({options.widths, options.group_size}, bundle, options.calibration, calibration, threads,
-                               sink, scores));
-  return scores;
+  return answer(options, std::move(request), bundle, threads, sink);
+}
+
+Result<LayerScores> diagnose(const DiagnoseOptions& options, const eval::Bundle& bundle, Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(Request request, request_of(options, sink));
+  return answer(options, std::move(request), bundle, threads, sink);
 }
 
 Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bundle& bundle,

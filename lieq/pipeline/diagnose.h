@@ -36,6 +36,10 @@ struct DiagnoseOptions {
 /// add_sensitivities.
 [[nodiscard]] Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, Sink& sink);
 
+/// The same for a model that is loaded; options.model is its name in the record.
+[[nodiscard]] Result<LayerScores> diagnose(const DiagnoseOptions& options, const eval::Bundle& bundle,
+                                           Threads& threads, Sink& sink);
+
 /// The part of it that needs no files: diagnoses on the calibration windows. name: the model as the user named it.
 /// Errors: those of diagnose::cut_passages and diagnose::diagnose.
 [[nodiscard]] Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::string& name,

@@ -31,13 +31,17 @@ Result<std::vector<eval::Bundle>> load_models(const EvaluateOptions& options, Th
   std::vector<eval::Bundle> bundles;
   for (const std::string& path : options.models) {
     LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(path, threads, sink, options.load));
-    const std::size_t unpacked = count_unpacked_linears(bundle.model);
-    if (options.compute == kernels::Compute::kInt8 && unpacked > 0)
-      sink.warn(fmt::format("{}: {} of its linears are not packed: --activations int8 leaves them as they are", path,
-                            unpacked));
     bundles.push_back(std::move(bundle));
   }
   return bundles;
+}
+
+void warn_of_unpacked(const EvaluateOptions& options, const std::vector<const eval::Bundle*>& bundles, Sink& sink) {
+  if (options.compute != kernels::Compute::kInt8) return;
+  for (std::size_t m = 0; m < bundles.size(); ++m)
+    if (const std::size_t unpacked = count_unpacked_linears(bundles[m]->model); unpacked > 0)
+      sink.warn(fmt::format("{}: {} of its linears are not packed: --activations int8 leaves them as they are",
+                            options.models[m], unpacked));
 }
 
 Result<std::vector<TaskResults>> evaluate_tasks(const EvaluateOptions& options, const EvaluatedModels& models,
@@ -74,11 +78,20 @@ Result<void> check(const EvaluateOptions& options) {
 
 Result<EvaluateRecord> evaluate(const EvaluateOptions& options, Threads& threads, Sink& sink) {
   LIEQ_TRY(check(options));
-  if (options.samples) LIEQ_TRY(io::prepare_output(*options.samples / "samples.jsonl"));
-  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, sink));  // refused before models load
+  LIEQ_TRY(hub::find_text(options.text, sink));  // refused before models load
   LIEQ_ASSIGN(const auto bundles, load_models(options, threads, sink));
-  EvaluatedModels models{{}, labels_of(options.models)};
-  for (const eval::Bundle& bundle : bundles) models.bundles.push_back(&bundle);
+  std::vector<const eval::Bundle*> loaded;
+  for (const eval::Bundle& bundle : bundles) loaded.push_back(&bundle);
+  return evaluate(options, std::move(loaded), threads, sink);
+}
+
+Result<EvaluateRecord> evaluate(const EvaluateOptions& options, std::vector<const eval::Bundle*> bundles,
+                                Threads& threads, Sink& sink) {
+  LIEQ_TRY(check(options));
+  if (options.samples) LIEQ_TRY(io::prepare_output(*options.samples / "samples.jsonl"));
+  LIEQ_ASSIGN(const std::filesystem::path file, hub::find_text(options.text, sink));
+  warn_of_unpacked(options, bundles, sink);
+  const EvaluatedModels models{std::move(bundles), labels_of(options.models)};
   EvaluateRecord record;
   if (!options.tasks.empty()) {
     LIEQ_ASSIGN(record.tasks, evaluate_tasks(options, models, threads, sink));

@@ -73,6 +73,10 @@ struct EvaluatedModels {
 /// The same for `text` by itself, found at `file`: `rows`, its name or its looks decide its kind.
 [[nodiscard]] eval::TextOptions own_text_options_of(const EvaluateOptions& options, const std::filesystem::path& file);
 
+/// evaluate() of models that are loaded: options.models holds the name of each, options.load means nothing.
+[[nodiscard]] Result<EvaluateRecord> evaluate(const EvaluateOptions& options, std::vector<const eval::Bundle*> bundles,
+                                              Threads& threads, Sink& sink);
+
 /// Scores one text with all models: a record each. Errors: those of eval::plan_text and eval::score_plan.
 [[nodiscard]] Result<std::vector<EvalRecord>> evaluate_text(const EvaluateOptions& options, const std::string& file,
                                                             const eval::TextOptions& text_options,

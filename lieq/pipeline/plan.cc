@@ -5,23 +5,32 @@
 #include "lieq/base/json.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/pipeline/diagnose.h"
+#include "lieq/quantize/options.h"
 
 namespace lieq::pipeline {
 namespace {
 
-Result<BitPlan> read_plan(const PlanOptions& options, const ModelFacts& facts) {
+/// What opens messages about them: their files' names, or "plan" and "scores".
+std::string plan_place(const PlanOptions& options) { return options.plan ? "plan" : options.plan_file; }
+std::string scores_place(const PlanOptions& options) { return options.scores ? "scores" : options.scores_file; }
+
+Result<BitPlan> given_plan(const PlanOptions& options) {
+  if (options.plan) return *options.plan;
   LIEQ_ASSIGN(const Json json, read_json(options.plan_file));
-  LIEQ_ASSIGN(BitPlan plan, bit_plan_from_json(json, options.plan_file));
-  LIEQ_TRY(check_same_model(plan.model, facts, options.plan_file));
-  return plan;
+  return bit_plan_from_json(json, options.plan_file);
+}
+
+Result<LayerScores> given_scores(const PlanOptions& options) {
+  if (options.scores) return *options.scores;
+  LIEQ_ASSIGN(const Json json, read_json(options.scores_file));
+  return layer_scores_from_json(json, options.scores_file);
 }
 
 Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
                               const Calibration& calibration, Threads& threads, Sink& sink) {
-  if (!options.scores_file.empty()) {
-    LIEQ_ASSIGN(const Json json, read_json(options.scores_file));
-    LIEQ_ASSIGN(LayerScores scores, layer_scores_from_json(json, options.scores_file));
-    LIEQ_TRY(check_same_model(scores.model, diagnose::facts_of(bundle.model, model), options.scores_file));
+  if (has_scores(options)) {
+    LIEQ_ASSIGN(LayerScores scores, given_scores(options));
+    LIEQ_TRY(check_same_model(scores.model, diagnose::facts_of(bundle.model, model), scores_place(options)));
     return scores;
   }
   diagnose::DiagnoseOptions diagnosis = options.diagnosis;
@@ -31,8 +40,19 @@ Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& mod
 
 }  // namespace
 
+bool has_plan(const PlanOptions& options) { return options.plan || !options.plan_file.empty(); }
+bool has_scores(const PlanOptions& options) { return options.scores || !options.scores_file.empty(); }
+
+void set_widths(std::string_view grid, PlanOptions& options) {
+  const auto width = quantize::width_of_grid(grid);
+  if (!width) return;
+  if (!options.budget && !has_plan(options)) options.budget = Budget{Budget::Kind::kTop, 0};
+  if (options.choices == PlanOptions().choices)
+    options.choices = *width == 4 ? std::vector<int>{4} : std::vector<int>{static_cast<int>(*width), 4};
+}
+
 Result<void> check_files(const PlanOptions& options) {
-  if (!options.plan_file.empty() && options.budget)
+  if (has_plan(options) && options.budget)
     return fail(ErrorCode::kInvalidArgument, "--plan: found together with a budget, expected one of them");
   for (const std::string& file : {options.plan_file, options.scores_file})
     if (!file.empty()) LIEQ_TRY(read_json(file));
@@ -51,8 +71,9 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
                   const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink) {
   LIEQ_TRY(check_files(options));
   Plan made;
-  if (!options.plan_file.empty()) {
-    LIEQ_ASSIGN(made.plan, read_plan(options, diagnose::facts_of(bundle.model, model)));
+  if (has_plan(options)) {
+    LIEQ_ASSIGN(made.plan, given_plan(options));
+    LIEQ_TRY(check_same_model(made.plan.model, diagnose::facts_of(bundle.model, model), plan_place(options)));
     return made;
   }
   allocate::AllocateOptions allocation;
@@ -63,8 +84,8 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
   if (shape.k_blocks) allocation.group_size = kKBlockSize;
   allocation.rest_bits = shape.rest_bits;
   allocation.ranking = options.ranking;
-  if (!options.scores_file.empty()) {
-    allocation.place = options.scores_file;
+  if (has_scores(options)) {
+    allocation.place = scores_place(options);
   } else {
     LIEQ_ASSIGN(auto uniform, allocate::allocate_uniform(sizes_of(bundle.model, model), allocation));
     if (uniform) return Plan{std::move(*uniform), std::nullopt};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lieq/allocate/allocate.h"
@@ -27,9 +28,19 @@ struct PlanOptions {
   std::vector<int> choices = {2, 4};  ///< widths a layer may get
   std::string plan_file;              ///< plan.json, perhaps edited by hand; empty: the plan is made
   std::string scores_file;            ///< scores.json; empty: the model is diagnosed on the calibration text
+  std::optional<BitPlan> plan;        ///< instead of plan_file
+  std::optional<LayerScores> scores;  ///< instead of scores_file
   allocate::Ranking ranking = allocate::Ranking::kScore;
   diagnose::DiagnoseOptions diagnosis;  ///< without scores_file; its weights are set_weights' defaults
 };
+
+/// Whether a plan or scores are given, either way.
+[[nodiscard]] bool has_plan(const PlanOptions& options);
+[[nodiscard]] bool has_scores(const PlanOptions& options);
+
+/// What the name of a grid says of widths: q2_k and its like name the lower one, and mean that type everywhere where
+/// neither budget nor plan is given. Other names change nothing.
+void set_widths(std::string_view grid, PlanOptions& options);
 
 struct Plan {
   BitPlan plan;

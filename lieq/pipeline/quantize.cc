@@ -167,7 +167,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);
-  LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, o.plan.plan_file.empty() ? "plan" : o.plan.plan_file));
+  LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan"));
   LIEQ_TRY(check(job));
   if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads));
   LIEQ_TRY(state->trial_exports());

@@ -27,6 +27,7 @@ Interrupts::Interrupts() {
   mask(SIG_BLOCK);
   struct sigaction action = {};
   action.sa_handler = on_interrupt;
+  action.sa_flags = SA_ONSTACK;
   sigaction(SIGINT, &action, nullptr);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 /// Ctrl-C as a question that can be asked.
 
+#include "lieq/base/signal_stack.h"
+
 namespace lieq::terminal {
 
 /// While one lives, SIGINT ends nothing: it sets a flag. Make it before the threads of a team: they leave the signal to
@@ -20,6 +22,9 @@ class Interrupts {
   /// Waits until `fd` has something to read (or has ended). False if Ctrl-C was pressed, also when it came just before
   /// this call: a read alone would then wait for a signal that is over.
   [[nodiscard]] static bool wait_for_input(int fd);
+
+ private:
+  SignalStack stack_;
 };
 
 }  // namespace lieq::terminal

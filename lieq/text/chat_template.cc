@@ -193,12 +193,17 @@ Result<ChatTemplate> ChatTemplate::load(const fs::path& model, const std::string
     return fail(ErrorCode::kNotFound,
                 fmt::format("{}: has no chat template; give one with --chat-template (a file, or one of {})",
                             model.string(), kBuiltInNames));
-  LIEQ_ASSIGN(jinja::Template parsed, jinja::Template::parse(sources->main->text, sources->main->place));
-  ChatTemplate loaded(std::move(sources->main->text), std::move(parsed), std::move(sources->special_tokens));
+  LIEQ_ASSIGN(ChatTemplate loaded,
+              from_text(std::move(sources->main->text), std::move(sources->special_tokens), sources->main->place));
   if (sources->tool_use) {
     LIEQ_ASSIGN(loaded.tool_use_, jinja::Template::parse(sources->tool_use->text, sources->tool_use->place));
   }
   return loaded;
+}
+
+Result<ChatTemplate> ChatTemplate::from_text(std::string source, OrderedJson special_tokens, const std::string& place) {
+  LIEQ_ASSIGN(jinja::Template parsed, jinja::Template::parse(source, place));
+  return ChatTemplate(std::move(source), std::move(parsed), std::move(special_tokens));
 }
 
 Result<std::string> ChatTemplate::render(const ChatRequest& request) const {

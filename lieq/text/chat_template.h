@@ -31,6 +31,11 @@ class ChatTemplate {
   /// neither; kInvalidFormat.
   [[nodiscard]] static Result<ChatTemplate> load(const std::filesystem::path& model, const std::string& choice = {});
 
+  /// A template that is in no file. special_tokens: {"bos_token": "<s>", ...}, as templates name them. Errors:
+  /// kInvalidFormat naming `place`.
+  [[nodiscard]] static Result<ChatTemplate> from_text(std::string source, OrderedJson special_tokens,
+                                                      const std::string& place);
+
   /// The prompt; encode it with SpecialTokens::kNone, for it holds its own. Reasoning given as `reasoning` or
   /// `thinking` is passed on as `reasoning_content`, and null fields of messages are left out, as transformers does.
   /// Errors: those of jinja::Template::render.

@@ -1,0 +1,128 @@
+/// lieq.quantize.
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "lieq/pipeline/quantize.h"
+#include "loaded_model.h"
+#include "options.h"
+#include "records.h"
+#include "work.h"
+
+namespace lieq::python {
+namespace {
+
+struct QuantizeArguments {
+  pipeline::QuantizeOptions job;
+  BudgetWords budget;
+  std::string grid{quantize::name(job.recipe.grid)};
+  nb::object progress = nb::none();
+  Keywords keywords;
+
+  QuantizeArguments() {
+    budget.add_to(keywords);
+    keywords.add("choices", job.plan.choices, "widths a layer may get");
+    keywords.add_object("plan", "lieq.records.BitPlan | str | os.PathLike[str]",
+                        "of allocate(), or the file that holds one, instead of a budget",
+                        [this](nb::handle value) { job.plan.plan = plan_of(value); });
+    keywords.add_object("scores", "lieq.records.LayerScores | str | os.PathLike[str]",
+                        "of diagnose(), or the file that holds them, instead of diagnosing on the calibration text",
+                        [this](nb::handle value) { job.plan.scores = scores_of(value); });
+    keywords.add_text("score", job.plan.diagnosis.score.score, {"geometry", "lieq"},
+                      "lieq: with the perplexity drop, which takes long");
+    keywords.add_name(
+        "rank", job.plan.ranking, allocate::kRankings,
+        [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
+    keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
+                      "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
+                      "and q4_k: GGUF's K blocks, by their lower width");
+    add_recipe(keywords, job.recipe);
+    add_calibration(keywords, job.calibration);
+    keywords.add_path("text", job.text, "held-out text of the final comparison; empty: what the calibration held out");
+    keywords.add("text_window", job.text_window, "tokens in a window of it; 0: 2048 or the model's limit");
+    keywords.add("text_chunks", job.text_chunks, "score so many windows only; 0: all");
+    keywords.add("embed_bits", job.embed_bits,
+                 "bits of embedding and head: 4, 6, 8 or 16; None: 8 if that costs less than 0.1 % of perplexity");
+    keywords.add("exports", job.exports, "also write the result for other engines, as export() does");
+    keywords.add("force", job.force, "replace an existing output, and an unfinished run with other options");
+    add_progress(keywords, progress);
+  }
+
+  void settle() {
+    job.plan.budget = budget.budget();
+    job.recipe.grid = value_of(quantize::grid_from_name(grid));
+    pipeline::set_widths(grid, job.plan);
+  }
+};
+
+/// What was made, and from what.
+struct Made {
+  BitPlan plan;
+  pipeline::CalibrationFacts facts;
+  pipeline::QuantizeRecord record;
+};
+
+Result<Made> make(const pipeline::QuantizeOptions& job, Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(pipeline::Quantization quantization, pipeline::Quantization::prepare(job, threads, sink));
+  Made made{quantization.plan(), quantization.calibration(), {}};
+  for (const std::string& warning : pipeline::warnings_of(made.facts)) sink.warn(warning);
+  LIEQ_ASSIGN(made.record, quantization.run());
+  if (made.record.warning) sink.warn(*made.record.warning);
+  return made;
+}
+
+Json fields_of_made(const Made& made) {
+  const pipeline::QuantizeRecord& record = made.record;
+  Json records = Json::array(), exports = Json::array(), comparison, embed;
+  for (const EvalRecord& one : record.records) records.push_back(to_json(one));
+  for (const save::ExportRecord& one : record.exports) exports.push_back(fields_of(one));
+  if (const auto& one = record.comparison)
+    comparison = {{"grid", one->grid}, {"other", one->other}, {"ratio", one->ratio}, {"every", one->every}};
+  if (const auto& one = record.embed)
+    embed = {{"bits", one->bits},
+             {"perplexity", one->perplexity},
+             {"stored_perplexity", one->stored_perplexity},
+             {"taken", one->taken}};
+  return {{"records", std::move(records)},
+          {"text", record.text},
+          {"window", record.window},
+          {"plan", to_json(made.plan)},
+          {"calibration", to_json(made.facts)},
+          {"comparison", std::move(comparison)},
+          {"embed", std::move(embed)},
+          {"embedding_note", record.embedding_note},
+          {"output", record.output},
+          {"format", record.format},
+          {"exports", std::move(exports)},
+          {"warning", record.warning ? Json(*record.warning) : Json()},
+          {"provenance", record.provenance}};
+}
+
+nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs& given) {
+  QuantizeArguments arguments;
+  arguments.keywords.read("quantize", given);
+  arguments.settle();
+  arguments.job.model = file_of(model);
+  arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
+  const Made made =
+      run(arguments.progress, [&](Threads& threads, Sink& sink) { return make(arguments.job, threads, sink); });
+  return record("QuantizeRecord", fields_of_made(made));
+}
+
+}  // namespace
+
+void define_quantize(nb::module_& module) {
+  def_with_keywords<QuantizeArguments>(
+      module, "quantize", "model: str | os.PathLike[str] | Model, output: str | os.PathLike[str]",
+      "lieq.records.QuantizeRecord",
+      "All of it: diagnoses, allocates, quantises, saves and compares. Interrupted by Ctrl-C, the same call goes on "
+      "after "
+      "the last finished layer, with the same bytes as the result. The budget is one of top, bits, true_bits and size; "
+      "without any, and without a plan, the paper's: one layer at the highest width.\n\noutput: folder to make, or "
+      "with "
+      "a K grid the .gguf file.",
+      &quantize_model, nb::arg("model"), nb::arg("output"));
+}
+
+}  // namespace lieq::python
