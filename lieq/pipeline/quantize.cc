@@ -169,7 +169,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.scores = std::move(made.scores);
   LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan"));
   LIEQ_TRY(check(job));
-  if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads));
+  if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads, sink));
   LIEQ_TRY(state->trial_exports());
   if (o.text.empty()) {
     LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));

@@ -1,6 +1,7 @@
 #include "lieq/pipeline/refine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -16,6 +17,7 @@ namespace {
 using text::TokenId;
 using tune::Rounding;
 
+constexpr const char* kStage = "refining scales and gains";
 constexpr std::uint64_t kOrderSeed = 42;  // of the order in which sequences are seen
 
 /// Windows cut into sequences of equal length; what is left of a window is not used.
@@ -66,11 +68,14 @@ class Judge {
   }
 
   /// Mean KL with these values, rounded as they are stored.
-  double kl(std::span<const float> values) {
+  Result<double> kl(std::span<const float> values, Sink& sink) {
     tuned_.set(values, Rounding::kStored);
     double sum = 0;
-    for (std::size_t s = 0; s < text_.count(); s += sequences_)
-      sum += tuned_.kl(tokens(s), original(s)) * static_cast<double>(tokens(s).size());
+    for (std::size_t s = 0; s < text_.count(); s += sequences_) {
+      sink.detail("validation: sequences", s, text_.count());
+      LIEQ_ASSIGN(const double mean, tuned_.kl(tokens(s), original(s), sink));
+      sum += mean * static_cast<double>(tokens(s).size());
+    }
     return sum / static_cast<double>(text_.ids.size());
   }
 
@@ -88,11 +93,97 @@ class Judge {
   std::vector<float> original_;  // [tokens, hidden_size], what the head reads
 };
 
-/// The looks that found nothing better since the best.
-std::size_t looks_since_best(const RefineRecord& record) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(record.history, [&](const auto& look) { return look.first > record.best_step; }));
-}
+/// The steps of one refinement.
+class Steps {
+ public:
+  Steps(const RefineOptions& options, tune::TunedModel& tuned, const Sequences& text, std::size_t hidden,
+        Threads& threads, Sink& sink)
+      : options_(options),
+        tuned_(tuned),
+        text_(text),
+        sequences_(sequences_of_step(options, text)),
+        schedule_{options.steps, options.warm_up, options.rate},
+        gradient_(tuned.size()),
+        original_(sequences_ * text.length * hidden),
+        hidden_(hidden),
+        threads_(threads),
+        sink_(sink) {}
+
+  [[nodiscard]] std::size_t tokens() const { return sequences_ * text_.length; }
+
+  /// One step of Adam. False: the KL was no number, and nothing is changed.
+  Result<bool> make(RefineState& state) {
+    const std::vector<TokenId> ids = tokens_of_step(text_, state.step, sequences_);
+    const MatrixView<float> original(original_.data(), ids.size(), hidden_);
+    tuned_.run_original(ids, original);
+    tuned_.set(state.values, Rounding::kExact);
+    LIEQ_ASSIGN(const double kl, tuned_.gradient(ids, original, gradient_, sink_));
+    if (!std::isfinite(kl)) return false;
+    const double rate = schedule_.at(state.step);
+    const std::size_t gains = tuned_.first_gain();
+    state.adam.step(threads_, state.step, rate, 0, gains, gradient_, state.values);
+    state.adam.step(threads_, state.step, rate * options_.gain_share, gains, tuned_.size(), gradient_, state.values);
+    ++state.step;
+    return true;
+  }
+
+  /// Steps until the last one, or until looks find nothing better.
+  Result<void> run(Judge& judge, const std::filesystem::path& file, RefineState& state) {
+    using Clock = std::chrono::steady_clock;
+    constexpr auto kMostLost = std::chrono::minutes(1);  // steps of large models take long
+    auto written = Clock::now();
+    while (!is_over(state)) {
+      LIEQ_TRY(check_cancelled(sink_));
+      LIEQ_ASSIGN(const bool made, make(state));
+      if (!made) return give_up(state);
+      sink_.progress(kStage, state.step, options_.steps);
+      if (state.step % options_.judge_every == 0 || state.step == options_.steps) {
+        LIEQ_ASSIGN(const double kl, judge.kl(state.values, sink_));
+        if (!std::isfinite(kl)) return give_up(state);
+        record(kl, state);
+      } else if (Clock::now() - written < kMostLost) {
+        continue;
+      }
+      LIEQ_TRY(state.write(file));
+      written = Clock::now();
+    }
+    return {};
+  }
+
+  /// Adds a look; the first is the start.
+  static void record(double kl, RefineState& state) {
+    RefineRecord& record = state.record;
+    record.history.emplace_back(state.step, kl);
+    if (state.step == 0) record.start = kl;
+    if (state.step > 0 && kl >= record.best) return;
+    record.best = kl;
+    record.best_step = state.step;
+    state.best = state.values;
+  }
+
+  [[nodiscard]] bool is_over(const RefineState& state) const {
+    const auto later = [&](const auto& look) { return look.first > state.record.best_step; };
+    return state.step >= options_.steps ||
+           static_cast<std::size_t>(std::ranges::count_if(state.record.history, later)) >= options_.patience;
+  }
+
+ private:
+  Result<void> give_up(const RefineState& state) {
+    sink_.warn(fmt::format("refining: after step {} the KL is no number, what was best at step {} is kept", state.step,
+                           state.record.best_step));
+    return {};
+  }
+
+  const RefineOptions& options_;
+  tune::TunedModel& tuned_;
+  const Sequences& text_;
+  std::size_t sequences_;
+  tune::Schedule schedule_;
+  std::vector<float> gradient_, original_;  // the second: what the original's head reads, [tokens, hidden_size]
+  std::size_t hidden_;
+  Threads& threads_;
+  Sink& sink_;
+};
 
 }  // namespace
 
@@ -142,7 +233,7 @@ void Refinement::apply(std::size_t l, quantize::QuantizedLayer& layer) const {
   layer.post_attention_layernorm = values.post_attention_layernorm;
 }
 
-Result<void> check_refinable(const LayersJob& job, const RefineOptions& options, Threads& threads) {
+Result<void> check_refinable(const LayersJob& job, const RefineOptions& options, Threads& threads, Sink& sink) {
   LIEQ_TRY(check(options));
   if (makes_gguf(job.options))
     return fail(ErrorCode::kInvalidArgument,
@@ -153,7 +244,7 @@ Result<void> check_refinable(const LayersJob& job, const RefineOptions& options,
   const model::Model& model = job.bundle->model;
   LIEQ_TRY(tune::check_tunable(model));
   const std::size_t length = std::min(options.length, job.calibration->window);
-  return tune::compare_forward(model, std::span(job.calibration->ids).first(length), threads);
+  return tune::compare_forward(model, std::span(job.calibration->ids).first(length), threads, sink);
 }
 
 Result<Refinement> refine(const LayersJob& job, const RefineOptions& options, const save::RunFolder& folder,
@@ -162,67 +253,38 @@ Result<Refinement> refine(const LayersJob& job, const RefineOptions& options, co
   const Calibration& calibration = *job.calibration;
   const Sequences text(calibration.ids, calibration.window, options.length);
   const Sequences validation(calibration.validation, calibration.window, options.length);
-  const std::size_t sequences = sequences_of_step(options, text), hidden = original.config.hidden_size;
-  LIEQ_CHECK(validation.count() > 0);
-  LIEQ_ASSIGN(const model::Model quantised, with_layers(
-                                                job, [&](std::size_t l) { return folder.read(l); }, threads));
+  const std::size_t hidden = original.config.hidden_size;
+  LIEQ_CHECK(text.count() > 0 && validation.count() > 0);
+  const auto layer = [&](std::size_t l) { return folder.read(l); };
+  LIEQ_ASSIGN(const model::Model quantised, with_layers(job, layer, threads));
   LIEQ_ASSIGN(tune::TunedModel tuned, tune::TunedModel::create(original, quantised, text.length, threads));
 
   RefineState state(tuned.size());
-  RefineRecord& record = state.record;
   const std::filesystem::path file = folder.path() / "refine.safetensors";
   LIEQ_ASSIGN(const bool resumed, state.read(file));
   if (resumed) sink.note(fmt::format("going on after step {} of refining, from {}", state.step, file.string()));
-  const auto is_over = [&] { return state.step >= options.steps || looks_since_best(record) >= options.patience; };
-  sink.progress("refining scales and gains", state.step, options.steps);
-
-  if (!resumed || !is_over()) {
-    Judge judge(tuned, validation, sequences, hidden);
-    const auto look = [&]() -> Result<void> {
-      const double kl = judge.kl(state.values);
+  Steps steps(options, tuned, text, hidden, threads, sink);
+  sink.progress(kStage, state.step, options.steps);
+  if (!resumed || !steps.is_over(state)) {
+    Judge judge(tuned, validation, steps.tokens() / text.length, hidden);
+    if (!resumed) {
+      LIEQ_ASSIGN(const double kl, judge.kl(state.values, sink));
       if (!std::isfinite(kl))
         return fail(ErrorCode::kNumerical,
-                    fmt::format("refining: found a KL of {} on the validation text after step {}, expected a number",
-                                kl, state.step));
-      record.history.emplace_back(state.step, kl);
-      if (state.step == 0) record.start = kl;
-      if (state.step == 0 || kl < record.best) {
-        record.best = kl;
-        record.best_step = state.step;
-        state.best = state.values;
-      }
-      return state.write(file);
-    };
-    if (!resumed) LIEQ_TRY(look());
-    const tune::Schedule schedule{options.steps, options.warm_up, options.rate};
-    std::vector<float> gradient(tuned.size()), target(sequences * text.length * hidden);
-    const MatrixView<float> wanted(target.data(), sequences * text.length, hidden);
-    while (!is_over()) {
-      LIEQ_TRY(check_cancelled(sink));
-      const std::vector<TokenId> ids = tokens_of_step(text, state.step, sequences);
-      tuned.run_original(ids, wanted);
-      tuned.set(state.values, Rounding::kExact);
-      const double kl = tuned.gradient(ids, wanted, gradient);
-      if (!std::isfinite(kl))
-        return fail(ErrorCode::kNumerical,
-                    fmt::format("refining: found a KL of {} in step {}, expected a number", kl, state.step));
-      const double rate = schedule.at(state.step);
-      state.adam.step(threads, state.step, rate, 0, tuned.first_gain(), gradient, state.values);
-      state.adam.step(threads, state.step, rate * options.gain_share, tuned.first_gain(), tuned.size(), gradient,
-                      state.values);
-      ++state.step;
-      sink.progress("refining scales and gains", state.step, options.steps);
-      if (state.step % options.judge_every == 0 || state.step == options.steps) LIEQ_TRY(look());
+                    fmt::format("refining: found a KL of {} before the first step, expected a number", kl));
+      Steps::record(kl, state);
+      LIEQ_TRY(state.write(file));
     }
+    LIEQ_TRY(steps.run(judge, file, state));
   }
 
   tuned.set(state.best, Rounding::kStored);
   Refinement refinement;
   for (std::size_t l = 0; l < original.layers.size(); ++l) refinement.layers.push_back(tuned.values(l));
-  record.steps = state.step;
-  record.trained_tokens = state.step * sequences * text.length;
-  record.validation_tokens = validation.ids.size();
-  refinement.record = record;
+  refinement.record = state.record;
+  refinement.record.steps = state.step;
+  refinement.record.trained_tokens = state.step * steps.tokens();
+  refinement.record.validation_tokens = validation.ids.size();
   return refinement;
 }
 
@@ -241,7 +303,8 @@ StageSize size_of(const RefineOptions& options, const LayersJob& job) {
   const double groups = job.options.group_size == 0 ? linears / static_cast<double>(c.hidden_size)
                                                     : linears / static_cast<double>(job.options.group_size);
   const auto hidden = static_cast<double>(c.hidden_size), layers = static_cast<double>(c.num_hidden_layers);
-  const double block = 10 * hidden + 6 * static_cast<double>(c.q_size()) + 3 * static_cast<double>(c.intermediate_size);
+  const double block =
+      14 * hidden + 10 * static_cast<double>(c.q_size()) + 5 * static_cast<double>(c.intermediate_size);
   constexpr double kLogits = 2 * 67108864.0;
   return {steps * step + looks * look,
           4 * (tokens * (layers * hidden + block) + 6 * groups) + kLogits + linears * 4 / 8};

@@ -53,16 +53,18 @@ struct Refinement {
 
 /// Whether the model and the recipe can be refined, said before the work starts; runs a window of the calibration
 /// through each block. Errors: kInvalidArgument (K blocks, groups that act-order forms), kUnsupported (a feature of the
-/// model).
-[[nodiscard]] Result<void> check_refinable(const LayersJob& job, const RefineOptions& options, Threads& threads);
+/// model), kCancelled.
+[[nodiscard]] Result<void> check_refinable(const LayersJob& job, const RefineOptions& options, Threads& threads,
+                                           Sink& sink);
 
 /// Tunes the finished layers of `folder` on the calibration text. Its state lies there as refine.safetensors, written
-/// at every look; cancelled or killed, the same call goes on from the last one with the same bytes as the result.
+/// at every look and each minute; cancelled or killed, the same call goes on from there with the same bytes as the
+/// result. A KL that is no number ends it with a warning and what was best before.
 /// Embedding, head and final norm are the source's.
 /// Memory: packed layers, five float32 numbers for each group of weights, the inputs of all blocks for the tokens of a
 /// step, one block's activations, two slices of logits; the source stays in its mapped file.
 /// Cost: size_of(). Bitwise the same for any number of threads.
-/// Errors: those of check_refinable() and of the files; kNumerical when the KL is no number; kCancelled.
+/// Errors: those of check_refinable() and of the files; kNumerical when the KL is no number at the start; kCancelled.
 [[nodiscard]] Result<Refinement> refine(const LayersJob& job, const RefineOptions& options,
                                         const save::RunFolder& folder, Threads& threads, Sink& sink);
 

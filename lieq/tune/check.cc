@@ -36,7 +36,8 @@ Result<void> check_tunable(const model::Model& model) {
   return {};
 }
 
-Result<void> compare_forward(const model::Model& model, std::span<const model::TokenId> tokens, Threads& threads) {
+Result<void> compare_forward(const model::Model& model, std::span<const model::TokenId> tokens, Threads& threads,
+                             Sink& sink) {
   const std::size_t hidden = model.config.hidden_size;
   std::vector<float> values(tokens.size() * hidden), others;
   const MatrixView<float> x(values.data(), tokens.size(), hidden);
@@ -45,6 +46,8 @@ Result<void> compare_forward(const model::Model& model, std::span<const model::T
   Block block(model.config, tokens.size(), threads);
   const model::SequenceSpan sequence{tokens.size(), nullptr};
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    LIEQ_TRY(check_cancelled(sink));
+    sink.progress("checking that tuning runs the model as inference does: layers", l, model.layers.size());
     others = values;
     const MatrixView<float> y(others.data(), tokens.size(), hidden);
     model::run_block(model, l, {&sequence, 1}, x, state);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "lieq/base/result.h"
+#include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
 #include "lieq/model/forward.h"
 #include "lieq/model/model.h"
@@ -17,8 +18,8 @@ namespace lieq::tune {
 
 /// Runs every block of `model` as tuning does and as inference does, on one sequence, and compares what both give: so a
 /// feature that check_tunable() was not told of is found too. Cost: two forward passes of the tokens.
-/// Errors: kUnsupported naming the layer and the difference.
+/// Errors: kUnsupported naming the layer and the difference; kCancelled.
 [[nodiscard]] Result<void> compare_forward(const model::Model& model, std::span<const model::TokenId> tokens,
-                                           Threads& threads);
+                                           Threads& threads, Sink& sink);
 
 }  // namespace lieq::tune

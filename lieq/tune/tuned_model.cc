@@ -167,16 +167,19 @@ MatrixView<float> TunedModel::block_input(std::size_t l, std::size_t tokens) {
   return {all + l * tokens * hidden, tokens, hidden};
 }
 
-double TunedModel::kl(std::span<const model::TokenId> tokens, MatrixView<const float> original) {
+Result<double> TunedModel::kl(std::span<const model::TokenId> tokens, MatrixView<const float> original, Sink& sink) {
   const MatrixView<float> x = hidden_.matrix(tokens.size(), quantised_->config.hidden_size);
   model::embed(*original_, tokens, *threads_, x);
-  for (std::size_t l = 0; l < quantised_->layers.size(); ++l) block_.forward(layer(l), x);
+  for (std::size_t l = 0; l < quantised_->layers.size(); ++l) {
+    LIEQ_TRY(check_cancelled(sink));
+    block_.forward(layer(l), x);
+  }
   model::final_norm(*original_, *threads_, x);
   return mean(kl_of_head(*threads_, rows_of(original_->lm_head), original, x, head_, {}));
 }
 
-double TunedModel::gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
-                            std::span<float> gradient) {
+Result<double> TunedModel::gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
+                                    std::span<float> gradient, Sink& sink) {
   LIEQ_CHECK(gradient.size() == size());
   std::ranges::fill(gradient, 0.0F);
   const std::size_t count = tokens.size(), layers = quantised_->layers.size();
@@ -185,6 +188,8 @@ double TunedModel::gradient(std::span<const model::TokenId> tokens, MatrixView<c
   };
   model::embed(*original_, tokens, *threads_, block_input(0, count));
   for (std::size_t l = 0; l < layers; ++l) {
+    LIEQ_TRY(check_cancelled(sink));
+    sink.detail("blocks forward", l, layers);
     const MatrixView<float> next = block_input(l + 1, count);
     copy(block_input(l, count), next);
     block_.forward(layer(l), next);
@@ -202,6 +207,8 @@ double TunedModel::gradient(std::span<const model::TokenId> tokens, MatrixView<c
                           d_hidden.row(t), dx.row(t));
   });
   for (std::size_t l = layers; l-- > 0;) {
+    LIEQ_TRY(check_cancelled(sink));
+    sink.detail("blocks backward", layers - 1 - l, layers);
     Observer observer(*this, l, gradient);
     block_.gradient(layer(l), block_input(l, count), dx, observer);
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lieq/base/result.h"
+#include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
 #include "lieq/model/forward.h"
 #include "lieq/model/model.h"
@@ -44,13 +45,13 @@ class TunedModel {
   void run_original(std::span<const model::TokenId> tokens, MatrixView<float> hidden);
 
   /// Mean KL(original || tuned) in nats a position. original: what run_original() gave for these tokens.
-  /// Memory: that of one block and of two slices of logits.
-  [[nodiscard]] double kl(std::span<const model::TokenId> tokens, MatrixView<const float> original);
+  /// Memory: that of one block and of two slices of logits. Errors: kCancelled.
+  [[nodiscard]] Result<double> kl(std::span<const model::TokenId> tokens, MatrixView<const float> original, Sink& sink);
 
   /// The same and its gradient, [size()], written. Memory: also the inputs of all blocks, [layers, tokens,
-  /// hidden_size]. Bitwise the same for any number of threads.
-  [[nodiscard]] double gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
-                                std::span<float> gradient);
+  /// hidden_size]. Bitwise the same for any number of threads. Errors: kCancelled, asked for between blocks.
+  [[nodiscard]] Result<double> gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
+                                        std::span<float> gradient, Sink& sink);
 
   /// What is in effect, of one layer: half bits of the scales, [out, groups] by LinearKind, and gains.
   struct Values {

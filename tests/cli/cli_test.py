@@ -1113,9 +1113,9 @@ class Resume(InTemporaryFolder):
     def test_killed_while_it_refines(self):
         """The state of --refine is written whole, and what follows from it is the same."""
         command = [LIEQ, "quantize", str(DEMO), "-o", str(self.folder / "q"), "--method", "rtn", "--bits", "2", "--choices", "2",
-                   *map(str, QUICK), "--refine", "--refine-steps", "12", "--refine-tokens", "128", "--refine-rate", "0.005"]
+                   *map(str, QUICK), "--refine", "--refine-steps", "6", "--refine-tokens", "128", "--refine-rate", "0.005"]
         whole = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        self.assertRegex(whole, r"refined: KL \d\.\d{4} -> \d\.\d{4} on \d+ tokens that nothing was fitted to, best after step \d+ of 12")
+        self.assertRegex(whole, r"refined: KL \d\.\d{4} -> \d\.\d{4} on \d+ tokens that nothing was fitted to, best after step \d+ of 6")
         self.assertIn("q (refined)", whole)
         expected = contents(self.folder / "q")
         shutil.rmtree(self.folder / "q")

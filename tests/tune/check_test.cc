@@ -9,12 +9,13 @@ namespace {
 
 TEST(Check, TheForwardPassOfTuningIsThatOfInference) {
   Threads threads(2);
+  Sink sink;
   const GoldenModels models(threads);
   const std::span<const model::TokenId> tokens = std::span(models.tokens).first(kSequence);
   EXPECT_TRUE(check_tunable(models.original));
-  const auto dense = compare_forward(models.original, tokens, threads);
+  const auto dense = compare_forward(models.original, tokens, threads, sink);
   EXPECT_TRUE(dense) << dense.error().message;
-  const auto packed = compare_forward(models.quantised, tokens, threads);
+  const auto packed = compare_forward(models.quantised, tokens, threads, sink);
   EXPECT_TRUE(packed) << packed.error().message;
 }
 
@@ -37,9 +38,10 @@ TEST(Check, FeaturesWithoutAGradientAreNamed) {
 
 TEST(Check, WhatIsNoNumberIsNotTakenForEqual) {
   Threads threads(2);
+  Sink sink;
   GoldenModels models(threads);
   models.original.layers[1].q_norm[3] = NAN;
-  const auto off = compare_forward(models.original, std::span(models.tokens).first(kSequence), threads);
+  const auto off = compare_forward(models.original, std::span(models.tokens).first(kSequence), threads, sink);
   ASSERT_FALSE(off);
   EXPECT_EQ(off.error().code, ErrorCode::kUnsupported);
   EXPECT_NE(off.error().message.find("layer 1"), std::string::npos) << off.error().message;

@@ -15,10 +15,11 @@ struct Tuned {
   }
   double kl(const std::vector<float>& values, Rounding rounding) {
     tuned->set(values, rounding);
-    return tuned->kl(models.tokens, hidden.view());
+    return test::must(tuned->kl(models.tokens, hidden.view(), sink));
   }
 
   Threads threads;
+  Sink sink;
   GoldenModels models;
   test::Matrix hidden;
   std::optional<TunedModel> tuned;
@@ -29,7 +30,7 @@ TEST(TunedModel, GradientIsTheSlopeAwayFromTheStart) {
   std::vector<float> values = random_floats(t.tuned->size(), 1), gradient(values.size());
   for (float& v : values) v *= 0.05F;
   t.tuned->set(values, Rounding::kExact);
-  const double loss = t.tuned->gradient(t.models.tokens, t.hidden.view(), gradient);
+  const double loss = test::must(t.tuned->gradient(t.models.tokens, t.hidden.view(), gradient, t.sink));
   EXPECT_DOUBLE_EQ(loss, t.kl(values, Rounding::kExact));
   // Scales and gains apart: the many scales would hide a wrong gain.
   for (const bool gains : {false, true}) {
@@ -52,7 +53,7 @@ TEST(TunedModel, GivesTheSameBitsForAnyThreadCount) {
   for (const std::size_t count : {1, 2, 3}) {
     Tuned t(count);
     std::vector<float> gradient(t.tuned->size());
-    (void)t.tuned->gradient(t.models.tokens, t.hidden.view(), gradient);
+    (void)test::must(t.tuned->gradient(t.models.tokens, t.hidden.view(), gradient, t.sink));
     if (first.empty()) first = gradient;
     EXPECT_EQ(first, gradient) << count;
   }
