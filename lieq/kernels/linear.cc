@@ -17,7 +17,6 @@ constexpr std::size_t kRowTile = 256;
 constexpr std::size_t kFewTokens = 4;     // below this a product is bound by reading weights: decode and dot at once
 
 constexpr std::size_t kTokenTilePacked = 384;  // sums of a tile's rows for these stay in the L2 cache
-constexpr std::size_t kFloatBlocks = 4;
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -162,7 +161,7 @@ void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixV
                     LinearScratch& scratch) {
   x = in_order(threads, tasks.front().weight->packed->order(), x, scratch);
   const auto tiles =
-      packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatBlocks; });
+      packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatItemBlocks; });
   threads.for_each(tiles.size(), [&](std::size_t item, std::size_t) {
     const PackedTile& tile = tiles[item];
     const LinearTask& task = tasks[tile.task];

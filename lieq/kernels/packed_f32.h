@@ -11,6 +11,9 @@
 
 namespace lieq::kernels {
 
+/// Row blocks that are decoded together.
+inline constexpr std::size_t kFloatItemBlocks = 4;
+
 /// Some blocks of rows of one product.
 struct FloatProduct {
   const pack::PackedMatrix* weight;
@@ -20,7 +23,8 @@ struct FloatProduct {
   std::size_t first_block, blocks, first_token, tokens;
 };
 
-/// Writes y for these blocks and tokens, on the calling thread. An output is off the exact product of the decoded
+/// Writes y for these blocks and tokens, on the calling thread. A token's result depends on nothing but the token and the
+/// weights. An output is off the exact product of the decoded
 /// weights by at most the rounding of in + 1 float32 additions and as many products.
 void multiply_f32(const FloatProduct& product);
 

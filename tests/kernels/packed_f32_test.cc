@@ -67,6 +67,13 @@ TEST(PackedF32, IsTheSameForAnyThreadCount) {
   }
 }
 
+TEST(PackedF32, IsTheSameInAnyCompany) {
+  on_every_isa([] {
+    for (const unsigned bits : kWidths)
+      expect_same_in_any_company(PackedProblem(17, random_matrix(200, 192, bits, 64, 3)), Compute::kF32);
+  });
+}
+
 TEST(PackedF32, DecodesBlocksAndRowsBitForBitAlsoInActOrder) {
   on_every_isa([] {
     for (const unsigned bits : kWidths) {
