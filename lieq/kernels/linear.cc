@@ -18,7 +18,6 @@ constexpr std::size_t kRowTile = 256;
 constexpr std::size_t kFewTokens = 4;     // below this a product is bound by reading weights: decode and dot at once
 
 constexpr std::size_t kTokenTilePacked = 384;  // sums of a tile's rows for these stay in the L2 cache
-constexpr std::size_t kFloatBlocks = 4;
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -162,16 +161,16 @@ MatrixView<const float> in_order(Threads& threads, std::span<const std::int32_t>
   return gathered;
 }
 
-void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x, bool rows_alone,
+void float_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x,
                     LinearScratch& scratch) {
   x = in_order(threads, tasks.front().weight->packed->order(), x, scratch);
   const auto tiles =
-      packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatBlocks; });
+      packed_tiles(tasks, x.rows(), kTokenTilePacked, [](const pack::PackedMatrix&) { return kFloatItemBlocks; });
   threads.for_each(tiles.size(), [&](std::size_t item, std::size_t) {
     const PackedTile& tile = tiles[item];
     const LinearTask& task = tasks[tile.task];
     multiply_f32({task.weight->packed.get(), x, task.bias, task.y, tile.first_block, tile.blocks, tile.first_token,
-                  tile.tokens, rows_alone});
+                  tile.tokens});
   });
 }
 
@@ -181,13 +180,13 @@ bool reads_codes(const pack::StoredMatrix& weight, Compute compute) {
 }
 
 void packed_products(Threads& threads, std::span<const LinearTask> tasks, MatrixView<const float> x,
-                     Arithmetic arithmetic, LinearScratch& scratch) {
+                     Compute compute, LinearScratch& scratch) {
   for (const LinearTask& task : tasks) {
     LIEQ_CHECK(x.cols() == task.weight->cols && task.y.rows() == x.rows() && task.y.cols() == task.weight->rows);
     LIEQ_CHECK(task.bias.empty() || task.bias.size() == task.weight->rows);
   }
-  if (arithmetic.compute == Compute::kInt8) return int8_products(threads, tasks, x, scratch);
-  float_products(threads, tasks, x, arithmetic.rows_alone, scratch);
+  if (compute == Compute::kInt8) return int8_products(threads, tasks, x, scratch);
+  float_products(threads, tasks, x, scratch);
 }
 
 }  // namespace
@@ -211,7 +210,7 @@ void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const 
   LIEQ_CHECK(bias.empty() || bias.size() == weight.rows);
   if (reads_codes(weight, arithmetic.compute)) {
     const LinearTask task{&weight, bias, y};
-    return packed_products(threads, {&task, 1}, x, arithmetic, scratch);
+    return packed_products(threads, {&task, 1}, x, arithmetic.compute, scratch);
   }
   const bool round = arithmetic.compute == Compute::kBF16;
   const bool by_dots = (x.rows() < kFewTokens || arithmetic.rows_alone) && !weight.packed;
@@ -263,7 +262,7 @@ void linear_many(Threads& threads, std::span<const LinearTask> tasks, MatrixView
     while (end < tasks.size() && reads_codes(*tasks[end].weight, arithmetic.compute) &&
            same_pieces(*task.weight->packed, *tasks[end].weight->packed))
       ++end;
-    packed_products(threads, tasks.subspan(first, end - first), x, arithmetic, scratch);
+    packed_products(threads, tasks.subspan(first, end - first), x, arithmetic.compute, scratch);
     first = end;
   }
 }

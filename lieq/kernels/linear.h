@@ -25,7 +25,7 @@ enum class Compute { kF32, kBF16, kInt8 };
 struct Arithmetic {
   Compute compute;
   /// The result of a row depends on nothing but the row and the weights, bit for bit; otherwise many rows are summed in
-  /// another order than few where that is faster. Packed weights under kInt8 are so anyway. Not with kBF16.
+  /// another order than few where that is faster. Packed weights are so anyway. Not with kBF16.
   bool rows_alone;
 
   Arithmetic(Compute c, bool alone = false) : compute(c), rows_alone(alone) {  // NOLINT: a Compute is one

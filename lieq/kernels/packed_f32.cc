@@ -21,7 +21,11 @@ HWY_BEFORE_NAMESPACE();
 namespace lieq::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr std::size_t kPanelInputs = 256;
+constexpr std::size_t kPanelInputs = 128;
+/// Of one block; a group's padding is decoded, too.
+constexpr std::size_t kPanelFloats = (kPanelInputs + pack::PackedMatrix::kUnitInputs) * pack::PackedMatrix::kBlockRows;
+/// Blocks whose panels fit the first-level cache together.
+constexpr std::size_t kItemBlocks = kFloatItemBlocks, kItemRows = kItemBlocks * pack::PackedMatrix::kBlockRows;
 
 /// A place in the inputs of a matrix: unit `unit` of group `group`.
 struct FloatPlace {
@@ -49,12 +53,14 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
   return count;
 }
 
-void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens,
-              bool /*rows_alone*/, float* sums) {
+void AddPanels(const float* panels, std::size_t blocks, std::size_t inputs, const float* x, std::size_t stride,
+               std::size_t tokens, float* sums) {
   for (std::size_t t = 0; t < tokens; ++t)
-    for (std::size_t k = 0; k < inputs; ++k)
-      for (std::size_t r = 0; r < kRowsOfBlock; ++r)
-        sums[t * kRowsOfBlock + r] += x[t * stride + k] * panel[k * kRowsOfBlock + r];
+    for (std::size_t b = 0; b < blocks; ++b)
+      for (std::size_t k = 0; k < inputs; ++k)
+        for (std::size_t r = 0; r < kRowsOfBlock; ++r)
+          sums[t * kItemRows + b * kRowsOfBlock + r] +=
+              x[t * stride + k] * panels[b * kPanelFloats + k * kRowsOfBlock + r];
 }
 
 #else
@@ -126,77 +132,72 @@ std::size_t FillPanel(const pack::PackedMatrix& w, std::size_t block, FloatPlace
   }
 }
 
-/// How many sums of each output hide the latency of an addition.
-template <std::size_t kTokens>
-constexpr std::size_t kChainsFor = kTokens * kVectors >= 8 ? 1 : kTokens * kVectors >= 4 ? 2 : 4;
-
-/// sums += panel x inputs for kTokens tokens.
-template <std::size_t kTokens, std::size_t kChains = kChainsFor<kTokens>>
-HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panel, std::size_t inputs, const float* HWY_RESTRICT x,
+/// sums += panels x inputs for kTokens tokens and kBlocks blocks. One sum for each output, in the order of the inputs, so
+/// that it depends on nothing else; the other outputs hide the latency of an addition.
+template <std::size_t kTokens, std::size_t kBlocks>
+HWY_NOINLINE void AddTokens(const float* HWY_RESTRICT panels, std::size_t inputs, const float* HWY_RESTRICT x,
                             std::size_t stride, float* HWY_RESTRICT sums) {
+  constexpr std::size_t kV = kBlocks * kVectors;
   const DF df;
-  VF acc[kChains][kTokens][kVectors];
-  for (std::size_t c = 0; c < kChains; ++c)
-    for (std::size_t t = 0; t < kTokens; ++t)
-      for (std::size_t v = 0; v < kVectors; ++v)
-        acc[c][t][v] = c == 0 ? hn::Load(df, sums + t * kBlock + v * kRows) : hn::Zero(df);
-  const auto add = [&](std::size_t k, VF (&chain)[kTokens][kVectors]) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  VF acc[kTokens][kV];
+  for (std::size_t t = 0; t < kTokens; ++t)
+    for (std::size_t v = 0; v < kV; ++v) acc[t][v] = hn::Load(df, sums + t * kItemRows + v * kRows);
+  for (std::size_t k = 0; k < inputs; ++k) {
+    VF weights[kV];
+    for (std::size_t v = 0; v < kV; ++v)
+      weights[v] = hn::Load(df, panels + v / kVectors * kPanelFloats + k * kBlock + v % kVectors * kRows);
     for (std::size_t t = 0; t < kTokens; ++t) {
       const VF value = hn::Set(df, x[t * stride + k]);
-      for (std::size_t v = 0; v < kVectors; ++v)
-        chain[t][v] = hn::MulAdd(hn::Load(df, panel + k * kBlock + v * kRows), value, chain[t][v]);
-    }
-  };
-  std::size_t k = 0;
-  for (; k + kChains <= inputs; k += kChains)
-    for (std::size_t c = 0; c < kChains; ++c) add(k + c, acc[c]);
-  for (; k < inputs; ++k) add(k, acc[0]);
-  for (std::size_t t = 0; t < kTokens; ++t) {
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      VF sum = acc[0][t][v];
-      for (std::size_t c = 1; c < kChains; ++c) sum = hn::Add(sum, acc[c][t][v]);
-      hn::Store(sum, df, sums + t * kBlock + v * kRows);
+      for (std::size_t v = 0; v < kV; ++v) acc[t][v] = hn::MulAdd(weights[v], value, acc[t][v]);
     }
   }
+  for (std::size_t t = 0; t < kTokens; ++t)
+    for (std::size_t v = 0; v < kV; ++v) hn::Store(acc[t][v], df, sums + t * kItemRows + v * kRows);
 }
 
-void AddPanel(const float* panel, std::size_t inputs, const float* x, std::size_t stride, std::size_t tokens,
-              bool rows_alone, float* sums) {
-  constexpr std::size_t kTokens = kVectors == 1 ? 12 : kVectors == 2 ? 6 : 2;
+void AddPanels(const float* panels, std::size_t blocks, std::size_t inputs, const float* x, std::size_t stride,
+               std::size_t tokens, float* sums) {
+  // Outputs that stay in registers: many tokens read a weight once, one token wants several blocks.
+  constexpr std::size_t kTokens = kVectors > 2 ? 2 : 6, kBlocks = kVectors == 1 ? kItemBlocks : 1;
+  const auto add = [&](auto token_count, auto block_count, std::size_t t) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    constexpr std::size_t kT = decltype(token_count)::value, kB = decltype(block_count)::value;
+    std::size_t b = 0;
+    for (; b + kB <= blocks; b += kB)
+      AddTokens<kT, kB>(panels + b * kPanelFloats, inputs, x + t * stride, stride, sums + t * kItemRows + b * kBlock);
+    for (; b < blocks; ++b)
+      AddTokens<kT, 1>(panels + b * kPanelFloats, inputs, x + t * stride, stride, sums + t * kItemRows + b * kBlock);
+  };
   std::size_t t = 0;
   for (; t + kTokens <= tokens; t += kTokens)
-    AddTokens<kTokens>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
-  if (rows_alone) {
-    for (; t < tokens; ++t)
-      AddTokens<1, kChainsFor<kTokens>>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
-    return;
-  }
-  if constexpr (kTokens > 3)
-    for (; t + 3 <= tokens; t += 3) AddTokens<3>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
-  for (; t < tokens; ++t) AddTokens<1>(panel, inputs, x + t * stride, stride, sums + t * kBlock);
+    add(std::integral_constant<std::size_t, kTokens>(), std::integral_constant<std::size_t, kBlocks>(), t);
+  for (; t < tokens; ++t)
+    add(std::integral_constant<std::size_t, 1>(), std::integral_constant<std::size_t, kItemBlocks>(), t);
 }
 
 #endif
 
-constexpr std::size_t kPanelFloats = (kPanelInputs + pack::PackedMatrix::kUnitInputs) * pack::PackedMatrix::kBlockRows;
-
 void MultiplyF32(const FloatProduct& p, float* HWY_RESTRICT sums) {
   constexpr std::size_t kRowsInBlock = pack::PackedMatrix::kBlockRows;
-  HWY_ALIGN float panel[kPanelFloats];
-  for (std::size_t b = p.first_block; b < p.first_block + p.blocks; ++b) {
-    std::memset(sums, 0, p.tokens * kRowsInBlock * sizeof(float));
-    std::size_t input = 0;
-    for (FloatPlace place; place.group < p.weight->groups();) {
-      const std::size_t inputs = FillPanel(*p.weight, b, place, panel);
-      AddPanel(panel, inputs, p.x.data() + p.first_token * p.x.stride() + input, p.x.stride(), p.tokens,
-               p.rows_alone, sums);
-      input += inputs;
+  HWY_ALIGN float panels[kItemBlocks * kPanelFloats];
+  for (std::size_t done = 0; done < p.blocks; done += kItemBlocks) {
+    const std::size_t block = p.first_block + done, blocks = std::min(kItemBlocks, p.blocks - done);
+    std::memset(sums, 0, p.tokens * kItemRows * sizeof(float));
+    std::size_t input = 0, inputs = 0;
+    for (FloatPlace place; place.group < p.weight->groups(); input += inputs) {
+      FloatPlace next;
+      for (std::size_t b = 0; b < blocks; ++b) {
+        next = place;
+        inputs = FillPanel(*p.weight, block + b, next, panels + b * kPanelFloats);
+      }
+      place = next;
+      AddPanels(panels, blocks, inputs, p.x.data() + p.first_token * p.x.stride() + input, p.x.stride(), p.tokens,
+                sums);
     }
-    const std::size_t first = b * kRowsInBlock, rows = std::min(kRowsInBlock, p.weight->rows() - first);
+    const std::size_t first = block * kRowsInBlock, rows = std::min(blocks * kRowsInBlock, p.weight->rows() - first);
     for (std::size_t t = 0; t < p.tokens; ++t) {
       float* y = p.y.row(p.first_token + t).data() + first;
       for (std::size_t r = 0; r < rows; ++r)
-        y[r] = sums[t * kRowsInBlock + r] + (p.bias.empty() ? 0.0F : p.bias[first + r]);
+        y[r] = sums[t * kItemRows + r] + (p.bias.empty() ? 0.0F : p.bias[first + r]);
     }
   }
 }
@@ -230,7 +231,7 @@ HWY_EXPORT(DecodeBlock);
 
 void multiply_f32(const FloatProduct& product) {
   static thread_local Buffer<float> sums;
-  HWY_DYNAMIC_DISPATCH(MultiplyF32)(product, sums.reserve(product.tokens * pack::PackedMatrix::kBlockRows));
+  HWY_DYNAMIC_DISPATCH(MultiplyF32)(product, sums.reserve(product.tokens * kFloatItemBlocks * pack::PackedMatrix::kBlockRows));
 }
 
 void decode_block(const pack::PackedMatrix& weight, std::size_t block, MatrixView<float> rows) {

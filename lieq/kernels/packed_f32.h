@@ -11,6 +11,9 @@
 
 namespace lieq::kernels {
 
+/// Row blocks that are decoded together.
+inline constexpr std::size_t kFloatItemBlocks = 4;
+
 /// Some blocks of rows of one product.
 struct FloatProduct {
   const pack::PackedMatrix* weight;
@@ -18,11 +21,11 @@ struct FloatProduct {
   std::span<const float> bias;  ///< [out] or empty
   MatrixView<float> y;          ///< [tokens, out]
   std::size_t first_block, blocks, first_token, tokens;
-  bool rows_alone = false;      ///< one order of the sums for any number of tokens (kernels::Arithmetic)
 };
 
-/// Writes y for these blocks and tokens, on the calling thread. An output is off the exact product of the decoded
-/// weights by at most the rounding of in + 1 float32 additions and as many products.
+/// Writes y for these blocks and tokens, on the calling thread. A token's result depends on nothing but the token and the
+/// weights. An output is off the exact product of the decoded weights by at most the rounding of in + 1 float32 additions
+/// and as many products.
 void multiply_f32(const FloatProduct& product);
 
 /// Decodes the rows of one block. rows: [16, in], of which those beyond the matrix's rows are left out.

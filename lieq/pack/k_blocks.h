@@ -9,7 +9,7 @@
 ///
 /// d and dmin are half-precision numbers, one pair for the 256 weights of a block (Q3_K: d alone).
 /// Layouts of the bytes: decode_k.cc. Goal: bytes that decode() and every reader of GGUF take as they are. Non-goal:
-/// products; they read blocks as stored (StoredMatrix).
+/// products; pack_blocks() makes what they read.
 
 #include <array>
 #include <cstddef>

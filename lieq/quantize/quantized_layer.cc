@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "lieq/pack/packed_blocks.h"
+
 namespace lieq::quantize {
 
 std::string names_of(std::size_t layer, std::span<const model::LinearKind> kinds) {
@@ -26,7 +28,7 @@ PackedLayer::PackedLayer(Threads& threads, const model::Layer& original, const Q
   for (const model::LinearKind kind : model::kLinearKinds) {
     layer_.linears[static_cast<std::size_t>(kind)].bias = quantized.biases[static_cast<std::size_t>(kind)];
     if (quantized.is_blocks(kind)) {
-      replace(kind, quantized.block(kind));
+      replace(threads, kind, quantized.block(kind));
     } else {
       replace(threads, kind, quantized.linear(kind));
     }
@@ -41,14 +43,15 @@ void PackedLayer::replace(Threads& threads, model::LinearKind kind, const pack::
   stored.packed = std::make_shared<const pack::PackedMatrix>(threads, matrix);
 }
 
-void PackedLayer::replace(model::LinearKind kind, const pack::BlockMatrix& matrix) {
+void PackedLayer::replace(Threads& threads, model::LinearKind kind, const pack::BlockMatrix& matrix) {
   pack::StoredMatrix& stored = layer_.linears[static_cast<std::size_t>(kind)].weight;
   stored = matrix.stored(stored.name);
+  stored.packed = std::make_shared<const pack::PackedMatrix>(pack::pack_blocks(threads, stored));
 }
 
 void PackedLayer::replace(Threads& threads, model::LinearKind kind, const QuantizedLinear& linear) {
   if (const auto* blocks = std::get_if<pack::BlockMatrix>(&linear)) {
-    replace(kind, *blocks);
+    replace(threads, kind, *blocks);
   } else {
     replace(threads, kind, std::get<pack::QuantizedMatrix>(linear));
   }

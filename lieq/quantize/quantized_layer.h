@@ -56,7 +56,7 @@ class PackedLayer {
 
   /// Replaces one linear's weights.
   void replace(Threads& threads, model::LinearKind kind, const pack::QuantizedMatrix& matrix);
-  void replace(model::LinearKind kind, const pack::BlockMatrix& matrix);
+  void replace(Threads& threads, model::LinearKind kind, const pack::BlockMatrix& matrix);
   void replace(Threads& threads, model::LinearKind kind, const QuantizedLinear& linear);
 
   [[nodiscard]] const model::Layer& layer() const { return layer_; }

@@ -279,7 +279,7 @@ void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gai
   }
   work.layer().linears[k].bias = result.biases[k];
   if (blocks) {
-    work.replace(kind, result.blocks[k]);
+    work.replace(threads, kind, result.blocks[k]);
   } else {
     work.replace(threads, kind, result.linears[k]);
   }

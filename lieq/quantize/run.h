@@ -21,7 +21,7 @@ namespace lieq::quantize {
 /// Memory: the streams ([tokens, hidden_size] each), the attention's outputs and, up to 1 GiB, the gated activations of
 /// one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of the linears
 /// that are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation (8 bytes):
-/// up to 20 · in² bytes. The model itself stays in its mapped file.
+/// up to 20 · in² bytes. The model itself is as it was loaded.
 class LayerWalk {
  public:
   /// calibration: windows of `window` ids, one after the other; a last partial one is left out.
