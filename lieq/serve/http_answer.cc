@@ -48,7 +48,11 @@ struct Stream {
 void send_stream(std::shared_ptr<Stream> stream, httplib::Response& response) {
   response.set_header("Cache-Control", "no-cache");
   response.set_chunked_content_provider("text/event-stream", [stream](std::size_t, httplib::DataSink& sink) {
-    if (!stream->send_next(sink)) return false;
+    try {
+      if (!stream->send_next(sink)) return false;
+    } catch (const std::exception&) {  // out of memory; the library would let it end the program
+      return false;
+    }
     if (stream->answer->done()) sink.done();
     return true;
   });
@@ -86,6 +90,10 @@ void HttpServer::answer(Service& service, Route route, const Request& request, H
   if (!body) return reply(response, body.error());
   auto asked = read_request(*body, route, service.served());
   if (!asked) return reply(response, asked.error());
+  const SchedulerOptions& scheduling = service.scheduler().options();
+  if (const std::size_t most = scheduling.slots + scheduling.queue; asked->texts() > most)
+    return reply(response, bad_parameter("n", fmt::format("found {} texts, expected at most the {} that can run or wait",
+                                                          asked->texts(), most)).value());
   std::unique_ptr<Answer> started = service.answer(std::move(*asked));
   if (!started && stopping_) return reply(response, ApiError{503, "the server is shutting down"});
   if (!started) return reply(response, ApiError{429, "too many requests are waiting; try again later"});
