@@ -318,6 +318,7 @@ Result<OrderedJson> SchemaText::merge(const OrderedJson& a, const OrderedJson& b
       continue;
     }
     LIEQ_TRY(merge_keyword(merged, key, value, path));
+    if (key == "type" && merged[key].empty()) return OrderedJson(false);
   }
   return merged;
 }

@@ -104,8 +104,15 @@ bool opens_reasoning(std::string_view prompt) {
 OutputParser::OutputParser(OutputOptions options)
     : options_(std::move(options)), state_(options_.in_reasoning ? State::kReasoning : State::kStart) {
   if (state_ == State::kStart && !options_.form.reasoning) {
-    state_ = options_.form.tools == ToolForm::kLlama3 ? State::kBareCall : State::kContent;
+    state_ = answer_state();
   }
+}
+
+/// Where an answer begins. Small models of the Hermes form often leave its tags out.
+OutputParser::State OutputParser::answer_state() const {
+  const bool bare = options_.form.tools == ToolForm::kLlama3 ||
+                    (options_.form.tools == ToolForm::kHermes && !options_.tool_names.empty());
+  return bare ? State::kBareCall : State::kContent;
 }
 
 std::vector<OutputPart> OutputParser::add(std::string_view text) {
@@ -163,7 +170,7 @@ bool OutputParser::run_start(bool last) {
     return true;
   }
   if (!last && kThink.starts_with(rest)) return false;
-  state_ = options_.form.tools == ToolForm::kLlama3 ? State::kBareCall : State::kContent;
+  state_ = answer_state();
   return true;
 }
 
@@ -180,7 +187,7 @@ bool OutputParser::run_reasoning(bool last, std::vector<OutputPart>& parts) {
   blanks_.clear();
   any_text_ = false;
   after_call_ = true;  // blanks before the answer are left out
-  state_ = options_.form.tools == ToolForm::kLlama3 ? State::kBareCall : State::kContent;
+  state_ = answer_state();
   return true;
 }
 
@@ -232,10 +239,10 @@ bool OutputParser::run_call(bool last, std::vector<OutputPart>& parts) {
 bool OutputParser::run_bare_call(bool last, std::vector<OutputPart>& parts) {
   std::size_t begin = skip_blanks(held_);
   const auto rest = [&] { return std::string_view(held_).substr(begin); };
-  const bool tagged = rest().starts_with(kPython);
+  const bool llama = options_.form.tools == ToolForm::kLlama3, tagged = llama && rest().starts_with(kPython);
   if (tagged)
     begin += kPython.size() + skip_blanks(rest().substr(kPython.size()));
-  else if (!last && kPython.starts_with(rest()))
+  else if (llama && !last && kPython.starts_with(rest()))
     return false;
   if (after_call_ && !tagged && rest().starts_with(';')) begin += 1 + skip_blanks(rest().substr(1));
   if (rest().empty() && !last) return false;

@@ -10,7 +10,7 @@ namespace lieq::serve {
 /// How a model writes calls of tools.
 enum class ToolForm {
   kNone,
-  kHermes,  ///< <tool_call>{"name": ..., "arguments": {...}}</tool_call>: Hermes, Qwen
+  kHermes,  ///< <tool_call>{"name": ..., "arguments": {...}}</tool_call>: Hermes, Qwen; or bare, as the whole answer
   kLlama3,  ///< {"name": ..., "parameters": {...}} as the whole answer, or behind <|python_tag|>
 };
 
@@ -42,7 +42,7 @@ struct OutputPart {
 struct OutputOptions {
   OutputForm form;
   bool in_reasoning = false;                 ///< opens_reasoning(prompt)
-  std::vector<std::string> tool_names = {};  ///< a bare {"name": ...} (kLlama3) is a call only of one of these
+  std::vector<std::string> tool_names = {};  ///< a bare {"name": ...} is a call only of one of these
 };
 
 /// Takes text apart as it comes. What could still become a marker, or belongs to a call, is held back; a call is given
@@ -61,6 +61,7 @@ class OutputParser {
  private:
   enum class State { kStart, kReasoning, kContent, kCall, kBareCall };
 
+  [[nodiscard]] State answer_state() const;
   void run(bool last, std::vector<OutputPart>& parts);
   bool run_start(bool last);
   bool run_reasoning(bool last, std::vector<OutputPart>& parts);

@@ -106,22 +106,31 @@ class Generator {
   std::mt19937 random_;
 };
 
-/// A text that the masks lead through. Ends, closing brackets and quotes are preferred, more and more.
+/// A text that the masks lead through. What comes nearer to its end is preferred, more and more.
 std::string random_text(Matcher& at, const Vocabulary& tokens, Generator& random) {
   std::string text;
   while (!at.must_end()) {
     const auto mask = at.mask();
     if (!mask || (*mask)->count() == 0) return text + " (stuck)";
-    std::vector<TokenId> allowed, closing;
+    std::vector<TokenId> allowed, ascii, closing, quoting;
     for (TokenId id = 0; id < static_cast<TokenId>(tokens.size()); ++id) {
       if (!(*mask)->allows(id)) continue;
       allowed.push_back(id);
-      const std::string& bytes = tokens.bytes(id);
-      if (id == test::kEnd || bytes[0] == '}' || bytes[0] == ']' || bytes[0] == '"' || bytes[0] == '0')
-        closing.push_back(id);
+      const auto first = static_cast<unsigned char>(tokens.bytes(id)[0]);
+      if (first < 0x80) ascii.push_back(id);
+      if (first == '}' || first == ']' || first == '0') closing.push_back(id);
+      if (first == '"' || id == test::kEnd) quoting.push_back(id);
     }
-    const bool close = !closing.empty() && random.below(400) < 40 + text.size();
-    const TokenId next = close ? closing[random.below(closing.size())] : allowed[random.below(allowed.size())];
+    const std::vector<TokenId>* from = &allowed;
+    if (random.below(400) < 40 + text.size()) {
+      if (!quoting.empty())
+        from = &quoting;
+      else if (!closing.empty() && random.below(2) == 0)
+        from = &closing;
+      else if (!ascii.empty())
+        from = &ascii;
+    }
+    const TokenId next = (*from)[random.below(from->size())];
     if (!at.accept(next)) return text + " (not accepted)";
     if (next == test::kEnd) break;
     text += tokens.bytes(next);

@@ -74,6 +74,7 @@ TEST(Schema, TextsMatch) {
       {R"({"allOf": [{"$ref": "#/$defs/a"}, {"properties": {"y": {"type": "integer"}}, "required": ["y"]}], "$defs": {"a": {"type": "object", "properties": {"x": {"type": "null"}}, "required": ["x"]}}})",
        {R"({"x":null,"y":1})"},
        {R"({"x":null})", R"({"y":1})"}},
+      {R"({"type": "string", "anyOf": [{"type": "null"}, {"const": "a"}]})", {"\"a\""}, {"null", "\"b\""}},
       {R"({"allOf": [{"type": ["integer", "null"], "minimum": 3}, {"type": "number", "maximum": 5}]})",
        {"3", "5"},
        {"2", "6", "null", "3.5"}},

@@ -21,9 +21,24 @@ class Chromium:
             os.dup2(to_read, 3)
             os.dup2(to_write, 4)
 
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
-        command += ["--no-first-run", "--disable-extensions", "--disable-background-networking", f"--user-data-dir={profile}", *options]
-        self.process = subprocess.Popen(command, preexec_fn=place, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            program,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--remote-debugging-pipe",
+        ]
+        command += [
+            "--no-first-run",
+            "--disable-extensions",
+            "--disable-background-networking",
+            f"--user-data-dir={profile}",
+            *options,
+        ]
+        self.process = subprocess.Popen(
+            command, preexec_fn=place, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         os.close(to_read)
         os.close(to_write)
         self.held, self.count, self.session = b"", 0, None
@@ -79,7 +94,9 @@ class Chromium:
         """What a JavaScript expression (or promise) gives, as JSON."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
-            raise RuntimeError(expression + ": " + str(answer["exceptionDetails"].get("exception", {}).get("description")))
+            raise RuntimeError(
+                expression + ": " + str(answer["exceptionDetails"].get("exception", {}).get("description"))
+            )
         return answer["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 30):
@@ -93,7 +110,9 @@ class Chromium:
                 if "context" not in str(error).lower() and "null" not in str(error):
                     raise
             time.sleep(0.03)
-        raise AssertionError(f"not true after {seconds} s: {expression}\npage: {self.value('document.body.innerText')[-800:]}")
+        raise AssertionError(
+            f"not true after {seconds} s: {expression}\npage: {self.value('document.body.innerText')[-800:]}"
+        )
 
     def open(self, address: str):
         self.call("Page.navigate", url=address)
@@ -119,10 +138,18 @@ class Chromium:
         text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 and not modifiers & 2 else {}
         for kind in ("keyDown", "keyUp"):
             more = text if kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, modifiers=modifiers, **more)
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, modifiers=modifiers, **more
+            )
 
     def size(self, width: int, height: int, phone: bool = False):
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if phone else 1,
+            mobile=phone,
+        )
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
 
     def scheme(self, name: str):

@@ -65,7 +65,9 @@ ANSWERS = {
     "markdown": MARKDOWN,
     "hostile": HOSTILE,
     "reason": "It is **seven**.",
-    "long": "\n\n".join(f"Paragraph {i} of a long answer that goes on and on, so that the view must follow it." for i in range(60)),
+    "long": "\n\n".join(
+        f"Paragraph {i} of a long answer that goes on and on, so that the view must follow it." for i in range(60)
+    ),
 }
 
 
@@ -139,7 +141,9 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def event(self, **more):
-        self.wfile.write(b"data: " + json.dumps({"object": "chat.completion.chunk", "choices": [], **more}).encode() + b"\n\n")
+        self.wfile.write(
+            b"data: " + json.dumps({"object": "chat.completion.chunk", "choices": [], **more}).encode() + b"\n\n"
+        )
         self.wfile.flush()
 
     def delta(self, finish=None, **delta):
@@ -164,7 +168,9 @@ class Handler(BaseHTTPRequestHandler):
             if said == "fault" and n == 1:
                 return self.event(error={"message": "the model gave NaN", "code": 500})
         self.delta(finish="length" if said == "cut short" else "stop")
-        self.event(usage={"prompt_tokens": 9, "completion_tokens": len(pieces(text)), "total_tokens": 9 + len(pieces(text))})
+        self.event(
+            usage={"prompt_tokens": 9, "completion_tokens": len(pieces(text)), "total_tokens": 9 + len(pieces(text))}
+        )
         self.wfile.write(b"data: [DONE]\n\n")
 
 
@@ -186,7 +192,9 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    server = Server(Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]).read_text(), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    server = Server(
+        Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]).read_text(), int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    )
     server.pause = 0.02
     print(server.address, flush=True)
     server.serve_forever()

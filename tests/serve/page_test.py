@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The chat page in headless Chromium, over a scripted server: page_test.py.
+"""The chat page in headless Chromium, over a scripted server and over our own: page_test.py.
 
-Environment: PAGE_HTML and PAGE_POLICY, files; PICTURES, a folder for screenshots (optional). Exit 77: no Chromium here."""
+Environment: PAGE_HTML and PAGE_POLICY, files; LIEQ and LIEQ_SOURCE_DIR as for served.py; PICTURES, a folder for
+screenshots (optional). Exit 77: no Chromium here."""
 
 import json
 import os
@@ -15,28 +16,24 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from cdp import Chromium  # noqa: E402
 from fake_server import HOSTILE, MARKDOWN, Server  # noqa: E402
+from served import Server as LieqServer  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURES = os.environ.get("PICTURES")
 CTRL, SHIFT = 2, 8
 
 
-class Page(unittest.TestCase):
+class BrowserCase(unittest.TestCase):
+    """A browser whose console must stay empty, but for what a test expects."""
+
     @classmethod
     def setUpClass(cls):
-        cls.html = Path(os.environ["PAGE_HTML"]).read_bytes()
-        cls.policy = Path(os.environ["PAGE_POLICY"]).read_text()
         holder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         cls.addClassCleanup(holder.cleanup)
         cls.browser = Chromium(CHROMIUM, holder.name)
         cls.addClassCleanup(cls.browser.close)
 
     def setUp(self):
-        # A server, and so a port and a storage, for each test.
-        self.server = Server(self.html, self.policy)
-        self.server.start()
-        self.addCleanup(self.server.server_close)
-        self.addCleanup(self.server.shutdown)
         self.expected = []  # parts of complaints that belong to the test
         self.browser.complaints.clear()
         self.browser.size(1200, 800)
@@ -47,7 +44,7 @@ class Page(unittest.TestCase):
         self.assertEqual(others, [])
 
     def open(self):
-        self.browser.open(self.server.address)
+        self.browser.open(self.address)
         self.browser.wait("document.getElementById('model').textContent !== 'lieq'")
 
     def say(self, text: str, wait: bool = True):
@@ -74,6 +71,67 @@ class Page(unittest.TestCase):
             time.sleep(0.3)
             self.browser.picture(f"{PICTURES}/{name}.png")
 
+
+class OwnServer(BrowserCase):
+    def setUp(self):
+        super().setUp()
+        # The demo model knows no chats: it goes on with what was said so far.
+        template = self.enterContext(tempfile.NamedTemporaryFile("w", suffix=".jinja"))
+        template.write("{{ messages | map(attribute='content') | join(' ') }}")
+        template.flush()
+        options = ("--alias", "a demo", "--api-key", "secret", "--chat-template", template.name)
+        self.server = self.enterContext(LieqServer(*options))
+        self.address = f"http://{self.server.host}:{self.server.port}/"
+
+    def test_type_stream_stop_reload(self):
+        self.expected = ["401"]
+        self.open()
+        self.browser.wait("document.getElementById('settings').open")
+        self.browser.type("secret")
+        self.browser.key("Enter")
+        self.browser.wait("document.getElementById('model').textContent === 'a demo'")
+        self.browser.value("store.settings.temperature = '0'; store.settings.max_tokens = '24'; store.saveSettings()")
+        self.say("And it came to pass")
+        first = self.answers()
+        self.assertEqual(len(first), 1)
+        self.assertRegex(self.text(".assistant .stats"), r"^\d+ tokens? · .*first after [\d.]+ s")
+        self.browser.click(".message:last-child [aria-label='Write another answer']")
+        self.browser.wait("document.getElementById('stop').hidden && document.querySelectorAll('.answer').length === 1")
+        self.assertEqual(self.answers(), first)  # greedy: the same again
+        self.browser.value("store.settings.max_tokens = '900'; store.saveSettings()")
+        self.say("And he said", wait=False)
+        self.browser.wait(
+            "document.querySelectorAll('.answer')[1]?.innerText.length > 20 || document.getElementById('stop').hidden"
+        )
+        self.picture("own-streaming")
+        self.browser.key("Escape")
+        self.done()
+        shown = self.answers()
+        self.open()
+        self.assertEqual(self.answers(), shown)
+        self.assertEqual(self.text("#model"), "a demo")
+        self.browser.value("store.settings.temperature = '-1'; store.saveSettings()")
+        self.expected.append("400")
+        self.say("refuse this")
+        self.assertIn("temperature", self.text(".message:last-child .error"))
+
+
+class Page(BrowserCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.html = Path(os.environ["PAGE_HTML"]).read_bytes()
+        cls.policy = Path(os.environ["PAGE_POLICY"]).read_text()
+
+    def setUp(self):
+        super().setUp()
+        # A server, and so a port and a storage, for each test.
+        self.server = Server(self.html, self.policy)
+        self.server.start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+        self.address = self.server.address
+
     def test_an_answer_streams_and_survives_a_reload(self):
         self.server.pause = 0.02
         self.open()
@@ -87,7 +145,13 @@ class Page(unittest.TestCase):
         self.done()
         shown = self.answers()
         self.assertEqual(len(shown), 1)
-        for part in ("A heading with code", "Some bold, italic, both, gone and a link", "2 * 3 * 4, snake_case_name", "def is_palindrome", "That is all."):
+        for part in (
+            "A heading with code",
+            "Some bold, italic, both, gone and a link",
+            "2 * 3 * 4, snake_case_name",
+            "def is_palindrome",
+            "That is all.",
+        ):
             self.assertIn(part, shown[0])
         self.assertRegex(self.text(".assistant .stats"), r"^\d+ tokens · [\d.]+ tokens/s · first after [\d.]+ s$")
         self.assertEqual(self.server.requests[0]["messages"], [{"role": "user", "content": "markdown"}])
@@ -97,30 +161,67 @@ class Page(unittest.TestCase):
         self.assertEqual(self.answers(), shown)
         self.assertEqual(self.text("#chats .now .open"), "markdown")
         self.say("and more")
-        self.assertEqual(self.server.requests[1]["messages"], [
-            {"role": "user", "content": "markdown"}, {"role": "assistant", "content": MARKDOWN}, {"role": "user", "content": "and more"}])
+        self.assertEqual(
+            self.server.requests[1]["messages"],
+            [
+                {"role": "user", "content": "markdown"},
+                {"role": "assistant", "content": MARKDOWN},
+                {"role": "user", "content": "and more"},
+            ],
+        )
 
     def test_markdown_becomes_elements(self):
         self.open()
         self.say("markdown")
-        for selector, count in {"h1 > code": 1, "strong": 3, "em": 3, "del": 1, "ol > li": 3, "ol ul > li": 2, "li.task input": 2, "blockquote": 1,
-                                "th": 3, "td": 6, "td.right": 2, "td code": 1, ".code .kw": 5, ".code .com": 1, ".code .str": 1}.items():
+        for selector, count in {
+            "h1 > code": 1,
+            "strong": 3,
+            "em": 3,
+            "del": 1,
+            "ol > li": 3,
+            "ol ul > li": 2,
+            "li.task input": 2,
+            "blockquote": 1,
+            "th": 3,
+            "td": 6,
+            "td.right": 2,
+            "td code": 1,
+            ".code .kw": 5,
+            ".code .com": 1,
+            ".code .str": 1,
+        }.items():
             self.assertEqual(self.count(".answer " + selector), count, selector)
-        self.assertEqual(self.browser.value("[...document.querySelectorAll('.answer a')].map((a) => a.href)"),
-                         ["https://example.org/a_(b)", "https://example.org/x"])
-        self.assertEqual(self.text(".answer .code code").rstrip("\n"), MARKDOWN.split("```")[1].split("\n", 1)[1].rstrip("\n"))
+        self.assertEqual(
+            self.browser.value("[...document.querySelectorAll('.answer a')].map((a) => a.href)"),
+            ["https://example.org/a_(b)", "https://example.org/x"],
+        )
+        self.assertEqual(
+            self.text(".answer .code code").rstrip("\n"), MARKDOWN.split("```")[1].split("\n", 1)[1].rstrip("\n")
+        )
         # Rendering piece by piece ends where rendering at once does.
-        self.assertEqual(*self.browser.value("""(() => { const whole = document.createElement('div');
-            showMarkdown(whole, current.messages[1].content); return [whole.innerHTML, document.querySelector('.answer').innerHTML]; })()"""))
+        self.assertEqual(
+            *self.browser.value(
+                """(() => { const whole = document.createElement('div');
+            showMarkdown(whole, current.messages[1].content);
+            return [whole.innerHTML, document.querySelector('.answer').innerHTML]; })()"""
+            )
+        )
         self.browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
         self.browser.click(".answer .copy")
         self.browser.wait("document.querySelector('.copy').innerText.includes('Copied')")
         self.assertIn("def is_palindrome", self.browser.value("navigator.clipboard.readText()"))
-        for width, phone, scheme in ((1200, False, "light"), (1200, False, "dark"), (390, True, "light"), (390, True, "dark")):
+        for width, phone, scheme in (
+            (1200, False, "light"),
+            (1200, False, "dark"),
+            (390, True, "light"),
+            (390, True, "dark"),
+        ):
             self.browser.size(width, 844, phone)
             self.browser.scheme(scheme)
             self.assertLessEqual(self.browser.value("document.documentElement.scrollWidth"), width)
-            self.assertEqual(self.browser.value("document.documentElement.classList.contains('dark')"), scheme == "dark")
+            self.assertEqual(
+                self.browser.value("document.documentElement.classList.contains('dark')"), scheme == "dark"
+            )
             for end in (False, True):
                 self.browser.value(f"document.getElementById('scroll').scrollTop = {100000 if end else 0}")
                 self.picture(f"markdown-{width}-{scheme}-{'end' if end else 'start'}")
@@ -129,12 +230,23 @@ class Page(unittest.TestCase):
         self.open()
         self.say("hostile")
         self.say(HOSTILE)
-        self.assertEqual(self.count("#messages img, #messages iframe, #messages script, #messages b, #messages u, #messages svg:not(.i)"), 0)
+        self.assertEqual(
+            self.count(
+                "#messages img, #messages iframe, #messages script, #messages b, #messages u, #messages svg:not(.i)"
+            ),
+            0,
+        )
         addresses = self.browser.value("[...document.querySelectorAll('#messages a')].map((a) => a.protocol)")
         self.assertEqual(set(addresses), {"https:"})
         self.assertNotEqual(self.browser.value("document.title"), "broken")
         self.assertIn("<script>document.title='broken'</script>", self.answers()[0])
-        self.assertEqual(self.browser.value("[...document.querySelectorAll('#messages *')].filter((one) => [...one.attributes].some((a) => a.name.startsWith('on'))).length"), 0)
+        self.assertEqual(
+            self.browser.value(
+                """[...document.querySelectorAll('#messages *')]
+                .filter((one) => [...one.attributes].some((a) => a.name.startsWith('on'))).length"""
+            ),
+            0,
+        )
 
     def test_stopping_keeps_what_was_written(self):
         self.open()
@@ -224,7 +336,15 @@ class Page(unittest.TestCase):
     def test_settings_are_sent_and_kept(self):
         self.open()
         self.browser.key(",", CTRL)
-        for name, value in {"system": "Be brief.", "temperature": "0.7", "top_p": "0.9", "top_k": "40", "min_p": "0.05", "max_tokens": "64", "seed": "7"}.items():
+        for name, value in {
+            "system": "Be brief.",
+            "temperature": "0.7",
+            "top_p": "0.9",
+            "top_k": "40",
+            "min_p": "0.05",
+            "max_tokens": "64",
+            "seed": "7",
+        }.items():
             self.browser.value(f"document.querySelector('[data-setting={name}]').focus()")
             self.browser.type(value)
         self.picture("settings")
@@ -235,8 +355,13 @@ class Page(unittest.TestCase):
         self.open()
         self.say("hello")
         sent = self.server.requests[0]
-        self.assertEqual(sent["messages"], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}])
-        self.assertEqual([sent.get(k) for k in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")], [0.7, None, 40, 0.05, 64, 7])
+        self.assertEqual(
+            sent["messages"], [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}]
+        )
+        self.assertEqual(
+            [sent.get(k) for k in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")],
+            [0.7, None, 40, 0.05, 64, 7],
+        )
         self.browser.click("#theme")
         self.assertTrue(self.browser.value("document.documentElement.classList.contains('dark')"))
         self.picture("settings-dark")
@@ -301,7 +426,7 @@ class Page(unittest.TestCase):
     def test_the_view_follows_unless_it_was_scrolled(self):
         self.open()
         self.say("long")
-        view = "(() => { const v = document.getElementById('scroll'); return v.scrollHeight - v.scrollTop - v.clientHeight; })()"
+        view = "(($) => $.scrollHeight - $.scrollTop - $.clientHeight)(document.getElementById('scroll'))"
         self.assertLess(self.browser.value(view), 5)
         self.server.pause = 0.005
         self.say("long", wait=False)
@@ -337,15 +462,37 @@ class Page(unittest.TestCase):
         self.assertEqual(self.server.requests[0]["messages"][0]["content"], "line one\nline two")
         # Whatever can be pressed or filled in says what it is.
         nameless = """[...document.querySelectorAll('button, input, textarea, select')].filter((one) =>
-            !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length)).map((one) => one.outerHTML)"""
-        self.assertEqual(self.browser.value(nameless), ['<button type="button"></button>'])  # the toast's, which is hidden
-        self.assertEqual(self.browser.value("[...document.querySelectorAll('[src], link, [href]')].filter((one) => !/^(data:|#)/.test(one.getAttribute('src') ?? one.getAttribute('href'))).length"), 0)
+            !(one.getAttribute('aria-label') || one.textContent.trim() || one.labels?.length))
+            .map((one) => one.outerHTML)"""
+        self.assertEqual(
+            self.browser.value(nameless), ['<button type="button"></button>']
+        )  # the toast's, which is hidden
+        self.assertEqual(
+            self.browser.value(
+                """[...document.querySelectorAll('[src], [href]')]
+                .filter((one) => !/^(data:|#)/.test(one.getAttribute('src') ?? one.getAttribute('href'))).length"""
+            ),
+            0,
+        )
 
     def test_hard_texts_cost_little(self):
         self.open()
-        for text in ("*a " * 20000, "[" * 20000, "`" * 20001, "> " * 5000 + "x", "- " * 3000, "**__~~" * 8000, "|a" * 5000 + "\n" + "|-" * 5000, "<" * 20000 + "http://" * 3000, "a](" * 8000, "![" * 9000):
-            seconds = self.browser.value(f"""(() => {{ const began = performance.now(); const into = document.createElement('div');
-                showMarkdown(into, {json.dumps(text)}); return (performance.now() - began) / 1000; }})()""")
+        for text in (
+            "*a " * 20000,
+            "[" * 20000,
+            "`" * 20001,
+            "> " * 5000 + "x",
+            "- " * 3000,
+            "**__~~" * 8000,
+            "|a" * 5000 + "\n" + "|-" * 5000,
+            "<" * 20000 + "http://" * 3000,
+            "a](" * 8000,
+            "![" * 9000,
+        ):
+            seconds = self.browser.value(
+                f"""(() => {{ const began = performance.now(); const into = document.createElement('div');
+                showMarkdown(into, {json.dumps(text)}); return (performance.now() - began) / 1000; }})()"""
+            )
             self.assertLess(seconds, 3, text[:20])
 
 

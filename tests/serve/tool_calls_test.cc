@@ -73,6 +73,19 @@ TEST(ToolCalls, Hermes) {
          {"<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>", "", {}});
 }
 
+TEST(ToolCalls, HermesWithoutTags) {
+  const OutputOptions options{.form = {ToolForm::kHermes, true}, .tool_names = {"f"}};
+  expect(R"({"name": "f", "arguments": {"a": 1}})", options, {"", "", {{"f", R"({"a":1})"}}});
+  expect(
+      "<think>x</think>\n{\"name\": \"f\", \"arguments\": {}}\n<tool_call>{\"name\": \"g\", \"arguments\": "
+      "{}}</tool_call>",
+      options, {"", "x", {{"f", "{}"}, {"g", "{}"}}});
+  for (const char* text :
+       {R"({"name": "g", "arguments": {}})", R"({"a": 1} and more)", "{ a", "words {\"name\": \"f\"}"}) {
+    expect(text, options, {text, "", {}});
+  }
+}
+
 TEST(ToolCalls, Reasoning) {
   expect("<think>\nHm, <b>.\n</think>\n\nThe answer.\n", {.form = {ToolForm::kNone, true}},
          {"The answer.\n", "Hm, <b>.", {}});

@@ -1,11 +1,15 @@
 // The conversation that is open: its messages, and the answer that is being written.
-const SAMPLES = ['Explain how a rainbow forms, in three sentences.', 'Write a Python function that checks for palindromes.',
-  'Compare tea and coffee in a small table.', 'Suggest a name for a cat that likes boxes.'];
-const SAVE_EVERY = 1000;  // milliseconds, while an answer is written
+const SAMPLES = [
+  'Explain how a rainbow forms, in three sentences.',
+  'Write a Python function that checks for palindromes.',
+  'Compare tea and coffee in a small table.',
+  'Suggest a name for a cat that likes boxes.',
+];
+const SAVE_EVERY = 1000; // milliseconds, while an answer is written
 
-let current = null;  // the conversation that is shown; in the store once it has a message
-let running = null;  // {chat, message, abort}: the answer that is being written
-let atEnd = true;    // the view follows the text
+let current = null; // the conversation that is shown; in the store once it has a message
+let running = null; // {chat, message, abort}: the answer that is being written
+let atEnd = true; // the view follows the text
 
 const emptyChat = () => ({id: store.newId(), title: '', named: false, updated: Date.now(), messages: []});
 
@@ -55,9 +59,15 @@ function messageElement(message) {
 }
 
 function showUser(made, message) {
-  made.replaceChildren(element('div', {className: 'text'}, message.content), element('div', {className: 'foot'},
-    iconButton('edit', 'Edit and send again', () => editMessage(message)),
-    iconButton('copy', 'Copy', () => copyText(message.content))));
+  made.replaceChildren(
+    element('div', {className: 'text'}, message.content),
+    element(
+      'div',
+      {className: 'foot'},
+      iconButton('edit', 'Edit and send again', () => editMessage(message)),
+      iconButton('copy', 'Copy', () => copyText(message.content)),
+    ),
+  );
 }
 
 function showAnswer(made, message) {
@@ -65,28 +75,42 @@ function showAnswer(made, message) {
   const writing = running?.message === message;
   if (message.reasoning) {
     const box = part('reasoning', () => {
-      const details = element('details', {className: 'reasoning', open: writing}, element('summary'), element('div', {className: 'md'}));
+      const details = element(
+        'details',
+        {className: 'reasoning', open: writing},
+        element('summary'),
+        element('div', {className: 'md'}),
+      );
       made.prepend(details);
       return details;
     });
     const thinking = writing && !message.content;
     // It folds by itself when the answer begins, unless it was folded or unfolded by hand.
-    if (writing && !thinking && !box.dataset.folded) { box.open = false; box.dataset.folded = 'yes'; }
+    if (writing && !thinking && !box.dataset.folded) {
+      box.open = false;
+      box.dataset.folded = 'yes';
+    }
     box.firstChild.textContent = thinking ? 'Thinking ...' : 'Reasoning';
     showMarkdown(box.lastChild, message.reasoning);
   }
   if (message.content) {
-    showMarkdown(part('answer', () => {
-      const text = element('div', {className: 'answer md'});
-      const before = made.querySelector(':scope > .reasoning');
-      if (before) before.after(text);
-      else made.prepend(text);
-      return text;
-    }), message.content);
+    showMarkdown(
+      part('answer', () => {
+        const text = element('div', {className: 'answer md'});
+        const before = made.querySelector(':scope > .reasoning');
+        if (before) before.after(text);
+        else made.prepend(text);
+        return text;
+      }),
+      message.content,
+    );
   }
   for (const old of made.querySelectorAll(':scope > .foot, :scope > .waiting, :scope > .error')) old.remove();
   if (writing) {
-    if (!message.content && !message.reasoning) made.append(element('div', {className: 'waiting', 'aria-label': 'Waiting'}, element('i'), element('i'), element('i')));
+    if (!message.content && !message.reasoning)
+      made.append(
+        element('div', {className: 'waiting', 'aria-label': 'Waiting'}, element('i'), element('i'), element('i')),
+      );
     else made.append(element('div', {className: 'foot'}, element('span', {className: 'stats'}, message.stats)));
     return;
   }
@@ -96,8 +120,12 @@ function showAnswer(made, message) {
     made.append(element('div', {className: 'error', role: 'alert'}, element('span', {}, message.error), again));
     if (!message.content) return;
   }
-  const foot = element('div', {className: 'foot'}, iconButton('copy', 'Copy', () => copyText(message.content)),
-    iconButton('again', 'Write another answer', () => regenerate(message)));
+  const foot = element(
+    'div',
+    {className: 'foot'},
+    iconButton('copy', 'Copy', () => copyText(message.content)),
+    iconButton('again', 'Write another answer', () => regenerate(message)),
+  );
   if (message.stats) foot.append(element('span', {className: 'stats'}, message.stats));
   made.append(foot);
 }
@@ -127,7 +155,10 @@ function editMessage(message) {
   const field = element('textarea', {value: message.content, 'aria-label': 'Your message'});
   const cancel = element('button', {type: 'button'}, 'Cancel');
   const done = element('button', {type: 'button', className: 'primary'}, 'Send');
-  const end = () => { showUser(made, message); focusPrompt(); };
+  const end = () => {
+    showUser(made, message);
+    focusPrompt();
+  };
   const submit = () => {
     if (!field.value.trim() || running) return;
     const at = current.messages.indexOf(message);
@@ -140,8 +171,14 @@ function editMessage(message) {
   done.addEventListener('click', submit);
   field.addEventListener('input', () => fit(field));
   field.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') { event.stopPropagation(); end(); }
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); submit(); }
+    if (event.key === 'Escape') {
+      event.stopPropagation();
+      end();
+    }
+    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      submit();
+    }
   });
   made.replaceChildren(element('div', {className: 'edit'}, field, element('div', {}, cancel, done)));
   fit(field);
@@ -165,18 +202,28 @@ async function answer(chat) {
   keep(chat);
   openChat(chat);
   speak('The model answers.');
-  let saved = performance.now(), drawn = true;
+  let saved = performance.now(),
+    drawn = true;
   const draw = () => {
     drawn = true;
-    if (current === chat && elementOf(message)) { showAnswer(elementOf(message), message); follow(); }
+    if (current === chat && elementOf(message)) {
+      showAnswer(elementOf(message), message);
+      follow();
+    }
   };
   try {
     const result = await complete(sent, store.settings, own.abort.signal, (piece) => {
       message.content += piece.content;
       message.reasoning += piece.reasoning;
       if (piece.rate) message.stats = `${piece.rate.toFixed(1)} tokens/s`;
-      if (drawn) { drawn = false; requestAnimationFrame(draw); }
-      if (performance.now() - saved > SAVE_EVERY) { saved = performance.now(); store.save(chat); }
+      if (drawn) {
+        drawn = false;
+        requestAnimationFrame(draw);
+      }
+      if (performance.now() - saved > SAVE_EVERY) {
+        saved = performance.now();
+        store.save(chat);
+      }
     });
     const parts = [`${result.tokens} token${result.tokens === 1 ? '' : 's'}`];
     if (result.perSecond) parts.push(`${result.perSecond.toFixed(1)} tokens/s`);
@@ -213,8 +260,13 @@ const stop = () => running?.abort.abort();
 let asking = 0;
 async function showModel() {
   clearTimeout(asking);
-  const again = (seconds) => { asking = setTimeout(showModel, seconds * 1000); };
-  const show = (name, words) => { $('model').textContent = name; $('hello-model').textContent = words; };
+  const again = (seconds) => {
+    asking = setTimeout(showModel, seconds * 1000);
+  };
+  const show = (name, words) => {
+    $('model').textContent = name;
+    $('hello-model').textContent = words;
+  };
   try {
     const name = await modelName();
     show(name || 'lieq', name ? `${name}, running on this server` : '');
@@ -242,14 +294,20 @@ for (const sample of SAMPLES) {
   $('samples').append(made);
 }
 const prompt = $('prompt');
-prompt.addEventListener('input', () => { fit(prompt); showControls(); });
+prompt.addEventListener('input', () => {
+  fit(prompt);
+  showControls();
+});
 prompt.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
     $('composer').requestSubmit();
   } else if (event.key === 'ArrowUp' && !prompt.value) {
     const last = current.messages.findLast((message) => message.role === 'user');
-    if (last && !running) { event.preventDefault(); editMessage(last); }
+    if (last && !running) {
+      event.preventDefault();
+      editMessage(last);
+    }
   }
 });
 $('composer').addEventListener('submit', (event) => {
@@ -260,15 +318,26 @@ $('composer').addEventListener('submit', (event) => {
   fit(prompt);
   showControls();
 });
-$('stop').addEventListener('click', () => { stop(); prompt.focus(); });
-$('down').addEventListener('click', () => { atEnd = true; follow(); });
-$('scroll').addEventListener('scroll', () => {
-  const view = $('scroll');
-  atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 40;
-  $('down').hidden = atEnd;
-}, {passive: true});
+$('stop').addEventListener('click', () => {
+  stop();
+  prompt.focus();
+});
+$('down').addEventListener('click', () => {
+  atEnd = true;
+  follow();
+});
+$('scroll').addEventListener(
+  'scroll',
+  () => {
+    const view = $('scroll');
+    atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 40;
+    $('down').hidden = atEnd;
+  },
+  {passive: true},
+);
 document.addEventListener('keydown', (event) => {
-  const typing = event.target.matches('input, textarea, select'), command = event.ctrlKey || event.metaKey;
+  const typing = event.target.matches('input, textarea, select'),
+    command = event.ctrlKey || event.metaKey;
   if (event.key === 'Escape' && !$('settings').open) {
     if ($('side').classList.contains('shown')) showSide(false);
     else stop();
@@ -283,7 +352,9 @@ document.addEventListener('keydown', (event) => {
     prompt.focus();
   }
 });
-addEventListener('pagehide', () => { if (running) store.save(running.chat); });
+addEventListener('pagehide', () => {
+  if (running) store.save(running.chat);
+});
 
 openChat(store.chats[0] ?? emptyChat());
 showModel();

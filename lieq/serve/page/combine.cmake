@@ -29,8 +29,8 @@ function(base64_sha256 text result)
 endfunction()
 base64_sha256("${style}" style_hash)
 base64_sha256("${script}" script_hash)
-set(policy "default-src 'none'; script-src 'sha256-${script_hash}'; style-src 'sha256-${style_hash}'; connect-src 'self'; \
-img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+set(policy "default-src 'none'; script-src 'sha256-${script_hash}'; style-src 'sha256-${style_hash}'; \
+connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 # A raw string may be long for some compilers' taste, so it comes in pieces.
 set(literal "")
@@ -42,7 +42,8 @@ while(at LESS length)
   math(EXPR at "${at} + 8000")
 endwhile()
 file(WRITE ${OUT} "// Made by combine.cmake.\n#include \"lieq/serve/page.h\"\n\nnamespace lieq::serve {\n\n\
-const std::string_view kPage =\n${literal};\nconst std::string_view kPagePolicy = \"${policy}\";\n\n}  // namespace lieq::serve\n")
+const std::string_view kPage =\n${literal};\nconst std::string_view kPagePolicy = \"${policy}\";\n\n\
+}  // namespace lieq::serve\n")
 # For the tests of the page, which need no server of ours.
 file(WRITE ${OUT}.html "${page}")
 file(WRITE ${OUT}.policy "${policy}")

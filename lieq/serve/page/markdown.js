@@ -22,19 +22,36 @@ function blocks(lines) {
   const out = [];
   let i = 0;
   const push = (kind, from, more) => out.push({kind, source: kind + lines.slice(from, i).join('\n'), ...more});
-  const begins = (line, next) => FENCE.test(line) || HEADING.test(line) || RULE.test(line) || /^ {0,3}>/.test(line) ||
-    LIST_ITEM.test(line) || (line.includes('|') && next !== undefined && next.includes('-') && TABLE_RULE.test(next));
+  const begins = (line, next) =>
+    FENCE.test(line) ||
+    HEADING.test(line) ||
+    RULE.test(line) ||
+    /^ {0,3}>/.test(line) ||
+    LIST_ITEM.test(line) ||
+    (line.includes('|') && next !== undefined && next.includes('-') && TABLE_RULE.test(next));
   while (i < lines.length) {
-    const line = lines[i], from = i;
+    const line = lines[i],
+      from = i;
     let found;
     if (!line.trim()) {
       ++i;
     } else if ((found = FENCE.exec(line))) {
-      const [, indent, mark, info] = found, body = [];
-      const closes = (text) => { const t = text.trim(); return t.length >= mark.length && t === mark[0].repeat(t.length); };
-      for (++i; i < lines.length && !closes(lines[i]); ++i) body.push(lines[i].replace(new RegExp(`^ {0,${indent.length}}`), ''));
+      const [, indent, mark, info] = found,
+        body = [];
+      const closes = (text) => {
+        const t = text.trim();
+        return t.length >= mark.length && t === mark[0].repeat(t.length);
+      };
+      for (++i; i < lines.length && !closes(lines[i]); ++i)
+        body.push(lines[i].replace(new RegExp(`^ {0,${indent.length}}`), ''));
       ++i;
-      push('code', from, {text: body.join('\n'), language: info.trim().split(/\s+/)[0].replace(/[^\w+#.-]/g, '')});
+      push('code', from, {
+        text: body.join('\n'),
+        language: info
+          .trim()
+          .split(/\s+/)[0]
+          .replace(/[^\w+#.-]/g, ''),
+      });
     } else if ((found = HEADING.exec(line))) {
       ++i;
       push('heading', from, {level: found[1].length, text: found[2].replace(/[ \t]+#+[ \t]*$/, '')});
@@ -47,7 +64,12 @@ function blocks(lines) {
         body.push(lines[i++].replace(/^ {0,3}> ?/, ''));
       }
       push('quote', from, {lines: body});
-    } else if (line.includes('|') && i + 1 < lines.length && lines[i + 1].includes('-') && TABLE_RULE.test(lines[i + 1])) {
+    } else if (
+      line.includes('|') &&
+      i + 1 < lines.length &&
+      lines[i + 1].includes('-') &&
+      TABLE_RULE.test(lines[i + 1])
+    ) {
       const rows = [line];
       for (i += 2; i < lines.length && lines[i].includes('|') && lines[i].trim(); ++i) rows.push(lines[i]);
       push('table', from, {rows: rows.map(cells), sides: cells(lines[from + 1]).map(side)});
@@ -55,7 +77,8 @@ function blocks(lines) {
       i = list(lines, i, found, out);
     } else {
       const body = [];
-      do body.push(lines[i++].trim()); while (i < lines.length && lines[i].trim() && !begins(lines[i], lines[i + 1]));
+      do body.push(lines[i++].trim());
+      while (i < lines.length && lines[i].trim() && !begins(lines[i], lines[i + 1]));
       push('text', from, {text: body.join('\n')});
     }
   }
@@ -63,7 +86,9 @@ function blocks(lines) {
 }
 
 function list(lines, at, first, out) {
-  const ordered = /\d/.test(first[2]), from = at, items = [];
+  const ordered = /\d/.test(first[2]),
+    from = at,
+    items = [];
   const same = (found) => found && /\d/.test(found[2]) === ordered && (ordered || found[2] === first[2]);
   let loose = false;
   while (at < lines.length) {
@@ -73,13 +98,24 @@ function list(lines, at, first, out) {
     const body = [lines[at++].slice(width)];
     let blank = false;
     for (; at < lines.length; ++at) {
-      const line = lines[at].replace(/^\t+/, (tabs) => '    '.repeat(tabs.length)), indent = line.search(/\S/);
-      if (indent < 0) { blank = true; body.push(''); continue; }
+      const line = lines[at].replace(/^\t+/, (tabs) => '    '.repeat(tabs.length)),
+        indent = line.search(/\S/);
+      if (indent < 0) {
+        blank = true;
+        body.push('');
+        continue;
+      }
       // Models often indent by two where the item's own text begins further right.
       if (indent >= Math.min(width, 2) && (indent >= width || LIST_ITEM.test(line.trimStart()) || !blank)) {
         loose = loose || (blank && !LIST_ITEM.test(line.trimStart()));
         body.push(line.slice(Math.min(indent, width)));
-      } else if (!blank && !LIST_ITEM.test(line) && !FENCE.test(line) && !HEADING.test(line) && !/^ {0,3}>/.test(line)) {
+      } else if (
+        !blank &&
+        !LIST_ITEM.test(line) &&
+        !FENCE.test(line) &&
+        !HEADING.test(line) &&
+        !/^ {0,3}>/.test(line)
+      ) {
         body.push(line);
       } else {
         break;
@@ -89,16 +125,30 @@ function list(lines, at, first, out) {
     while (body.length && !body.at(-1).trim()) body.pop();
     items.push(body);
   }
-  out.push({kind: 'list', source: 'list' + lines.slice(from, at).join('\n'), ordered, start: parseInt(first[2], 10), items, loose});
+  out.push({
+    kind: 'list',
+    source: 'list' + lines.slice(from, at).join('\n'),
+    ordered,
+    start: parseInt(first[2], 10),
+    items,
+    loose,
+  });
   return at;
 }
 
 function cells(line) {
   const out = [''];
-  const text = line.trim().replace(/^\|/, '').replace(/\|$/, (end, at, all) => (all[at - 1] === '\\' ? end : ''));
+  const text = line
+    .trim()
+    .replace(/^\|/, '')
+    .replace(/\|$/, (end, at, all) => (all[at - 1] === '\\' ? end : ''));
   let code = false;
   for (let i = 0; i < text.length; ++i) {
-    if (text[i] === '\\' && text[i + 1] === '|') { out[out.length - 1] += '|'; ++i; continue; }
+    if (text[i] === '\\' && text[i + 1] === '|') {
+      out[out.length - 1] += '|';
+      ++i;
+      continue;
+    }
     if (text[i] === '`') code = !code;
     if (text[i] === '|' && !code) out.push('');
     else out[out.length - 1] += text[i];
@@ -113,13 +163,20 @@ function side(rule) {
 function blockElement(block, depth) {
   if (depth > MOST_NESTING) return element('p', {}, block.source);
   switch (block.kind) {
-    case 'heading': return element(`h${block.level}`, {}, ...inline(block.text));
-    case 'rule': return element('hr');
-    case 'quote': return element('blockquote', {}, ...blocks(block.lines).map((inner) => blockElement(inner, depth + 1)));
-    case 'code': return codeElement(block);
-    case 'table': return tableElement(block);
-    case 'list': return listElement(block, depth);
-    default: return element('p', {}, ...inline(block.text));
+    case 'heading':
+      return element(`h${block.level}`, {}, ...inline(block.text));
+    case 'rule':
+      return element('hr');
+    case 'quote':
+      return element('blockquote', {}, ...blocks(block.lines).map((inner) => blockElement(inner, depth + 1)));
+    case 'code':
+      return codeElement(block);
+    case 'table':
+      return tableElement(block);
+    case 'list':
+      return listElement(block, depth);
+    default:
+      return element('p', {}, ...inline(block.text));
   }
 }
 
@@ -127,7 +184,8 @@ function listElement(block, depth) {
   const made = element(block.ordered ? 'ol' : 'ul');
   if (block.ordered && block.start !== 1) made.start = block.start;
   for (const lines of block.items) {
-    const item = element('li'), task = /^\[([ xX])\][ \t]+/.exec(lines[0] ?? '');
+    const item = element('li'),
+      task = /^\[([ xX])\][ \t]+/.exec(lines[0] ?? '');
     if (task) {
       lines[0] = lines[0].slice(task[0].length);
       item.className = 'task';
@@ -143,11 +201,21 @@ function listElement(block, depth) {
 }
 
 function tableElement(block) {
-  const row = (texts, name) => element('tr', {}, ...block.rows[0].map((_, column) =>
-    element(name, {className: block.sides[column] ?? ''}, ...inline(texts[column] ?? ''))));
+  const row = (texts, name) =>
+    element(
+      'tr',
+      {},
+      ...block.rows[0].map((_, column) =>
+        element(name, {className: block.sides[column] ?? ''}, ...inline(texts[column] ?? '')),
+      ),
+    );
   const head = element('thead', {}, row(block.rows[0], 'th'));
   const body = element('tbody', {}, ...block.rows.slice(1).map((texts) => row(texts, 'td')));
-  return element('div', {className: 'table', tabIndex: 0, role: 'region', 'aria-label': 'Table'}, element('table', {}, head, body));
+  return element(
+    'div',
+    {className: 'table', tabIndex: 0, role: 'region', 'aria-label': 'Table'},
+    element('table', {}, head, body),
+  );
 }
 
 function codeElement(block) {
@@ -169,14 +237,23 @@ function link(address, children) {
 // Text with its code spans, emphasis and links. A mark whose other half is missing is looked for once, so that the work
 // stays linear in what has no closing mark.
 function inline(text, depth = 0) {
-  const out = [], missing = new Set();
-  let plain = '', i = 0;
+  const out = [],
+    missing = new Set();
+  let plain = '',
+    i = 0;
   const flush = () => {
     const lines = plain.split('\n');
-    lines.forEach((line, n) => { if (n > 0) out.push(element('br')); if (line) out.push(document.createTextNode(line)); });
+    lines.forEach((line, n) => {
+      if (n > 0) out.push(element('br'));
+      if (line) out.push(document.createTextNode(line));
+    });
     plain = '';
   };
-  const put = (nodes, end) => { flush(); out.push(...nodes); i = end; };
+  const put = (nodes, end) => {
+    flush();
+    out.push(...nodes);
+    i = end;
+  };
   const find = (mark, from) => {
     if (missing.has(mark)) return -1;
     const at = text.indexOf(mark, from);
@@ -200,7 +277,10 @@ function inline(text, depth = 0) {
       }
       if (end >= 0) {
         const inner = text.slice(i + mark.length, end).replace(/\n/g, ' ');
-        put([element('code', {}, /^ .* $/.test(inner) && inner.trim() ? inner.slice(1, -1) : inner)], end + mark.length);
+        put(
+          [element('code', {}, /^ .* $/.test(inner) && inner.trim() ? inner.slice(1, -1) : inner)],
+          end + mark.length,
+        );
       } else {
         plain += mark;
         i += mark.length;
@@ -211,19 +291,30 @@ function inline(text, depth = 0) {
       const end = emphasisEnd(text, i, find);
       if (end) {
         const name = {'*': 'em', _: 'em', '**': 'strong', __: 'strong', '~~': 'del'}[end.mark];
-        put([element(name, {}, ...inline(text.slice(i + end.mark.length, end.at), depth + 1))], end.at + end.mark.length);
+        put(
+          [element(name, {}, ...inline(text.slice(i + end.mark.length, end.at), depth + 1))],
+          end.at + end.mark.length,
+        );
         continue;
       }
     }
     if (c === '[' || (c === '!' && text[i + 1] === '[')) {
-      const open = c === '!' ? i + 1 : i, close = find('](', open);
+      const open = c === '!' ? i + 1 : i,
+        close = find('](', open);
       const end = close < 0 ? -1 : text.indexOf(')', close);
       const label = close < 0 ? '' : text.slice(open + 1, close);
       if (end >= 0 && !label.includes('[') && label.length < 500 && depth < MOST_NESTING) {
-        let address = text.slice(close + 2, end), stop = end;
+        let address = text.slice(close + 2, end),
+          stop = end;
         // One pair of parentheses inside, as in Wikipedia's addresses.
-        if (address.includes('(') && text[end + 1] === ')') { address += ')'; stop = end + 1; }
-        address = address.trim().replace(/\s+["'(].*$/, '').replace(/^<(.*)>$/, '$1');
+        if (address.includes('(') && text[end + 1] === ')') {
+          address += ')';
+          stop = end + 1;
+        }
+        address = address
+          .trim()
+          .replace(/\s+["'(].*$/, '')
+          .replace(/^<(.*)>$/, '$1');
         put(link(address, label ? inline(label, depth + 1) : [document.createTextNode(address)]), stop + 1);
         continue;
       }
@@ -244,7 +335,8 @@ function inline(text, depth = 0) {
 
 // The mark that opens at `i` and the place of the one that closes it.
 function emphasisEnd(text, i, find) {
-  const c = text[i], mark = text[i + 1] === c ? c + c : c;
+  const c = text[i],
+    mark = text[i + 1] === c ? c + c : c;
   const inner = text[i + mark.length] ?? ' ';
   if (mark === '~' || /\s/.test(inner)) return null;
   if (c === '_' && /\w/.test(text[i - 1] ?? '')) return null;
@@ -252,7 +344,10 @@ function emphasisEnd(text, i, find) {
     if (/\s/.test(text[at - 1]) || text[at - 1] === '\\' || at === i + mark.length) continue;
     const after = text[at + mark.length] ?? ' ';
     if (c === '_' && /\w/.test(after)) continue;
-    if (mark.length === 1 && (after === c || text[at - 1] === c)) { ++at; continue; }
+    if (mark.length === 1 && (after === c || text[at - 1] === c)) {
+      ++at;
+      continue;
+    }
     if (mark.length === 2 && after === c) return {mark, at: at + 1};
     return {mark, at};
   }

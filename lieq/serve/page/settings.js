@@ -32,11 +32,19 @@ for (const field of fields) {
   });
 }
 $('settings').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && event.target.matches('input')) { event.preventDefault(); $('settings').close(); }
+  if (event.key === 'Enter' && event.target.matches('input')) {
+    event.preventDefault();
+    $('settings').close();
+  }
 });
-$('settings').addEventListener('click', (event) => { if (event.target === $('settings')) $('settings').close(); });
+$('settings').addEventListener('click', (event) => {
+  if (event.target === $('settings')) $('settings').close();
+});
 $('settings').querySelector('form').noValidate = true;
-$('settings').addEventListener('close', () => { showModel(); focusPrompt(); });
+$('settings').addEventListener('close', () => {
+  showModel();
+  focusPrompt();
+});
 $('settings-open').addEventListener('click', () => openSettings());
 $('reset').addEventListener('click', () => {
   for (const name of Object.keys(store.settings)) if (name !== 'key') delete store.settings[name];

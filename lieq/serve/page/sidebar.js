@@ -6,15 +6,31 @@ function showSide(shown) {
 }
 
 function showChats() {
-  $('chats').replaceChildren(...store.chats.filter((chat) => chat.messages.length).map((chat) => {
-    const open = element('button', {type: 'button', className: 'open', title: chat.title}, chat.title || 'Untitled');
-    open.addEventListener('click', () => { openChat(chat); showSide(false); });
-    open.addEventListener('dblclick', () => rename(chat, row));
-    const row = element('li', {className: chat === current ? 'now' : ''}, open,
-      iconButton('edit', 'Rename', () => rename(chat, row)), iconButton('bin', 'Delete', () => removeChat(chat)));
-    if (chat === current) open.setAttribute('aria-current', 'true');
-    return row;
-  }));
+  $('chats').replaceChildren(
+    ...store.chats
+      .filter((chat) => chat.messages.length)
+      .map((chat) => {
+        const open = element(
+          'button',
+          {type: 'button', className: 'open', title: chat.title},
+          chat.title || 'Untitled',
+        );
+        open.addEventListener('click', () => {
+          openChat(chat);
+          showSide(false);
+        });
+        open.addEventListener('dblclick', () => rename(chat, row));
+        const row = element(
+          'li',
+          {className: chat === current ? 'now' : ''},
+          open,
+          iconButton('edit', 'Rename', () => rename(chat, row)),
+          iconButton('bin', 'Delete', () => removeChat(chat)),
+        );
+        if (chat === current) open.setAttribute('aria-current', 'true');
+        return row;
+      }),
+  );
 }
 
 function rename(chat, row) {
@@ -32,7 +48,10 @@ function rename(chat, row) {
   };
   field.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') end(true);
-    if (event.key === 'Escape') { event.stopPropagation(); end(false); }
+    if (event.key === 'Escape') {
+      event.stopPropagation();
+      end(false);
+    }
   });
   field.addEventListener('blur', () => end(true));
   row.replaceChildren(field);
@@ -45,10 +64,19 @@ function removeChat(chat) {
   store.remove(chat);
   if (chat === current) newChat();
   else showChats();
-  toast('Conversation deleted', 'Undo', () => { store.restore(chat); openChat(chat); });
+  toast('Conversation deleted', 'Undo', () => {
+    store.restore(chat);
+    openChat(chat);
+  });
 }
 
 $('side-open').addEventListener('click', () => showSide(true));
-$('side-close').addEventListener('click', () => { showSide(false); $('side-open').focus(); });
+$('side-close').addEventListener('click', () => {
+  showSide(false);
+  $('side-open').focus();
+});
 $('shade').addEventListener('click', () => showSide(false));
-$('new').addEventListener('click', () => { newChat(); showSide(false); });
+$('new').addEventListener('click', () => {
+  newChat();
+  showSide(false);
+});

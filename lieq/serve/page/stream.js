@@ -18,7 +18,9 @@ async function errorOf(response) {
   try {
     const {error} = await response.json();
     message = typeof error === 'string' ? error : error?.message;
-  } catch { /* no JSON: the status says it all */ }
+  } catch {
+    /* no JSON: the status says it all */
+  }
   const retryAfter = Number(response.headers.get('Retry-After')) || 0;
   return new ServerError(message || `The server answered with status ${response.status}.`, response.status, retryAfter);
 }
@@ -57,7 +59,7 @@ async function* eventsOf(body) {
 }
 
 // Tokens per second after the first; 0 where the time is too short to tell.
-const rateOf = (tokens, milliseconds) => (tokens > 1 && milliseconds > 50 ? (tokens - 1) * 1000 / milliseconds : 0);
+const rateOf = (tokens, milliseconds) => (tokens > 1 && milliseconds > 50 ? ((tokens - 1) * 1000) / milliseconds : 0);
 
 // Asks for the answer to `messages`; told({content, reasoning}) for each piece. Resolves to {finish, tokens, perSecond,
 // wait}: why it ended, tokens of the answer, their rate after the first one, seconds until that.
@@ -67,20 +69,39 @@ async function complete(messages, settings, signal, told) {
     if (settings[name] !== undefined && settings[name] !== '') body[name] = Number(settings[name]);
   }
   const began = performance.now();
-  const response = await request('v1/chat/completions', {method: 'POST', headers: requestHeaders(), body: JSON.stringify(body), signal});
-  let finish = '', pieces = 0, usage = null, timings = null, first = 0, last = 0, whole = false;
+  const response = await request('v1/chat/completions', {
+    method: 'POST',
+    headers: requestHeaders(),
+    body: JSON.stringify(body),
+    signal,
+  });
+  let finish = '',
+    pieces = 0,
+    usage = null,
+    timings = null,
+    first = 0,
+    last = 0,
+    whole = false;
   try {
     for await (const data of eventsOf(response.body)) {
-      if (data === '[DONE]') { whole = true; break; }
+      if (data === '[DONE]') {
+        whole = true;
+        break;
+      }
       let chunk;
-      try { chunk = JSON.parse(data); } catch { throw new ServerError('The server sent something that is no JSON.'); }
+      try {
+        chunk = JSON.parse(data);
+      } catch {
+        throw new ServerError('The server sent something that is no JSON.');
+      }
       if (chunk.error) throw new ServerError(chunk.error.message ?? String(chunk.error), Number(chunk.error.code) || 0);
       usage = chunk.usage ?? usage;
       timings = chunk.timings ?? timings;
       const choice = chunk.choices?.[0];
       if (!choice) continue;
       finish = choice.finish_reason ?? finish;
-      const content = choice.delta?.content ?? '', reasoning = choice.delta?.reasoning_content ?? '';
+      const content = choice.delta?.content ?? '',
+        reasoning = choice.delta?.reasoning_content ?? '';
       if (!content && !reasoning) continue;
       last = performance.now();
       if (!first) first = last;
@@ -93,5 +114,10 @@ async function complete(messages, settings, signal, told) {
   }
   if (!whole && !finish) throw new ServerError('The connection broke off in the middle of the answer.');
   const tokens = usage?.completion_tokens ?? pieces;
-  return {finish, tokens, perSecond: timings?.predicted_per_second ?? rateOf(tokens, last - first), wait: first ? (first - began) / 1000 : 0};
+  return {
+    finish,
+    tokens,
+    perSecond: timings?.predicted_per_second ?? rateOf(tokens, last - first),
+    wait: first ? (first - began) / 1000 : 0,
+  };
 }

@@ -2,11 +2,17 @@
 const $ = (id) => document.getElementById(id);
 
 const ICONS = {
-  close: 'M6 6l12 12M18 6L6 18', plus: 'M12 5v14M5 12h14', menu: 'M4 7h16M4 12h16M4 17h16',
+  close: 'M6 6l12 12M18 6L6 18',
+  plus: 'M12 5v14M5 12h14',
+  menu: 'M4 7h16M4 12h16M4 17h16',
   theme: 'M20 14.5A8 8 0 0 1 9.5 4 8 8 0 1 0 20 14.5z',
   settings: 'M4 7h9M17 7h3M4 17h3M11 17h9M15 4.8v4.4M9 14.8v4.4',
-  send: 'M12 19V5M6 11l6-6 6 6', stop: 'M7 7h10v10H7z', down: 'M12 5v14M6 13l6 6 6-6',
-  copy: 'M9 9h10v11H9zM5 15V4h10', edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3', again: 'M19.5 12a7.5 7.5 0 1 1-2.2-5.3L20 9.2M20 4v5.2h-5.2',
+  send: 'M12 19V5M6 11l6-6 6 6',
+  stop: 'M7 7h10v10H7z',
+  down: 'M12 5v14M6 13l6 6 6-6',
+  copy: 'M9 9h10v11H9zM5 15V4h10',
+  edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
+  again: 'M19.5 12a7.5 7.5 0 1 1-2.2-5.3L20 9.2M20 4v5.2h-5.2',
   bin: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5',
 };
 
@@ -29,14 +35,20 @@ function iconButton(name, label, action) {
 
 let toastTimer = 0;
 function toast(text, label = '', action = null) {
-  const box = $('toast'), button = box.querySelector('button');
+  const box = $('toast'),
+    button = box.querySelector('button');
   box.querySelector('span').textContent = text;
   button.textContent = label;
   button.hidden = !action;
-  button.onclick = () => { box.hidden = true; action?.(); };
+  button.onclick = () => {
+    box.hidden = true;
+    action?.();
+  };
   box.hidden = false;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { box.hidden = true; }, 6000);
+  toastTimer = setTimeout(() => {
+    box.hidden = true;
+  }, 6000);
 }
 
 // The clipboard is not there for pages over plain http from other machines; there a hidden field is copied.
@@ -53,7 +65,9 @@ async function copyText(text, label) {
   }
   if (!label) return toast(done ? 'Copied' : 'The browser does not allow copying');
   label.textContent = done ? 'Copied' : 'Not allowed';
-  setTimeout(() => { label.textContent = 'Copy'; }, 1600);
+  setTimeout(() => {
+    label.textContent = 'Copy';
+  }, 1600);
 }
 
 function speak(text) {
