@@ -57,7 +57,7 @@ class Connection : public httplib::Stream {
   socket_t socket_;
   const ConnectionLimits& limits_;
   std::string buffer_;
-  std::size_t taken_ = 0;                     // of the buffer
+  std::size_t taken_ = 0;  // of the buffer
   std::size_t header_bytes_ = 0, header_lines_ = 0, body_bytes_ = 0;
   bool in_headers_ = true, line_empty_ = true, broken_ = false;
   Clock::time_point deadline_;

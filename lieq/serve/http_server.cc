@@ -184,7 +184,8 @@ void HttpServer::serve_connection(socket_t socket) {
   // What would make the library unpack, split or convert a body, or cut an answer to pieces.
   const auto simplify = [](Request& request) {
     request.ranges.clear();
-    for (const char* name : {"Content-Type", "Content-Encoding", "Accept-Encoding", "Range"}) request.headers.erase(name);
+    for (const char* name : {"Content-Type", "Content-Encoding", "Accept-Encoding", "Range"})
+      request.headers.erase(name);
   };
   while (connection.wait_for_request(stopping_)) {
     bool closed = false;

@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::size_t kDeepest = 64, kMostMembers = 4096, kMostValues = 1'000'000;
 
-/// What is wrong with the shape of a JSON text, looked at before it is parsed: some steps after it recurse, objects that
-/// keep the order of their keys look through all of them for each new one, and values take more memory than their text.
+/// What is wrong with the shape of a JSON text, looked at before it is parsed: some steps after it recurse, objects
+/// that keep the order of their keys look through all of them for each new one, and values take more memory than their
+/// text.
 std::optional<std::string> misshapen(std::string_view text) {
   struct Level {
     bool object;
@@ -94,8 +95,8 @@ ApiResult<std::optional<std::int64_t>> Parameters::integer(const char* name, std
     if (value->is_number_float() ? std::abs(found) < 0x1p53 : std::abs(found) < 0x1p63)
       return value->is_number_float() ? static_cast<std::int64_t>(found) : value->get<std::int64_t>();
   }
-  return bad_parameter(
-      name, fmt::format("found {}, expected a whole number from {} to {}", in_words(*value), least, most));
+  return bad_parameter(name,
+                       fmt::format("found {}, expected a whole number from {} to {}", in_words(*value), least, most));
 }
 
 ApiResult<std::optional<bool>> Parameters::boolean(const char* name) {
