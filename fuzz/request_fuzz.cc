@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lieq/base/check.h"
@@ -26,13 +27,14 @@ const serve::Served& served() {
       append_utf8(letter, static_cast<char32_t>(plain ? byte : beyond++));
       vocabulary[letter] = next++;
     }
-    const OrderedJson json = {{"version", "1.0"},
-                              {"added_tokens", OrderedJson::array()},
-                              {"normalizer", nullptr},
-                              {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
-                              {"post_processor", nullptr},
-                              {"decoder", {{"type", "ByteLevel"}}},
-                              {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", OrderedJson::array()}}}};
+    const OrderedJson json = {
+        {"version", "1.0"},
+        {"added_tokens", OrderedJson::array()},
+        {"normalizer", nullptr},
+        {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
+        {"post_processor", nullptr},
+        {"decoder", {{"type", "ByteLevel"}}},
+        {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", OrderedJson::array()}}}};
     auto tokenizer = text::Tokenizer::from_json_text(json.dump(), "fuzz");
     LIEQ_CHECK(tokenizer.has_value());
     model::Model model;
@@ -45,8 +47,14 @@ const serve::Served& served() {
     for (int id = 0; id < 256; ++id) bytes.push_back(bundle.tokenizer.token_bytes(id));
     return std::make_shared<const grammar::Vocabulary>(std::move(bytes), std::vector<serve::TokenId>{3});
   }();
-  static const serve::Served all{&bundle, chat_template ? &*chat_template : nullptr, {}, {3}, 64,
-                                 [] { return vocabulary; }};
+  static const serve::Served all{&bundle,
+                                 chat_template ? &*chat_template : nullptr,
+                                 {},
+                                 {3},
+                                 64,
+                                 [](const std::string&, grammar::Grammar grammar) {
+                                   return std::make_shared<const grammar::Constraint>(std::move(grammar), vocabulary);
+                                 }};
   return all;
 }
 

@@ -54,10 +54,11 @@ std::string size_text(std::size_t bytes) {
 
 void tell_start(const serve::Service& service, const std::string& host, int port) {
   const serve::SchedulerOptions& options = service.scheduler().options();
-  fmt::print("lieq: serving {} at http://{}:{}\n"
-             "      {} of weights, up to {} of cache; {} texts at a time, {} more may wait, {} tokens each\n",
-             service.name(), host, port, size_text(service.weight_bytes()), size_text(service.cache_bytes()),
-             options.slots, options.queue, options.context);
+  fmt::print(
+      "lieq: serving {} at http://{}:{}\n"
+      "      {} of weights, up to {} of cache; {} texts at a time, {} more may wait, {} tokens each\n",
+      service.name(), host, port, size_text(service.weight_bytes()), size_text(service.cache_bytes()), options.slots,
+      options.queue, options.context);
   std::fflush(stdout);
 }
 
@@ -129,10 +130,12 @@ Run add_serve(OptionSet& app, const Common& common) {
   app.add("-c,--ctx-size", service.context,
           "Tokens of one text at most, prompt and answer (LLAMA_ARG_CTX_SIZE; default: the model's limit or 8192)");
   app.add("--parallel", service.slots, "Texts that run at a time (also -np; LLAMA_ARG_N_PARALLEL)")
-      .show_default().range(1, 256);
+      .show_default()
+      .range(1, 256);
   app.add("--cache-tokens", service.cache_tokens,
           "Tokens whose keys and values fit into memory, of all texts together (default: --parallel times --ctx-size)");
-  app.add("--queue", service.queue, "Texts that may wait; beyond them clients are told to come back").show_default()
+  app.add("--queue", service.queue, "Texts that may wait; beyond them clients are told to come back")
+      .show_default()
       .range(0, 1 << 16);
   app.add("--grace", options->grace, "Seconds for answers under way after Ctrl-C").show_default().range(0.0, 3600.0);
   app.add("--cors-origin", http.cors_origin, "Lets web pages of this origin (*: all) read answers");

@@ -18,12 +18,12 @@ namespace lieq::serve {
 
 /// Something new about one of the texts.
 struct AnswerEvent {
-  std::size_t text = 0;             ///< its number: prompts one after the other, their choices together
-  std::vector<OutputPart> parts;    ///< of a chat; else one of kContent, or none
-  std::vector<TokenNews> tokens;    ///< with log-probabilities, where they were asked for
-  std::vector<TokenNews> prompt;    ///< the same of the prompt; comes first, and once
-  std::optional<Ending> ending;     ///< comes last
-  std::string stop;                 ///< with the ending: the string that ended the text
+  std::size_t text = 0;           ///< its number: prompts one after the other, their choices together
+  std::vector<OutputPart> parts;  ///< of a chat; else one of kContent, or none
+  std::vector<TokenNews> tokens;  ///< with log-probabilities, where they were asked for
+  std::vector<TokenNews> prompt;  ///< the same of the prompt; comes first, and once
+  std::optional<Ending> ending;   ///< comes last
+  std::string stop;               ///< with the ending: the string that ended the text
 };
 
 /// Filled by the scheduler's thread, emptied by another. Destroying it cancels what has not ended.

@@ -117,9 +117,9 @@ ssize_t Connection::read(char* data, std::size_t size) {
   const bool headers = in_headers_;
   const std::size_t count = allowed(std::min(size, buffer_.size() - taken_));
   if (count == 0)
-    return headers ? refuse("431 Request Header Fields Too Large", "the request has too many or too long headers")
-                   : refuse("413 Payload Too Large",
-                            fmt::format("the body has more than {} bytes", limits_.body_bytes));
+    return headers
+               ? refuse("431 Request Header Fields Too Large", "the request has too many or too long headers")
+               : refuse("413 Payload Too Large", fmt::format("the body has more than {} bytes", limits_.body_bytes));
   std::copy_n(buffer_.data() + taken_, count, data);
   taken_ += count;
   return static_cast<ssize_t>(count);
@@ -139,10 +139,11 @@ ssize_t Connection::write(const char* data, std::size_t size) {
 
 ssize_t Connection::refuse(const char* status, const std::string& message) {
   if (broken_) return -1;
-  const std::string body = ApiError{(status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0'), message}.to_json().dump();
-  const std::string answer = fmt::format(
-      "HTTP/1.1 {}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", status,
-      body.size(), body);
+  const std::string body =
+      ApiError{(status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0'), message}.to_json().dump();
+  const std::string answer =
+      fmt::format("HTTP/1.1 {}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                  status, body.size(), body);
   (void)::send(socket_, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   broken_ = true;
   return -1;

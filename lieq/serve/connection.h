@@ -12,7 +12,7 @@ namespace lieq::serve {
 struct ConnectionLimits {
   std::size_t header_bytes = 64 << 10, header_lines = 100;  ///< of one request
   std::size_t body_bytes = 8 << 20;
-  std::chrono::milliseconds idle{5000};      ///< between two requests
+  std::chrono::milliseconds idle{20000};     ///< between two requests
   std::chrono::milliseconds headers{10000};  ///< from the first byte of a request to the end of its headers
   std::chrono::milliseconds body{30000};     ///< for its body
   std::chrono::milliseconds write{30000};    ///< for the client to take anything at all of what is written
@@ -57,7 +57,7 @@ class Connection : public httplib::Stream {
   socket_t socket_;
   const ConnectionLimits& limits_;
   std::string buffer_;
-  std::size_t taken_ = 0;                     // of the buffer
+  std::size_t taken_ = 0;  // of the buffer
   std::size_t header_bytes_ = 0, header_lines_ = 0, body_bytes_ = 0;
   bool in_headers_ = true, line_empty_ = true, broken_ = false;
   Clock::time_point deadline_;

@@ -48,7 +48,11 @@ struct Stream {
 void send_stream(std::shared_ptr<Stream> stream, httplib::Response& response) {
   response.set_header("Cache-Control", "no-cache");
   response.set_chunked_content_provider("text/event-stream", [stream](std::size_t, httplib::DataSink& sink) {
-    if (!stream->send_next(sink)) return false;
+    try {
+      if (!stream->send_next(sink)) return false;
+    } catch (const std::exception&) {  // out of memory; the library would let it end the program
+      return false;
+    }
     if (stream->answer->done()) sink.done();
     return true;
   });
@@ -86,14 +90,21 @@ void HttpServer::answer(Service& service, Route route, const Request& request, H
   if (!body) return reply(response, body.error());
   auto asked = read_request(*body, route, service.served());
   if (!asked) return reply(response, asked.error());
+  const SchedulerOptions& scheduling = service.scheduler().options();
+  if (const std::size_t most = scheduling.slots + scheduling.queue; asked->texts() > most)
+    return reply(response,
+                 bad_parameter("n", fmt::format("found {} texts, expected at most the {} that can run or wait",
+                                                asked->texts(), most))
+                     .value());
   std::unique_ptr<Answer> started = service.answer(std::move(*asked));
   if (!started && stopping_) return reply(response, ApiError{503, "the server is shutting down"});
   if (!started) return reply(response, ApiError{429, "too many requests are waiting; try again later"});
-  AnswerName name{fmt::format("{}-{:x}-{}", route == Route::kChat ? "chatcmpl" : "cmpl", std::time(nullptr), ++answers_),
-                  service.name(), std::time(nullptr)};
+  AnswerName name{
+      fmt::format("{}-{:x}-{}", route == Route::kChat ? "chatcmpl" : "cmpl", std::time(nullptr), ++answers_),
+      service.name(), std::time(nullptr)};
   const TextRequest& text_request = started->request();
-  auto stream = std::make_shared<Stream>(Stream{this->service(), std::move(started),
-                                                Response(text_request, service.served(), std::move(name))});
+  auto stream = std::make_shared<Stream>(
+      Stream{this->service(), std::move(started), Response(text_request, service.served(), std::move(name))});
   text_request.stream ? send_stream(std::move(stream), response) : send_whole(*stream, response);
 }
 

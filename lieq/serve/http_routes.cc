@@ -15,8 +15,8 @@ ApiResult<std::vector<TokenId>> read_tokens(const OrderedJson& body, const Serve
   Parameters parameters(body);
   const OrderedJson* tokens = parameters.find("tokens");
   if (!tokens || !tokens->is_array())
-    return bad_parameter("tokens", fmt::format("found {}, expected a list of token ids",
-                                               tokens ? in_words(*tokens) : "nothing"));
+    return bad_parameter("tokens",
+                         fmt::format("found {}, expected a list of token ids", tokens ? in_words(*tokens) : "nothing"));
   std::vector<TokenId> ids;
   for (const OrderedJson& one : *tokens) {
     LIEQ_API_ASSIGN(const TokenId id, read_token(one, "tokens", served));
@@ -82,23 +82,22 @@ void HttpServer::props(Service& service, const Request&, HttpResponse& response)
   const auto special = [&](const char* name) {
     return chat_template ? chat_template->special_tokens().value(name, "") : std::string();
   };
-  reply(response,
-        OrderedJson{{"default_generation_settings",
-                     {{"n_ctx", service.served().context},
-                      {"params",
-                       {{"temperature", sampling.temperature},
-                        {"top_k", sampling.top_k},
-                        {"top_p", sampling.top_p},
-                        {"min_p", sampling.min_p},
-                        {"typical_p", sampling.typical_p},
-                        {"repeat_penalty", sampling.repeat_penalty},
-                        {"repeat_last_n", sampling.repeat_last_n}}}}},
-                    {"total_slots", service.scheduler().options().slots},
-                    {"model_alias", service.name()},
-                    {"chat_template", chat_template ? chat_template->source() : ""},
-                    {"bos_token", special("bos_token")},
-                    {"eos_token", special("eos_token")},
-                    {"build_info", std::string("lieq ") + kVersion}});
+  reply(response, OrderedJson{{"default_generation_settings",
+                               {{"n_ctx", service.served().context},
+                                {"params",
+                                 {{"temperature", sampling.temperature},
+                                  {"top_k", sampling.top_k},
+                                  {"top_p", sampling.top_p},
+                                  {"min_p", sampling.min_p},
+                                  {"typical_p", sampling.typical_p},
+                                  {"repeat_penalty", sampling.repeat_penalty},
+                                  {"repeat_last_n", sampling.repeat_last_n}}}}},
+                              {"total_slots", service.scheduler().options().slots},
+                              {"model_alias", service.name()},
+                              {"chat_template", chat_template ? chat_template->source() : ""},
+                              {"bos_token", special("bos_token")},
+                              {"eos_token", special("eos_token")},
+                              {"build_info", std::string("lieq ") + kVersion}});
 }
 
 void HttpServer::metrics(Service& service, const Request&, HttpResponse& response) {

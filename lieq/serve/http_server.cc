@@ -48,6 +48,8 @@ HttpServer::HttpServer(HttpOptions options) : options_(std::move(options)) {
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   });
   set_tcp_nodelay(true);
+  set_keep_alive_timeout(std::chrono::duration_cast<std::chrono::seconds>(options_.limits.idle).count());
+  set_keep_alive_max_count(1 << 20);
   set_payload_max_length(options_.limits.body_bytes);
   set_logger([](const Request&, const HttpResponse& response) { last_status = response.status; });
   set_error_handler([](const Request& request, HttpResponse& response) {
@@ -168,7 +170,10 @@ void HttpServer::stop() {
 }
 
 bool HttpServer::process_and_close_socket(socket_t socket) {
-  serve_connection(socket);
+  try {
+    serve_connection(socket);
+  } catch (const std::exception&) {  // out of memory outside of a handler: this client's loss only
+  }
   close_gently(socket, stopping_);
   return true;
 }
@@ -179,7 +184,8 @@ void HttpServer::serve_connection(socket_t socket) {
   // What would make the library unpack, split or convert a body, or cut an answer to pieces.
   const auto simplify = [](Request& request) {
     request.ranges.clear();
-    for (const char* name : {"Content-Type", "Content-Encoding", "Accept-Encoding", "Range"}) request.headers.erase(name);
+    for (const char* name : {"Content-Type", "Content-Encoding", "Accept-Encoding", "Range"})
+      request.headers.erase(name);
   };
   while (connection.wait_for_request(stopping_)) {
     bool closed = false;

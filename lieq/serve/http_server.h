@@ -14,10 +14,10 @@ namespace lieq::serve {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;           ///< 0: one that is free
-  std::string api_key;       ///< empty: none is asked for
-  std::string cors_origin;   ///< what Access-Control-Allow-Origin says; empty: nothing
-  std::size_t threads = 128; ///< connections that are served together; more wait
+  int port = 8080;            ///< 0: one that is free
+  std::string api_key;        ///< empty: none is asked for
+  std::string cors_origin;    ///< what Access-Control-Allow-Origin says; empty: nothing
+  std::size_t threads = 128;  ///< connections that are served together; more wait
   ConnectionLimits limits;
 };
 

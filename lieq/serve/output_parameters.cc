@@ -68,7 +68,10 @@ ApiResult<std::optional<grammar::Grammar>> read_grammar(Parameters& parameters) 
 ApiResult<void> read_output_form(Parameters& parameters, const Served& served, TextRequest& request) {
   LIEQ_API_ASSIGN(auto grammar, read_grammar(parameters));
   if (!grammar) return {};
-  const auto constraint = std::make_shared<const grammar::Constraint>(std::move(*grammar), served.vocabulary());
+  std::string key;
+  for (const char* name : {"response_format", "json_schema", "grammar"})
+    if (const OrderedJson* value = parameters.find(name)) key += name + value->dump();
+  const auto constraint = served.constrain(key, std::move(*grammar));
   request.make_filter = [constraint] { return std::make_shared<GrammarFilter>(constraint); };
   return {};
 }

@@ -11,25 +11,38 @@
 namespace lieq::serve {
 namespace {
 
-constexpr int kDeepest = 64;
+constexpr std::size_t kDeepest = 64, kMostMembers = 4096, kMostValues = 1'000'000;
 
-/// Levels of nesting at the deepest place, counted before parsing: some steps after it recurse.
-int depth_of(std::string_view text) {
-  int depth = 0, deepest = 0;
+/// What is wrong with the shape of a JSON text, looked at before it is parsed: some steps after it recurse, objects
+/// that keep the order of their keys look through all of them for each new one, and values take more memory than their
+/// text.
+std::optional<std::string> misshapen(std::string_view text) {
+  struct Level {
+    bool object;
+    std::size_t commas;
+  };
+  std::vector<Level> levels;
+  std::size_t values = 0;
   bool quoted = false;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
-    if (quoted && c == '\\') {
-      ++at;
+    if (quoted) {
+      if (c == '\\') ++at;
+      quoted = c != '"';
     } else if (c == '"') {
-      quoted = !quoted;
-    } else if (!quoted && (c == '{' || c == '[')) {
-      deepest = std::max(deepest, ++depth);
-    } else if (!quoted && (c == '}' || c == ']')) {
-      --depth;
+      quoted = true;
+    } else if (c == '{' || c == '[') {
+      levels.push_back({c == '{', 0});
+      if (levels.size() > kDeepest) return fmt::format("JSON nested beyond {} levels", kDeepest);
+    } else if ((c == '}' || c == ']') && !levels.empty()) {
+      levels.pop_back();
+    } else if (c == ',' && !levels.empty()) {
+      if (++levels.back().commas >= kMostMembers && levels.back().object)
+        return fmt::format("an object of more than {} members", kMostMembers);
+      if (++values >= kMostValues) return fmt::format("more than {} values", kMostValues);
     }
   }
-  return deepest;
+  return std::nullopt;
 }
 
 ApiError not_json(const std::string& why) { return {400, "body: " + why}; }
@@ -38,8 +51,7 @@ ApiError not_json(const std::string& why) { return {400, "body: " + why}; }
 
 ApiResult<OrderedJson> parse_body(std::string_view body) {
   if (!is_utf8(body)) return tl::unexpected(not_json("found bytes that are no UTF-8"));
-  if (depth_of(body) > kDeepest)
-    return tl::unexpected(not_json(fmt::format("found JSON nested beyond {} levels", kDeepest)));
+  if (const auto what = misshapen(body)) return tl::unexpected(not_json("found " + *what));
   try {
     OrderedJson parsed = OrderedJson::parse(body);
     if (!parsed.is_object())
@@ -83,8 +95,8 @@ ApiResult<std::optional<std::int64_t>> Parameters::integer(const char* name, std
     if (value->is_number_float() ? std::abs(found) < 0x1p53 : std::abs(found) < 0x1p63)
       return value->is_number_float() ? static_cast<std::int64_t>(found) : value->get<std::int64_t>();
   }
-  return bad_parameter(
-      name, fmt::format("found {}, expected a whole number from {} to {}", in_words(*value), least, most));
+  return bad_parameter(name,
+                       fmt::format("found {}, expected a whole number from {} to {}", in_words(*value), least, most));
 }
 
 ApiResult<std::optional<bool>> Parameters::boolean(const char* name) {

@@ -13,7 +13,8 @@
 
 namespace lieq::serve {
 
-/// Parses the body of a request: an object, UTF-8, not nested beyond 64 levels. Errors: 400.
+/// Parses the body of a request: an object, UTF-8, not nested beyond 64 levels, no object in it of more than 4096
+/// members, a million values at most. Errors: 400.
 [[nodiscard]] ApiResult<OrderedJson> parse_body(std::string_view body);
 
 /// A value in a few words, for an error message.

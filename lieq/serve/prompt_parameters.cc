@@ -16,9 +16,7 @@ ApiResult<std::vector<TokenId>> tokens_of(const std::string& text, const std::st
   return ids;
 }
 
-bool is_token_list(const OrderedJson& value) {
-  return value.is_array() && !value.empty() && value.front().is_number();
-}
+bool is_token_list(const OrderedJson& value) { return value.is_array() && !value.empty() && value.front().is_number(); }
 
 ApiResult<std::vector<TokenId>> read_prompt(const OrderedJson& value, const std::string& param, const Served& served) {
   if (value.is_string()) return tokens_of(value.get_ref<const std::string&>(), param, served);
@@ -36,10 +34,12 @@ ApiResult<void> check_length(const std::vector<TokenId>& ids, const std::string&
   const std::size_t vocabulary = served.bundle->model.config.vocab_size;
   for (const TokenId id : ids)
     if (static_cast<std::size_t>(id) >= vocabulary)
-      return bad_parameter(param, fmt::format("holds token {}, which the model with its {} tokens lacks", id, vocabulary));
+      return bad_parameter(param,
+                           fmt::format("holds token {}, which the model with its {} tokens lacks", id, vocabulary));
   if (ids.size() < served.context) return {};
-  ApiError error{400, fmt::format("{}: found {} tokens, expected fewer than the context of {}", param, ids.size(),
-                                  served.context), param, "context_length_exceeded"};
+  ApiError error{
+      400, fmt::format("{}: found {} tokens, expected fewer than the context of {}", param, ids.size(), served.context),
+      param, "context_length_exceeded"};
   return tl::unexpected(std::move(error));
 }
 
@@ -53,8 +53,7 @@ ApiResult<std::string> joined_text(const OrderedJson& parts, const std::string& 
       return bad_parameter(place, fmt::format("found {}, expected an object with a type", in_words(part)));
     if (part["type"] != "text")
       return bad_parameter(place + ".type", fmt::format("found {}, expected \"text\"", in_words(part["type"])));
-    if (!part.contains("text") || !part["text"].is_string())
-      return bad_parameter(place + ".text", "expected a string");
+    if (!part.contains("text") || !part["text"].is_string()) return bad_parameter(place + ".text", "expected a string");
     text += part["text"].get_ref<const std::string&>();
   }
   return text;
@@ -81,8 +80,9 @@ ApiResult<OrderedJson> read_message(const OrderedJson& original, const std::stri
     return bad_parameter(param, fmt::format("found {}, expected an object", in_words(original)));
   OrderedJson message = original;
   if (!message.contains("role") || !message["role"].is_string())
-    return bad_parameter(param + ".role", fmt::format("found {}, expected a string",
-                                                      message.contains("role") ? in_words(message["role"]) : "nothing"));
+    return bad_parameter(
+        param + ".role",
+        fmt::format("found {}, expected a string", message.contains("role") ? in_words(message["role"]) : "nothing"));
   if (message["role"] == "developer") message["role"] = "system";
   const bool calls = message.contains("tool_calls") && !message["tool_calls"].is_null();
   if (calls) {
@@ -130,14 +130,15 @@ ApiResult<void> read_tools(Parameters& parameters, ChatPrompt& prompt, OrderedJs
 
 ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& served) {
   if (!served.chat_template)
-    return tl::unexpected(ApiError{400, "the model has no chat template: start the server with --chat-template, or use "
-                                        "/v1/completions"});
+    return tl::unexpected(ApiError{400,
+                                   "the model has no chat template: start the server with --chat-template, or use "
+                                   "/v1/completions"});
   ChatPrompt prompt;
   text::ChatRequest chat;
   const OrderedJson* messages = parameters.find("messages");
   if (!messages || !messages->is_array() || messages->empty())
-    return bad_parameter("messages", fmt::format("found {}, expected a list of messages",
-                                                 messages ? in_words(*messages) : "nothing"));
+    return bad_parameter(
+        "messages", fmt::format("found {}, expected a list of messages", messages ? in_words(*messages) : "nothing"));
   for (std::size_t i = 0; i < messages->size(); ++i) {
     LIEQ_API_ASSIGN(OrderedJson message, read_message((*messages)[i], fmt::format("messages[{}]", i)));
     chat.messages.push_back(std::move(message));

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "lieq/eval/bundle.h"
-#include "lieq/grammar/vocabulary.h"
+#include "lieq/grammar/matcher.h"
 #include "lieq/serve/api_error.h"
 #include "lieq/serve/parameters.h"
 #include "lieq/serve/tool_calls.h"
@@ -26,8 +26,8 @@ struct Served {
   eval::SamplingOptions sampling;
   std::vector<TokenId> stop_tokens;
   std::size_t context = 0;  ///< tokens of one text at most
-  /// The tokens as grammars see them; made when the first request asks for it.
-  std::function<std::shared_ptr<const grammar::Vocabulary>()> vocabulary;
+  /// A grammar over the model's tokens; equal keys get the one that was made for the first of them.
+  std::function<std::shared_ptr<const grammar::Constraint>(const std::string& key, grammar::Grammar)> constrain;
 };
 
 enum class Route { kChat, kCompletion, kLlamaCompletion };
@@ -39,10 +39,10 @@ struct TextRequest {
   std::size_t choices = 1;
   Work work;  ///< what all texts have in common: no prompt, no filter, and the seed of the first
   std::function<std::shared_ptr<TokenFilter>()> make_filter;  ///< empty: none
-  std::vector<std::string> stop;  ///< strings that end a text and are left out
+  std::vector<std::string> stop;                              ///< strings that end a text and are left out
   bool stream = false, include_usage = false;
-  bool echo = false;    ///< the prompt is part of the answer
-  OutputOptions output; ///< of a chat: what to look for in the text
+  bool echo = false;          ///< the prompt is part of the answer
+  OutputOptions output;       ///< of a chat: what to look for in the text
   bool keep_special = false;  ///< special tokens are part of the text
 
   [[nodiscard]] std::size_t texts() const { return prompts.size() * choices; }
@@ -55,7 +55,7 @@ struct TextRequest {
 /// The text of the prompt that a chat's `messages` and `tools` make, and its tokens: for the above and /apply-template.
 struct ChatPrompt {
   std::string text;
-  bool tools = false;                   ///< calls of tools are looked for
+  bool tools = false;  ///< calls of tools are looked for
   std::vector<std::string> tool_names;
 };
 [[nodiscard]] ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& served);

@@ -93,7 +93,8 @@ void Response::chat_chunks(const AnswerEvent& event, std::vector<OrderedJson>& c
   Text& text = texts_[event.text];
   const auto add = [&](OrderedJson delta) -> OrderedJson& {
     OrderedJson chunk = frame("chat.completion.chunk");
-    chunk["choices"] = OrderedJson::array({{{"index", event.text}, {"delta", std::move(delta)}, {"finish_reason", nullptr}}});
+    chunk["choices"] =
+        OrderedJson::array({{{"index", event.text}, {"delta", std::move(delta)}, {"finish_reason", nullptr}}});
     chunks.push_back(std::move(chunk));
     return chunks.back()["choices"][0];
   };
@@ -111,7 +112,8 @@ void Response::chat_chunks(const AnswerEvent& event, std::vector<OrderedJson>& c
     if (!logprobs.is_null()) choice["logprobs"] = std::exchange(logprobs, nullptr);
   }
   if (!logprobs.is_null()) add({{"content", ""}})["logprobs"] = std::move(logprobs);
-  if (event.ending) add(OrderedJson::object())["finish_reason"] = finish_reason(event.ending->finish, !text.calls.empty());
+  if (event.ending)
+    add(OrderedJson::object())["finish_reason"] = finish_reason(event.ending->finish, !text.calls.empty());
 }
 
 void Response::completion_chunks(const AnswerEvent& event, std::vector<OrderedJson>& chunks) {
@@ -158,7 +160,8 @@ void Response::add(const AnswerEvent& event) {
     }
   }
   if (request_.work.logprobs) {
-    OrderedJson more = request_.route == Route::kCompletion ? completion_logprobs(event, text) : chat_logprobs(event.tokens);
+    OrderedJson more =
+        request_.route == Route::kCompletion ? completion_logprobs(event, text) : chat_logprobs(event.tokens);
     if (text.logprobs.is_null()) {
       text.logprobs = std::move(more);
     } else {

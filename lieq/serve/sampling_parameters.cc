@@ -28,7 +28,8 @@ ApiResult<void> read_logit_bias(Parameters& parameters, const Served& served, ev
     double number = bias.is_number() ? bias.get<double>() : std::numeric_limits<double>::quiet_NaN();
     if (bias == false) number = -std::numeric_limits<double>::infinity();
     if (std::isnan(number) || number > kMost || (bias.is_number() && number < -kMost))
-      return bad_parameter(name, fmt::format("found {} for token {}, expected a number or false", in_words(bias), token));
+      return bad_parameter(name,
+                           fmt::format("found {} for token {}, expected a number or false", in_words(bias), token));
     sampling.logit_bias.emplace_back(token, number);
     return {};
   };
@@ -51,8 +52,8 @@ ApiResult<void> read_logit_bias(Parameters& parameters, const Served& served, ev
 
 /// llama.cpp's list of samplers in the only order there is here.
 ApiResult<void> read_samplers(Parameters& parameters) {
-  static const OrderedJson kOrder = {"penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc",
-                                     "temperature"};
+  static const OrderedJson kOrder = {"penalties", "dry",   "top_n_sigma", "top_k",      "typ_p",
+                                     "top_p",     "min_p", "xtc",         "temperature"};
   const OrderedJson* value = parameters.find("samplers");
   if (!value || *value == kOrder) return {};
   return bad_parameter("samplers", "found another order than llama.cpp's own, expected " + kOrder.dump());
@@ -109,17 +110,18 @@ ApiResult<void> refuse_what_is_not_run(Parameters& parameters) {
     double least, most;
   };
   constexpr double kAny = std::numeric_limits<double>::infinity();
-  for (const Neutral& one : {Neutral{"mirostat", 0, 0}, Neutral{"dynatemp_range", 0, 0}, Neutral{"xtc_probability", 0, 0},
-                             Neutral{"dry_multiplier", 0, 0}, Neutral{"top_n_sigma", -kAny, 0}, Neutral{"min_keep", 0, 0},
-                             Neutral{"n_indent", 0, 0}, Neutral{"t_max_predict_ms", -kAny, 0},
-                             Neutral{"num_beams", 1, 1}, Neutral{"best_of", 1, 1}}) {
+  for (const Neutral& one :
+       {Neutral{"mirostat", 0, 0}, Neutral{"dynatemp_range", 0, 0}, Neutral{"xtc_probability", 0, 0},
+        Neutral{"dry_multiplier", 0, 0}, Neutral{"top_n_sigma", -kAny, 0}, Neutral{"min_keep", 0, 0},
+        Neutral{"n_indent", 0, 0}, Neutral{"t_max_predict_ms", -kAny, 0}, Neutral{"num_beams", 1, 1},
+        Neutral{"best_of", 1, 1}}) {
     const OrderedJson* value = parameters.find(one.name);
     if (value && !(value->is_number() && value->get<double>() >= one.least && value->get<double>() <= one.most))
       return bad_parameter(one.name, fmt::format("found {}, but this server does not run it", in_words(*value)));
   }
-  for (const char* name : {"functions", "function_call", "suffix", "lora", "reasoning_effort", "verbosity", "audio",
-                           "web_search_options", "post_sampling_probs", "use_beam_search", "image_data",
-                           "input_prefix", "input_suffix"}) {
+  for (const char* name :
+       {"functions", "function_call", "suffix", "lora", "reasoning_effort", "verbosity", "audio", "web_search_options",
+        "post_sampling_probs", "use_beam_search", "image_data", "input_prefix", "input_suffix"}) {
     const OrderedJson* value = parameters.find(name);
     if (value && *value != false && *value != "" && !(value->is_array() && value->empty()))
       return bad_parameter(name, fmt::format("found {}, but this server does not run it", in_words(*value)));
@@ -128,12 +130,35 @@ ApiResult<void> refuse_what_is_not_run(Parameters& parameters) {
   if (modalities && *modalities != OrderedJson::array({"text"}))
     return bad_parameter("modalities", "found " + in_words(*modalities) + ", expected [\"text\"]");
   // These change nothing in an answer, or only belong to one of the above.
-  for (const char* name : {"model", "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
-                           "prediction", "id_slot", "slot_id", "n_keep", "n_discard", "timings_per_token",
-                           "return_progress", "mirostat_tau", "mirostat_eta", "dynatemp_exponent", "xtc_threshold",
-                           "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers",
-                           "speculative.n_max", "speculative.n_min", "speculative.p_min", "penalize_nl",
-                           "early_stopping", "length_penalty", "reasoning_format"})
+  for (const char* name : {"model",
+                           "user",
+                           "metadata",
+                           "store",
+                           "service_tier",
+                           "safety_identifier",
+                           "prompt_cache_key",
+                           "prediction",
+                           "id_slot",
+                           "slot_id",
+                           "n_keep",
+                           "n_discard",
+                           "timings_per_token",
+                           "return_progress",
+                           "mirostat_tau",
+                           "mirostat_eta",
+                           "dynatemp_exponent",
+                           "xtc_threshold",
+                           "dry_base",
+                           "dry_allowed_length",
+                           "dry_penalty_last_n",
+                           "dry_sequence_breakers",
+                           "speculative.n_max",
+                           "speculative.n_min",
+                           "speculative.p_min",
+                           "penalize_nl",
+                           "early_stopping",
+                           "length_penalty",
+                           "reasoning_format"})
     parameters.ignore(name);
   return {};
 }

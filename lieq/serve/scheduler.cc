@@ -131,14 +131,16 @@ void Scheduler::admit() {
   while (running_.size() < options_.slots && !waiting_.empty()) {
     Sequence& next = *waiting_.front();
     share_prefix(next);
-    const std::size_t wanted = next.cache.pages_for(std::min(next.remaining() + 1, options_.context - next.cache.length()));
+    const std::size_t wanted =
+        next.cache.pages_for(std::min(next.remaining() + 1, options_.context - next.cache.length()));
     if (!has_pages(wanted) && !running_.empty()) {
       next.cache.clear();
       next.ending.shared_tokens = 0;
       return;
     }
     if (next.started == 0) next.started = options_.seconds();
-    const auto place = std::ranges::upper_bound(running_, next.number, {}, [](const SequencePtr& s) { return s->number; });
+    const auto place =
+        std::ranges::upper_bound(running_, next.number, {}, [](const SequencePtr& s) { return s->number; });
     running_.insert(place, std::move(waiting_.front()));
     waiting_.pop_front();
   }

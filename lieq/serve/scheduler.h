@@ -1,6 +1,6 @@
 #pragma once
-/// Continuous batching: texts join and leave between steps of the model, all of them share each step, and what they have
-/// in common at their beginnings is computed once. Knows nothing of text, JSON or sockets.
+/// Continuous batching: texts join and leave between steps of the model, all of them share each step, and what they
+/// have in common at their beginnings is computed once. Knows nothing of text, JSON or sockets.
 ///
 /// A text's tokens do not depend on its company: products, attention and sampling give each row the same bits whatever
 /// else runs in the step, however its prompt is cut, and whoever computed the keys and values it takes over.
@@ -23,13 +23,13 @@
 namespace lieq::serve {
 
 struct SchedulerOptions {
-  std::size_t slots = 4;             ///< texts that run together at most
-  std::size_t context = 0;           ///< tokens of one text at most
-  std::size_t cache_pages = 0;       ///< kernels::kPageTokens tokens each; enough for one text of `context` tokens
-  std::size_t queue = 64;            ///< texts that wait for a slot at most
-  std::size_t step_tokens = 512;     ///< tokens of prompts in a step while no text is waiting for its next token
+  std::size_t slots = 4;                 ///< texts that run together at most
+  std::size_t context = 0;               ///< tokens of one text at most
+  std::size_t cache_pages = 0;           ///< kernels::kPageTokens tokens each; enough for one text of `context` tokens
+  std::size_t queue = 64;                ///< texts that wait for a slot at most
+  std::size_t step_tokens = 512;         ///< tokens of prompts in a step while no text is waiting for its next token
   std::size_t shared_step_tokens = 128;  ///< and while some are: they wait as long as this takes
-  std::function<double()> seconds;   ///< the clock; empty: the system's
+  std::function<double()> seconds;       ///< the clock; empty: the system's
 };
 
 /// What it is doing, and what it has done since its start.
@@ -103,8 +103,8 @@ class Scheduler {
   model::KvPool pool_;  // before everything that holds pages
   model::RunState run_state_;
   PrefixStore store_;
-  std::deque<SequencePtr> waiting_;    // the oldest first
-  std::vector<SequencePtr> running_;   // the oldest first
+  std::deque<SequencePtr> waiting_;   // the oldest first
+  std::vector<SequencePtr> running_;  // the oldest first
   std::vector<Pick> picks_;
   std::vector<Row> rows_;
   kernels::Buffer<float> hidden_, selected_, logits_;

@@ -48,7 +48,8 @@ void Scheduler::read_logits(MatrixView<const float> hidden) {
   for (std::size_t first = 0; first < rows_.size(); first += most) {
     const std::size_t count = std::min(most, rows_.size() - first);
     const MatrixView<float> selected = selected_.matrix(count, hidden.cols());
-    for (std::size_t r = 0; r < count; ++r) std::ranges::copy(hidden.row(rows_[first + r].hidden_row), selected.row(r).begin());
+    for (std::size_t r = 0; r < count; ++r)
+      std::ranges::copy(hidden.row(rows_[first + r].hidden_row), selected.row(r).begin());
     const MatrixView<float> logits = logits_.matrix(count, model_.config.vocab_size);
     model::logits(model_, selected, run_state_, logits);
     threads_.for_each(count, [&](std::size_t r, std::size_t) { read_row(rows_[first + r], logits.row(r)); });
@@ -64,9 +65,7 @@ void Scheduler::read_row(Row& row, std::span<float> logits) const {
     row.error = fmt::format("logits: found NaN or infinity at position {}, expected finite values", row.place - 1);
     return;
   }
-  const auto logprob = [&](TokenId id) {
-    return static_cast<double>(logits[static_cast<std::size_t>(id)]) - log_sum;
-  };
+  const auto logprob = [&](TokenId id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]) - log_sum; };
   if (work.logprobs)
     for (const TokenId id : eval::most_likely(logits, *work.logprobs)) row.news.top.push_back({id, logprob(id)});
   if (row.place < sequence.ids.size()) {
@@ -85,7 +84,8 @@ void Scheduler::read_row(Row& row, std::span<float> logits) const {
     for (float& logit : logits) logit = std::max(logit, eval::kNeverDrawn);
   }
   row.news.token = sequence.sampler.pick(logits, sequence.ids);
-  if (work.logprobs) row.news.logprob = static_cast<double>(original[static_cast<std::size_t>(row.news.token)]) - log_sum;
+  if (work.logprobs)
+    row.news.logprob = static_cast<double>(original[static_cast<std::size_t>(row.news.token)]) - log_sum;
   row.ends = std::ranges::find(work.stop_tokens, row.news.token) != work.stop_tokens.end();
 }
 

@@ -50,7 +50,7 @@ struct Scheduler::Row {
   Sequence* sequence;
   std::size_t place, hidden_row;
   TokenNews news = {};
-  bool ends = false;       ///< a stop token came
+  bool ends = false;  ///< a stop token came
   std::string error = {};
 };
 

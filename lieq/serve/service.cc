@@ -47,9 +47,15 @@ Result<std::unique_ptr<Service>> Service::load(const std::filesystem::path& mode
   std::unique_ptr<Service> service(new Service(std::move(bundle), std::move(chat_template)));
   const auto& loaded = service->chat_template_;
   service->name_ = options.alias.empty() ? name_of(service->bundle_.model.path) : options.alias;
-  service->served_ = {&service->bundle_, loaded ? &*loaded : nullptr, generation.sampling(),
-                      eval::stop_tokens(service->bundle_, loaded ? loaded->special_tokens().value("eos_token", "") : ""),
-                      context, [raw = service.get()] { return raw->vocabulary(); }};
+  service->served_ = {
+      &service->bundle_,
+      loaded ? &*loaded : nullptr,
+      generation.sampling(),
+      eval::stop_tokens(service->bundle_, loaded ? loaded->special_tokens().value("eos_token", "") : ""),
+      context,
+      [raw = service.get()](const std::string& key, grammar::Grammar grammar) {
+        return raw->constrain(key, std::move(grammar));
+      }};
   SchedulerOptions scheduling;
   scheduling.slots = options.slots;
   scheduling.queue = options.queue;
@@ -86,14 +92,23 @@ std::unique_ptr<Answer> Service::answer(TextRequest request) {
   return Answer::start(std::move(request), served_, *scheduler_);
 }
 
-std::shared_ptr<const grammar::Vocabulary> Service::vocabulary() {
-  std::call_once(vocabulary_made_, [this] {
+std::shared_ptr<const grammar::Constraint> Service::constrain(const std::string& key, grammar::Grammar grammar) {
+  constexpr std::size_t kMostKept = 16;  // masks of many places may take some megabytes each
+  const std::lock_guard lock(grammars_);
+  const auto found = std::ranges::find(constraints_, key, &decltype(constraints_)::value_type::first);
+  if (found != constraints_.end()) {
+    constraints_.splice(constraints_.begin(), constraints_, found);
+    return found->second;
+  }
+  if (!vocabulary_) {
     std::vector<std::string> bytes(bundle_.tokenizer.vocab_size());
     for (std::size_t id = 0; id < bytes.size(); ++id)
       bytes[id] = bundle_.tokenizer.token_bytes(static_cast<TokenId>(id));
     vocabulary_ = std::make_shared<const grammar::Vocabulary>(std::move(bytes), served_.stop_tokens);
-  });
-  return vocabulary_;
+  }
+  constraints_.emplace_front(key, std::make_shared<const grammar::Constraint>(std::move(grammar), vocabulary_));
+  if (constraints_.size() > kMostKept) constraints_.pop_back();
+  return constraints_.front().second;
 }
 
 std::size_t Service::weight_bytes() const {

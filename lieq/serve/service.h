@@ -4,11 +4,13 @@
 
 #include <atomic>
 #include <filesystem>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "lieq/base/result.h"
 #include "lieq/base/sink.h"
@@ -22,10 +24,11 @@
 namespace lieq::serve {
 
 struct ServiceOptions {
-  std::string alias;           ///< the model's name for clients; empty: that of its file or folder
-  std::string chat_template;   ///< instead of the model's own (text::ChatTemplate::load)
-  std::size_t context = 0;     ///< tokens of one text at most; 0: the model's limit, or 8192 where that is more
-  std::size_t cache_tokens = 0;  ///< tokens of all texts together, and of what is kept for later ones; 0: slots x context
+  std::string alias;          ///< the model's name for clients; empty: that of its file or folder
+  std::string chat_template;  ///< instead of the model's own (text::ChatTemplate::load)
+  std::size_t context = 0;    ///< tokens of one text at most; 0: the model's limit, or 8192 where that is more
+  std::size_t cache_tokens =
+      0;  ///< tokens of all texts together, and of what is kept for later ones; 0: slots x context
   std::size_t slots = 4, queue = 64;
   kernels::Compute compute = kernels::Compute::kInt8;
   model::LoadOptions load;
@@ -37,7 +40,8 @@ class Service {
   /// ChatTemplate::load (but a model without a template is served, without chats) and GenerationConfig::load;
   /// kInvalidArgument when the context is beyond the model's.
   [[nodiscard]] static Result<std::unique_ptr<Service>> load(const std::filesystem::path& model,
-                                                             const ServiceOptions& options, Threads& threads, Sink& sink);
+                                                             const ServiceOptions& options, Threads& threads,
+                                                             Sink& sink);
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
@@ -64,11 +68,12 @@ class Service {
   Service(eval::Bundle bundle, std::optional<text::ChatTemplate> chat_template)
       : bundle_(std::move(bundle)), chat_template_(std::move(chat_template)) {}
 
-  [[nodiscard]] std::shared_ptr<const grammar::Vocabulary> vocabulary();
+  [[nodiscard]] std::shared_ptr<const grammar::Constraint> constrain(const std::string& key, grammar::Grammar grammar);
 
   eval::Bundle bundle_;
-  std::once_flag vocabulary_made_;
-  std::shared_ptr<const grammar::Vocabulary> vocabulary_;
+  std::mutex grammars_;                                    // of the next two
+  std::shared_ptr<const grammar::Vocabulary> vocabulary_;  // made when the first request with a grammar comes
+  std::list<std::pair<std::string, std::shared_ptr<const grammar::Constraint>>> constraints_;  // the newest first
   std::optional<text::ChatTemplate> chat_template_;
   std::string name_;
   Served served_;

@@ -35,11 +35,11 @@ struct Work {
   std::vector<TokenId> prompt;  ///< at least one, each below vocab_size
   std::size_t max_new_tokens = 0;
   eval::SamplingOptions sampling;
-  std::vector<TokenId> stop_tokens;        ///< end before one of these
-  std::optional<std::size_t> logprobs;     ///< log-probabilities are told, with so many of the most likely tokens
-  bool prompt_logprobs = false;            ///< those of the prompt as well
-  bool share_prefix = true;                ///< what other texts have computed may be taken over
-  std::shared_ptr<TokenFilter> filter;     ///< may be null
+  std::vector<TokenId> stop_tokens;     ///< end before one of these
+  std::optional<std::size_t> logprobs;  ///< log-probabilities are told, with so many of the most likely tokens
+  bool prompt_logprobs = false;         ///< those of the prompt as well
+  bool share_prefix = true;             ///< what other texts have computed may be taken over
+  std::shared_ptr<TokenFilter> filter;  ///< may be null
 };
 
 /// A token and, where they were asked for, its log-probabilities under softmax(logits), before any sampling option.

@@ -62,6 +62,10 @@ class Abuses:
         opening = self.rng.choice([b"[", b'{"a":'])
         return raw(self.server, post(b'{"prompt":' + opening * depth))
 
+    def many_members(self):
+        members = b",".join(b'"%d":0' % i for i in range(500_000))
+        return raw(self.server, post(self.rng.choice([b"{" + members + b"}", b'{"prompt": [' + b"0," * 2_000_000 + b"0]}"])))
+
     def wrong_types(self):
         names = ["prompt", "max_tokens", "temperature", "top_p", "top_k", "n", "seed", "stop", "stream", "logprobs", "logit_bias",
                  "echo", "stream_options", "presence_penalty", "ignore_eos", "response_format", "samplers", "typical_p"]

@@ -57,6 +57,26 @@ class OpenAi(unittest.TestCase):
         self.assertEqual(said, whole.choices[0].message.content)
         self.assertEqual(chunks[-1].usage.completion_tokens, 8)
 
+    def test_schemas_and_tools(self):
+        schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["n"],
+                  "additionalProperties": False}
+        answer = self.client.chat.completions.create(
+            model="demo", messages=self.MESSAGES, max_tokens=100,
+            response_format={"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}})
+        self.assertIn(json.loads(answer.choices[0].message.content)["n"], range(10))
+        call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call>'
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as template:
+            template.write("{#- <tool_call> -#}{{ tools | tojson }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+            template.flush()
+            with Server("--chat-template", template.name, "-c", 512) as server:
+                client = self.openai.OpenAI(base_url=f"http://{server.host}:{server.port}/v1", api_key="k")
+                tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+                stream = client.chat.completions.create(model="demo", messages=self.MESSAGES, tools=tools, stream=True,
+                                                        extra_body={"grammar": "root ::= " + json.dumps(call)})
+                calls = [one for chunk in stream for one in chunk.choices[0].delta.tool_calls or []]
+                self.assertEqual([(one.function.name, json.loads(one.function.arguments)) for one in calls],
+                                 [("weather", {"city": "Bonn"})])
+
     def test_errors(self):
         with self.assertRaises(self.openai.BadRequestError) as caught:
             self.client.chat.completions.create(model="demo", messages=self.MESSAGES, temperature=-1)
@@ -80,7 +100,7 @@ class LmEval(unittest.TestCase):
         names = {"baber/piqa": "piqa", "ybisk/piqa": "piqa", "allenai/ai2_arc": "arc_easy"}
 
         def load(path, name=None, **_):
-            docs = [json.loads(line)["doc"] for line in (TASKS / f"{names[path]}.jsonl").open(encoding="utf-8")]
+            docs = [json.loads(line)["doc"] for line in (TASKS / f"{names[path]}.jsonl").read_text(encoding="utf-8").splitlines()]
             part = datasets.Dataset.from_list(docs)
             return datasets.DatasetDict({"train": part, "validation": part, "test": part})
 

@@ -14,6 +14,11 @@ TEST(Body, IsOneShallowObjectOfUtf8) {
   EXPECT_EQ(refused("{\"a\": [1, {\"b\": \"]]]]\"}]}"), "");
   EXPECT_EQ(refused("{\"a\": \"\xff\"}"), "body: found bytes that are no UTF-8");
   EXPECT_EQ(refused(std::string(65, '[')), "body: found JSON nested beyond 64 levels");
+  std::string members = "{", values = "{\"a\": [0";
+  for (int i = 0; i < 5000; ++i) members += "\"" + std::to_string(i) + "\": 0,";
+  for (int i = 0; i < 1000000; ++i) values += ",0";
+  EXPECT_EQ(refused(members + "\"x\": 0}"), "body: found an object of more than 4096 members");
+  EXPECT_EQ(refused(values + "]}"), "body: found more than 1000000 values");
   EXPECT_EQ(refused("[1]"), "body: found a list of 1, expected a JSON object");
   EXPECT_EQ(refused("").substr(0, 20), "body: not valid JSON");
   EXPECT_EQ(refused("{\"a\": \"\\ud800\"}").substr(0, 20), "body: not valid JSON");

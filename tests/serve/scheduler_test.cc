@@ -106,7 +106,8 @@ class SchedulerTest : public ::testing::Test {
 };
 
 TEST_F(SchedulerTest, AnAnswerDoesNotDependOnItsCompany) {
-  const std::vector<std::pair<std::size_t, std::size_t>> shapes = {{1, 40}, {300, 20}, {130, 30}, {7, 150}, {64, 3}, {255, 9}};
+  const std::vector<std::pair<std::size_t, std::size_t>> shapes = {{1, 40},  {300, 20}, {130, 30},
+                                                                   {7, 150}, {64, 3},   {255, 9}};
   const model::Model deep = test::must(model::Model::load(test::demo_dir(), threads_, sink_));
   for (const model::Model* model : std::initializer_list<const model::Model*>{&plain_, &packed_, &deep}) {
     for (const auto compute : {kernels::Compute::kF32, kernels::Compute::kInt8}) {
@@ -307,7 +308,7 @@ TEST_F(SchedulerTest, KeepsTime) {
   auto slow = options(1);
   slow.step_tokens = 10;
   Scheduler scheduler(plain_, threads_, kernels::Compute::kF32, slow);
-  (void)submit(scheduler, work(5, 0, 4));          // four steps
+  (void)submit(scheduler, work(5, 0, 4));                  // four steps
   const auto waiting = submit(scheduler, work(25, 2, 3));  // three steps for the prompt, two more
   run(scheduler);
   EXPECT_EQ(waiting->ending->queued_seconds, 4);

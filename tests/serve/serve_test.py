@@ -5,9 +5,11 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
+from pathlib import Path
 
 from served import DEMO, LIEQ, Server
 
@@ -242,6 +244,93 @@ class Refusals(Case):
     def test_a_prompt_beyond_the_context_has_its_own_code(self):
         answer = self.server.post("/v1/completions", TEXT | {"prompt": "word " * 600})[1]
         self.assertEqual(answer["error"]["code"], "context_length_exceeded")
+
+
+TEMPLATE = """{#- <tool_call> {"name", "arguments"} </tool_call> -#}
+{%- if tools %}Tools: {{ tools | tojson }}
+{% endif %}{% for message in messages %}{{ message.role }}: {{ message.content }}
+{% endfor %}assistant: {% if enable_thinking %}<think>
+{% endif %}"""
+
+
+class Structured(Case):
+    """What an answer has to look like, and what it is taken apart into."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        path = Path(folder.name) / "template.jinja"
+        path.write_text(TEMPLATE)
+        cls.options = ["--chat-template", path, "-np", 4, "-c", 512]
+        super().setUpClass()
+
+    TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+    SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0, "maximum": 120},
+                                               "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3}},
+              "required": ["name", "age", "tags"], "additionalProperties": False}
+
+    def answer(self, **more):
+        status, answer = self.server.post("/v1/chat/completions", {"messages": CHAT["messages"], "max_tokens": 150} | more)
+        self.assertEqual(status, 200, answer)
+        return answer["choices"][0]
+
+    def test_schemas(self):
+        for seed in range(3):
+            choice = self.answer(seed=seed, temperature=1.5, response_format={
+                "type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": self.SCHEMA}})
+            self.assertEqual(choice["finish_reason"], "stop", choice)
+            value = json.loads(choice["message"]["content"])
+            self.assertEqual(list(value), ["name", "age", "tags"])
+            self.assertLessEqual(len(value["name"]), 8)
+            self.assertIn(value["age"], range(121))
+        text = self.server.post("/completion", {"prompt": "Numbers:", "n_predict": 60, "json_schema": {
+            "type": "array", "items": {"type": "integer", "maximum": 9, "minimum": 0}, "minItems": 2, "maxItems": 2}})[1]["content"]
+        self.assertEqual(len(json.loads(text)), 2)
+
+    def test_grammars(self):
+        for seed in range(4):
+            body = TEXT | {"grammar": 'root ::= ("yes" | "no") "!"', "seed": seed, "temperature": 2}
+            answer = self.server.post("/v1/completions", body)[1]["choices"][0]
+            self.assertIn(answer["text"], ("yes!", "no!"))
+            self.assertEqual(answer["finish_reason"], "stop")
+            streamed = "".join(chunk["choices"][0]["text"] for chunk in self.server.stream("/v1/completions", body))
+            self.assertEqual(streamed, answer["text"])
+
+    def test_refusals(self):
+        self.refuse("/v1/completions", TEXT | {"grammar": "root ::= ("}, "grammar")
+        self.refuse("/v1/completions", TEXT | {"grammar": 'root ::= "a"', "json_schema": {}}, "grammar")
+        self.refuse("/v1/completions", TEXT | {"response_format": {"type": "xml"}}, "response_format.type")
+        self.refuse("/v1/completions", TEXT | {"response_format": {"type": "json_schema"}}, "response_format.json_schema")
+        self.refuse("/v1/completions", TEXT | {"json_schema": {"type": "no such type"}}, "json_schema")
+
+    CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}\n</tool_call>'
+
+    def test_calls_of_tools(self):
+        grammar = "root ::= " + json.dumps("Well. " + self.CALL)
+        choice = self.answer(tools=self.TOOLS, grammar=grammar)
+        self.assertEqual(choice["finish_reason"], "tool_calls", choice)
+        self.assertEqual(choice["message"]["content"], "Well.")
+        [call] = choice["message"]["tool_calls"]
+        self.assertEqual((call["type"], call["function"]["name"]), ("function", "weather"))
+        self.assertEqual(json.loads(call["function"]["arguments"]), {"city": "Bonn"})
+        chunks = self.server.stream("/v1/chat/completions", {"messages": CHAT["messages"], "tools": self.TOOLS, "grammar": grammar})
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+        [streamed] = [one for delta in deltas for one in delta.get("tool_calls", [])]
+        self.assertEqual((streamed["index"], streamed["function"]), (0, call["function"]))
+        self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
+        for none in ({}, {"tools": self.TOOLS, "tool_choice": "none"}):
+            self.assertEqual(self.answer(grammar=grammar, **none)["message"]["content"], "Well. " + self.CALL)
+        # The conversation goes on with the call and its result.
+        messages = CHAT["messages"] + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
+        status, answer = self.server.post("/v1/chat/completions", {"messages": messages, "tools": self.TOOLS, "max_tokens": 2})
+        self.assertEqual(status, 200, answer)
+
+    def test_reasoning(self):
+        choice = self.answer(max_tokens=20, ignore_eos=True, grammar='root ::= "ok"', chat_template_kwargs={"enable_thinking": True})
+        self.assertEqual(choice["message"]["content"], "")
+        self.assertGreater(len(choice["message"]["reasoning_content"]), 5)
+        self.assertEqual(self.answer(grammar='root ::= "ok"')["message"], {"role": "assistant", "content": "ok"})
 
 
 class Keys(Case):
