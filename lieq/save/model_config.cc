@@ -101,6 +101,7 @@ Result<Json> config_from_model(const model::Model& model) {
                  {"attention_bias", c.o_bias},
                  {"mlp_bias", c.mlp_bias},
                  {"torch_dtype", "float16"},
+                 {"pad_token_id", nullptr},  // the class' own may lie beyond the vocabulary
                  {"bos_token_id", json_ids(c.bos_token_id)},
                  {"eos_token_id", json_ids(c.eos_token_id)}};
   add_windows(c, row, config);
