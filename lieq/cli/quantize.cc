@@ -46,7 +46,10 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
 
 Result<void> run(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const pipeline::QuantizeOptions asked, job_of(options));
-  const terminal::StopNotice notice("lieq: stopped; the same command goes on from here\n");
+  const terminal::StopNotice notice(
+      asked.exports.empty() ? "lieq: stopped; the same command goes on from here\n"
+                            : "lieq: stopped; the same command goes on from here, or, once the model is there, lieq "
+                              "export\n");
   Threads threads(common.threads);
   terminal::Console console;
   if (!asked.plan.budget && asked.plan.plan_file.empty())
