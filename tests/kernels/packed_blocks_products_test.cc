@@ -62,7 +62,7 @@ struct Problem {
   Problem& operator=(const Problem&) = delete;
 
   [[nodiscard]] MatrixView<const float> inputs() const { return {x.data(), tokens, m.cols}; }
-  [[nodiscard]] std::vector<float> run(std::size_t threads, Compute compute = Compute::kInt8) const {
+  [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic compute = Compute::kInt8) const {
     Threads team(threads);
     LinearScratch scratch;
     std::vector<float> y(tokens * m.rows, std::numeric_limits<float>::signaling_NaN());
