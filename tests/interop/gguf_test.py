@@ -13,7 +13,8 @@ import gguf
 import gguf.quants
 import numpy
 
-SHORT = ("--calib", interop.DEMO / "heldout.txt", "--calib-windows", 2, "--calib-window", 128, "--sweeps", 0, "--chunks", 1)
+SHORT = ("--calib", interop.DEMO / "heldout.txt", "--calib-windows", 2, "--calib-window", 128, "--sweeps", 0,
+         "--chunks", 1)
 
 
 def program(*words):

@@ -1,4 +1,4 @@
-"""A plan written for llama-quantize: its function (libllama's) takes the patterns, and the file it makes has the types."""
+"""A plan written for llama-quantize: libllama's function takes the patterns, and the file it makes has the types."""
 
 import re
 
@@ -39,7 +39,7 @@ def the_patterns_give_the_types(folder):
 
 file = find_library()
 if not file:
-    print("skipped: libllama is not beside llama-cpp (tests/interop/setup llama-cpp installs @node-llama-cpp/linux-x64)")
+    print("skipped: @node-llama-cpp/linux-x64 is not beside llama-cpp (tests/interop/setup llama-cpp installs it)")
     raise SystemExit(interop.SKIPPED)
 library = llama_library.open_library(file)
 interop.main([the_patterns_give_the_types])

@@ -1,4 +1,6 @@
-"""OpenVINO GenAI loads our GGUF files of 4 bits and writes text: its reader repacks blocks, so texts need not be ours."""
+"""OpenVINO GenAI loads our GGUF files of 4 bits and writes text that begins as lieq's.
+
+Its reader repacks blocks and it computes in other types, so texts part at near ties, which it does not show."""
 
 import os
 import subprocess
