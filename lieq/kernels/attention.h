@@ -48,9 +48,10 @@ struct AttentionScratch {
 
 /// q, out: [tokens, num_attention_heads x head_dim]; query head h reads key head h / (heads / kv heads). All sequences
 /// have the same kv heads and head_dim. Scores are scaled by 1 / sqrt(head_dim), sums are float32 also where keys and
-/// values are half precision. Each kPageTokens keys are summed alone and then put together in their order, whoever computes
-/// them: all threads share the keys of a single query. The result of a query depends on nothing but itself and the keys
-/// it sees, neither on its company nor on the number of threads. Scratch per thread: some 100 KiB, whatever the length.
+/// values are half precision. Each kPageTokens keys are summed alone and then put together in their order, whoever
+/// computes them: all threads share the keys of a single query. The result of a query depends on nothing but itself and
+/// the keys it sees, neither on its company nor on the number of threads. Scratch per thread: some 100 KiB, whatever
+/// the length.
 void attention(Threads& threads, std::size_t num_attention_heads, std::span<const AttentionSequence> sequences,
                MatrixView<const float> q, AttentionScratch& scratch, MatrixView<float> out);
 

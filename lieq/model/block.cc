@@ -105,8 +105,10 @@ void BlockState::choose_rotations(std::span<const SequenceSpan> sequences) {
     const std::size_t key = rope.length_key(length[s]);
     auto found = ropes_.find(key);
     if (found == ropes_.end())
-      found = ropes_.try_emplace(key, inverse_frequencies(rope, config_->head_dim, length[s]),
-                                 static_cast<float>(rope.attention_factor)).first;
+      found = ropes_
+                  .try_emplace(key, inverse_frequencies(rope, config_->head_dim, length[s]),
+                               static_cast<float>(rope.attention_factor))
+                  .first;
     // A table for one length alone is used at few positions when tokens come one by one; the others grow.
     found->second.cover(rope.type == RopeType::kDynamic && key != 0 ? first[s] : 0, length[s]);
     tables[s] = &found->second;
