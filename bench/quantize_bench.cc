@@ -149,7 +149,7 @@ std::vector<model::Layer> peer_layers(const Arguments& a, const model::Model& m,
       chunk(bits == 2 ? 10 : bits == 3 ? 11 : 12, values.data(), blocks.bytes.data(), 0,  // ggml_type
             static_cast<std::int64_t>(stored.rows), static_cast<std::int64_t>(stored.cols),
             importance.squares[l][static_cast<std::size_t>(kind)].data());
-      packed.replace(kind, blocks);
+      packed.replace(threads, kind, blocks);
     }
     layers.push_back(packed.layer());
   }

@@ -111,7 +111,8 @@ std::vector<TokenId> most_likely(std::span<const float> logits, std::size_t coun
 
 std::vector<Candidate> candidates(std::span<const float> logits, const SamplingOptions& options) {
   std::vector<Candidate> all;
-  for (const TokenId id : most_likely(logits, options.top_k == 0 ? logits.size() : options.top_k)) all.push_back({id, 0});
+  for (const TokenId id : most_likely(logits, options.top_k == 0 ? logits.size() : options.top_k))
+    all.push_back({id, 0});
   softmax(logits, 1, all);
   if (options.typical_p < 1) {
     keep_typical(options.typical_p, all);

@@ -13,8 +13,8 @@
 
 namespace lieq::eval {
 
-/// The steps are taken in llama.cpp's order: bias, penalties, top-k, typical, top-p, min-p, temperature. typical_p, top_p
-/// and min_p therefore judge the model's own probabilities, whatever the temperature.
+/// The steps are taken in llama.cpp's order: bias, penalties, top-k, typical, top-p, min-p, temperature. typical_p,
+/// top_p and min_p therefore judge the model's own probabilities, whatever the temperature.
 struct SamplingOptions {
   double temperature = 0;       ///< 0: the most likely token; otherwise softmax(logits / temperature) is sampled
   std::size_t top_k = 0;        ///< keep the k most likely tokens; 0: all
@@ -23,14 +23,14 @@ struct SamplingOptions {
   double typical_p = 1;         ///< keep the tokens whose surprise is nearest to the mean one, up to this sum; 1: all
   double repeat_penalty = 1;    ///< logits of tokens seen lately: positive ones divided by it, others multiplied
   double presence_penalty = 0;  ///< taken off the logits of tokens seen lately
-  double frequency_penalty = 0;    ///< the same, times how often they were seen
-  std::size_t repeat_last_n = 64;  ///< how many tokens back the three penalties look
+  double frequency_penalty = 0;                                    ///< the same, times how often they were seen
+  std::size_t repeat_last_n = 64;                                  ///< how many tokens back the three penalties look
   std::vector<std::pair<model::TokenId, double>> logit_bias = {};  ///< added to the logits of these; may be -infinity
-  std::uint64_t seed = 42;      ///< same seed, same tokens
+  std::uint64_t seed = 42;                                         ///< same seed, same tokens
 };
 
-/// Errors: kInvalidArgument naming the option: temperature and min_p below 0 (min_p above 1), top_p or typical_p outside
-/// (0, 1], repeat_penalty not positive; NaN anywhere. Ids of logit_bias are the caller's to check.
+/// Errors: kInvalidArgument naming the option: temperature and min_p below 0 (min_p above 1), top_p or typical_p
+/// outside (0, 1], repeat_penalty not positive; NaN anywhere. Ids of logit_bias are the caller's to check.
 [[nodiscard]] Result<void> check(const SamplingOptions& options);
 
 struct Candidate {

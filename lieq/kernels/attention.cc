@@ -156,7 +156,8 @@ void gather(const Work& work, const float* queries, PerThread& scratch, float* s
     if (first) continue;
     for (std::size_t r = 0; r < rows; ++r)
       if (scratch.part_state[r].sum != 0)  // else this query sees none of the keys
-        merge_row(scratch.part_state[r], target + r * work.padded, work.padded, scratch.state[r], sums + r * work.padded);
+        merge_row(scratch.part_state[r], target + r * work.padded, work.padded, scratch.state[r],
+                  sums + r * work.padded);
   }
 }
 

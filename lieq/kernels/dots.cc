@@ -71,8 +71,8 @@ HWY_EXPORT(Dots);
 
 void dots(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == w.cols() && y.rows() == x.rows() && y.cols() == w.rows());
-  HWY_DYNAMIC_DISPATCH(Dots)(x.data(), x.stride(), x.rows(), w.data(), w.stride(), w.rows(), x.cols(), y.data(),
-                             y.stride());
+  HWY_DYNAMIC_DISPATCH(Dots)
+  (x.data(), x.stride(), x.rows(), w.data(), w.stride(), w.rows(), x.cols(), y.data(), y.stride());
 }
 
 }  // namespace lieq::kernels

@@ -13,9 +13,9 @@ namespace lieq::kernels {
 namespace {
 
 constexpr std::size_t kDecodeRows = pack::PackedMatrix::kBlockRows;  // of a work item; slabs hold whole blocks
-constexpr std::size_t kTokenTile = 512;   // tokens x rows of one product: inputs and results stay in the L2 cache
+constexpr std::size_t kTokenTile = 512;  // tokens x rows of one product: inputs and results stay in the L2 cache
 constexpr std::size_t kRowTile = 256;
-constexpr std::size_t kFewTokens = 4;     // below this a product is bound by reading weights: decode and dot at once
+constexpr std::size_t kFewTokens = 4;  // below this a product is bound by reading weights: decode and dot at once
 
 constexpr std::size_t kTokenTilePacked = 384;  // sums of a tile's rows for these stay in the L2 cache
 
@@ -52,8 +52,7 @@ void decode_slab(Threads& threads, const pack::StoredMatrix& w, std::size_t firs
 
 MatrixView<const float> float_slab(Threads& threads, const pack::StoredMatrix& w, std::size_t first, std::size_t rows,
                                    bool rounded, LinearScratch& scratch) {
-  if (is_plain_float(w) && !rounded)
-    return {reinterpret_cast<const float*>(w.data) + first * w.cols, rows, w.cols};
+  if (is_plain_float(w) && !rounded) return {reinterpret_cast<const float*>(w.data) + first * w.cols, rows, w.cols};
   const MatrixView<float> slab = scratch.weights.matrix(rows, w.cols);
   decode_slab(threads, w, first, rows, [&](std::size_t i, float* values) {
     if (rounded) round_row(values, w.cols);
@@ -204,8 +203,8 @@ std::size_t slab_rows(std::size_t cols) {
   return std::max<std::size_t>(64, kSlabFloats / cols / 64 * 64);
 }
 
-void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias,
-            MatrixView<const float> x, Arithmetic arithmetic, LinearScratch& scratch, MatrixView<float> y) {
+void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias, MatrixView<const float> x,
+            Arithmetic arithmetic, LinearScratch& scratch, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == weight.cols && y.rows() == x.rows() && y.cols() == weight.rows);
   LIEQ_CHECK(bias.empty() || bias.size() == weight.rows);
   if (reads_codes(weight, arithmetic.compute)) {

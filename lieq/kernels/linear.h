@@ -35,10 +35,10 @@ struct Arithmetic {
 
 /// Scratch of linear(), owned by the caller, reused between calls.
 struct LinearScratch {
-  Buffer<float> weights;                 // one slab, [slab rows, in]
-  Buffer<std::uint16_t> bf16_weights;    // one slab, [slab rows, in]
-  Buffer<float> inputs;                  // [tokens, in], rounded
-  Buffer<std::uint16_t> bf16_inputs;     // [tokens, in]
+  Buffer<float> weights;               // one slab, [slab rows, in]
+  Buffer<std::uint16_t> bf16_weights;  // one slab, [slab rows, in]
+  Buffer<float> inputs;                // [tokens, in], rounded
+  Buffer<std::uint16_t> bf16_inputs;   // [tokens, in]
   Int8Inputs int8_inputs;
 };
 
@@ -47,8 +47,8 @@ struct LinearScratch {
 
 /// x: [tokens, in]; weight: [out, in]; bias: [out] or empty; y: [tokens, out], written.
 /// The result does not depend on the number of threads. Cost: one pass over the stored bytes.
-void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias,
-            MatrixView<const float> x, Arithmetic arithmetic, LinearScratch& scratch, MatrixView<float> y);
+void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias, MatrixView<const float> x,
+            Arithmetic arithmetic, LinearScratch& scratch, MatrixView<float> y);
 
 /// One of several products with the same input.
 struct LinearTask {

@@ -47,7 +47,10 @@ KeyValues make_cache(DType type, const Heads& heads, std::size_t tokens, Stored&
 Stored make_sequence(DType type, const Heads& heads, std::size_t first_row, std::size_t past, std::size_t fresh) {
   const std::size_t tokens = past + fresh, width = heads.key_value * heads.dim;
   Stored stored{random_floats(tokens * width, static_cast<unsigned>(past + 1)),
-                random_floats(tokens * width, static_cast<unsigned>(fresh + 77)), {}, {}, {}};
+                random_floats(tokens * width, static_cast<unsigned>(fresh + 77)),
+                {},
+                {},
+                {}};
   stored.sequence = {first_row, fresh, past, make_cache(type, heads, tokens, stored)};
   store_key_values(stored.sequence.cached, 0, MatrixView<const float>(stored.k.data(), past, width),
                    MatrixView<const float>(stored.v.data(), past, width));
@@ -121,11 +124,11 @@ class Attention : public ::testing::TestWithParam<DType> {};
 TEST_P(Attention, EqualsTheFormula) {
   test::on_every_target([] {
     check(GetParam(), {4, 2, 16}, {{0, 1}});
-    check(GetParam(), {4, 2, 16}, {{0, 65}});                     // one query beyond two tiles
+    check(GetParam(), {4, 2, 16}, {{0, 65}});         // one query beyond two tiles
     check(GetParam(), {9, 3, 8}, {{0, 70}, {0, 3}});  // groups of three, a head smaller than a panel, two sequences
-    check(GetParam(), {2, 2, 32}, {{255, 2}, {256, 1}, {0, 1}});  // the cache ends around a key tile
-    check(GetParam(), {4, 1, 24}, {{300, 130}, {0, 64}});         // a head that is no whole number of panels
-    check(GetParam(), {6, 2, 16}, {{63, 1}, {64, 1}, {65, 1}});   // around the shortest split over the keys
+    check(GetParam(), {2, 2, 32}, {{255, 2}, {256, 1}, {0, 1}});      // the cache ends around a key tile
+    check(GetParam(), {4, 1, 24}, {{300, 130}, {0, 64}});             // a head that is no whole number of panels
+    check(GetParam(), {6, 2, 16}, {{63, 1}, {64, 1}, {65, 1}});       // around the shortest split over the keys
     check(GetParam(), {3, 1, 16}, {{4700, 1}, {1000, 5}, {900, 1}});  // parts of the largest size; split beside whole
   });
 }
@@ -262,10 +265,10 @@ TEST(KeyValues, HalfPrecisionSaturatesRoundsToEvenAndKeepsNan) {
     row[0] = 1e9F;
     row[1] = -1e9F;
     row[2] = std::numeric_limits<float>::quiet_NaN();
-    row[3] = 1.0F + 0x1p-11F;          // half way between two numbers: to the even one, 1
-    row[4] = 1.0F + 3 * 0x1p-11F;      // half way: to 1 + 2^-9
+    row[3] = 1.0F + 0x1p-11F;      // half way between two numbers: to the even one, 1
+    row[4] = 1.0F + 3 * 0x1p-11F;  // half way: to 1 + 2^-9
     row[5] = std::numeric_limits<float>::infinity();
-    row[6] = 0x1p-24F;                 // the smallest subnormal
+    row[6] = 0x1p-24F;  // the smallest subnormal
     const MatrixView<const float> view(row.data(), 1, 16);
     store_key_values(cache, 0, view, view);
     const auto value = [&](std::size_t j) { return f16_to_float(static_cast<const std::uint16_t*>(cache.values)[j]); };
@@ -277,8 +280,7 @@ TEST(KeyValues, HalfPrecisionSaturatesRoundsToEvenAndKeepsNan) {
     EXPECT_EQ(value(4), 1.0F + 0x1p-9F);
     EXPECT_EQ(value(5), 65504.0F);
     EXPECT_EQ(value(6), 0x1p-24F);
-    for (std::size_t j = 0; j < 16; ++j)
-      EXPECT_TRUE(key(j) == value(j) || j == 2) << j;
+    for (std::size_t j = 0; j < 16; ++j) EXPECT_TRUE(key(j) == value(j) || j == 2) << j;
   });
 }
 

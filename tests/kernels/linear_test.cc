@@ -113,9 +113,10 @@ TEST(Linear, RowsAloneDependOnNothingElse) {
           Threads team(1);
           LinearScratch scratch;
           std::vector<float> y(many.out);
-          linear(team, many.matrix, many.bias, {many.x.data() + t * in, 1, in}, Arithmetic(Compute::kF32, true), scratch,
-                 {y.data(), 1, many.out});
-          EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin() + static_cast<std::ptrdiff_t>(t * many.out))) << t;
+          linear(team, many.matrix, many.bias, {many.x.data() + t * in, 1, in}, Arithmetic(Compute::kF32, true),
+                 scratch, {y.data(), 1, many.out});
+          EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin() + static_cast<std::ptrdiff_t>(t * many.out)))
+              << t;
         }
       }
     }
