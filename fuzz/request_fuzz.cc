@@ -47,14 +47,17 @@ const serve::Served& served() {
     for (int id = 0; id < 256; ++id) bytes.push_back(bundle.tokenizer.token_bytes(id));
     return std::make_shared<const grammar::Vocabulary>(std::move(bytes), std::vector<serve::TokenId>{3});
   }();
-  static const serve::Served all{&bundle,
-                                 chat_template ? &*chat_template : nullptr,
-                                 {},
-                                 {3},
-                                 64,
-                                 [](const std::string&, grammar::Grammar grammar) {
-                                   return std::make_shared<const grammar::Constraint>(std::move(grammar), vocabulary);
-                                 }};
+  static const serve::Served all = [] {
+    serve::Served served;
+    served.bundle = &bundle;
+    served.chat_template = chat_template ? &*chat_template : nullptr;
+    served.stop_tokens = {3};
+    served.context = 64;
+    served.constrain = [](const std::string&, grammar::Grammar grammar) {
+      return std::make_shared<const grammar::Constraint>(std::move(grammar), vocabulary);
+    };
+    return served;
+  }();
   return all;
 }
 
