@@ -219,9 +219,8 @@ class Page(BrowserCase):
             self.browser.size(width, 844, phone)
             self.browser.scheme(scheme)
             self.assertLessEqual(self.browser.value("document.documentElement.scrollWidth"), width)
-            self.assertEqual(
-                self.browser.value("document.documentElement.classList.contains('dark')"), scheme == "dark"
-            )
+            dark = "true" if scheme == "dark" else "false"
+            self.browser.wait(f"document.documentElement.classList.contains('dark') === {dark}")
             for end in (False, True):
                 self.browser.value(f"document.getElementById('scroll').scrollTop = {100000 if end else 0}")
                 self.picture(f"markdown-{width}-{scheme}-{'end' if end else 'start'}")
