@@ -21,6 +21,7 @@ Result<void> check_tunable(const model::Model& model) {
   const model::ModelConfig& config = model.config;
   const auto lacks = [&](const std::vector<float>& norm) { return norm.size() != config.hidden_size; };
   const auto differs = [&](const std::vector<float>& norm) { return !norm.empty() && norm.size() != config.head_dim; };
+  const auto has_window = [](const model::Layer& layer) { return layer.attention.window != 0; };
   // A feature that block.h lacks gets a line here.
   const std::pair<bool, std::string_view> unknown[] = {
       {std::ranges::any_of(model.layers, lacks, &model::Layer::input_layernorm), "attention without a norm before it"},
@@ -28,6 +29,9 @@ Result<void> check_tunable(const model::Model& model) {
        "an MLP without a norm before it"},
       {std::ranges::any_of(model.layers, differs, &model::Layer::q_norm), "norms of q over the whole row"},
       {std::ranges::any_of(model.layers, differs, &model::Layer::k_norm), "norms of k over the whole row"},
+      {std::ranges::any_of(model.layers, has_window), "attention with a sliding window"},
+      {config.logits_scaling != 1, "scaled logits"},
+      {config.final_logit_softcap != 0, "a soft cap of the logits"},
   };
   for (const auto& [has, what] : unknown)
     if (has)
