@@ -78,7 +78,7 @@ void finish(serve::Service& service, double grace) {
 
 Result<void> run_server(const Options& options, const Common& common) {
   terminal::Console console;
-  terminal::Interrupts interrupts;  // before all threads: they leave the signal to this one
+  terminal::Interrupts interrupts(true);  // before all threads: they leave the signals to this one
   serve::HttpServer http(options.http);
   LIEQ_ASSIGN(const int port, http.bind());
   std::thread listener([&] { http.run(); });

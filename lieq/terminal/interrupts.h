@@ -9,7 +9,8 @@ namespace lieq::terminal {
 /// the thread that made this, so that what waits there is interrupted.
 class Interrupts {
  public:
-  Interrupts();
+  /// terminate: SIGTERM, which service managers send, counts as Ctrl-C, too.
+  explicit Interrupts(bool terminate = false);
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
@@ -24,6 +25,7 @@ class Interrupts {
   [[nodiscard]] static bool wait_for_input(int fd);
 
  private:
+  bool terminate_;
   SignalStack stack_;
 };
 

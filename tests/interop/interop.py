@@ -134,6 +134,7 @@ def perplexity(model, text=DEMO / "heldout.txt", window=256, chunks=8, activatio
 
 def dense_copy(model, weights, out):
     """The model of a folder in float32: `weights` by name, what is not among them as lieq reads it."""
+    import numpy
     from safetensors.numpy import save_file
     out.mkdir()
     config = json.loads((model / "config.json").read_text())
@@ -141,7 +142,9 @@ def dense_copy(model, weights, out):
     (out / "config.json").write_text(json.dumps(config))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(DEMO / file, out)
-    save_file(lieq_weights(model) | weights, out / "model.safetensors", metadata={"format": "pt"})
+    # save_file writes the memory behind a transposed view.
+    all_weights = {name: numpy.ascontiguousarray(w) for name, w in (lieq_weights(model) | weights).items()}
+    save_file(all_weights, out / "model.safetensors", metadata={"format": "pt"})
     return out
 
 

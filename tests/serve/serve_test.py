@@ -4,6 +4,7 @@
 import json
 import os
 import socket
+import signal
 import subprocess
 import tempfile
 import threading
@@ -397,7 +398,7 @@ class Lifetime(unittest.TestCase):
                 deadline = time.time() + 30
                 while server.metrics()["lieq_running"] == 0 and time.time() < deadline:
                     time.sleep(0.02)
-                server.interrupt()
+                server.interrupt(signal.SIGTERM if presses == 1 else signal.SIGINT)  # service managers send SIGTERM
                 time.sleep(0.3)
                 self.assertRaises(ConnectionRefusedError, server.get, "/health")
                 if presses == 2:

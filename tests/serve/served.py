@@ -42,8 +42,8 @@ class Server:
         self.reader.join(5)
         self.process.stderr.close()
 
-    def interrupt(self):
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, with_signal=signal.SIGINT):
+        self.process.send_signal(with_signal)
 
     def wait(self, timeout=60):
         return self.process.wait(timeout)
