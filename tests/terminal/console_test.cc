@@ -18,7 +18,7 @@ namespace {
 /// Standard error into a file while one lives.
 class Log {
  public:
-  Log() : path_(testing::TempDir() + "lieq-console.log"), before_(::dup(STDERR_FILENO)) {
+  Log() : path_(testing::TempDir() + "lieq-console-" + std::to_string(::getpid()) + ".log"), before_(::dup(STDERR_FILENO)) {
     const int file = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ::dup2(file, STDERR_FILENO);
     ::close(file);
