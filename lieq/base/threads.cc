@@ -104,8 +104,10 @@ struct Threads::Team {
   }
 
   void work(std::size_t thread) {
-    while (!stopping.load(std::memory_order_acquire)) {
+    for (;;) {
+      // Before `stopping` is asked: the signal that comes with it then differs from this one, and nobody sleeps on it.
       const std::uint32_t before = signal.load(std::memory_order_acquire);
+      if (stopping.load(std::memory_order_acquire)) return;
       take_items(thread);
       const auto called = [&] { return signal.load(std::memory_order_acquire) != before; };
       if (!spin_until(called)) signal.wait(before, std::memory_order_acquire);
