@@ -297,6 +297,7 @@ class EngineAnswer:
     since: str | None = None
     speed: str | None = None
     proved: str | None = None
+    proved_with: str | None = None
 
 
 @dataclass
