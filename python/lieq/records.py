@@ -344,6 +344,7 @@ class QuantizeRecord:
     calibration: dict[str, typing.Any]
     comparison: GridComparison | None
     embed: EmbedTrial | None
+    refined: dict[str, typing.Any] | None
     embedding_note: str
     output: str
     format: str

@@ -17,6 +17,8 @@ struct QuantizeArguments {
   pipeline::QuantizeOptions job;
   BudgetWords budget;
   std::string grid{quantize::name(job.recipe.grid)};
+  bool refine = false;
+  pipeline::RefineOptions refinement;
   nb::object progress = nb::none();
   Keywords keywords;
 
@@ -44,6 +46,10 @@ struct QuantizeArguments {
     keywords.add("text_chunks", job.text_chunks, "score so many windows only; 0: all");
     keywords.add("embed_bits", job.embed_bits,
                  "bits of embedding and head: 4, 6, 8 or 16; None: 8 if that costs less than 0.1 % of perplexity");
+    keywords.add("refine", refine, "then tune group scales and norm gains end to end by KL to the original");
+    keywords.add("refine_steps", refinement.steps, "with refine: steps of Adam");
+    keywords.add("refine_tokens", refinement.tokens, "with refine: tokens that a step sees");
+    keywords.add("refine_rate", refinement.rate, "with refine: the learning rate of scales");
     keywords.add("exports", job.exports, "also write the result for other engines, as export() does");
     keywords.add("force", job.force, "replace an existing output, and an unfinished run with other options");
     add_progress(keywords, progress);
@@ -53,6 +59,7 @@ struct QuantizeArguments {
     job.plan.budget = budget.budget();
     job.recipe.grid = value_of(quantize::grid_from_name(grid));
     pipeline::set_widths(grid, job.plan);
+    if (refine) job.refine = refinement;
   }
 };
 
@@ -91,6 +98,7 @@ Json fields_of_made(const Made& made) {
           {"calibration", to_json(made.facts)},
           {"comparison", std::move(comparison)},
           {"embed", std::move(embed)},
+          {"refined", record.refined ? to_json(*record.refined) : Json()},
           {"embedding_note", record.embedding_note},
           {"output", record.output},
           {"format", record.format},

@@ -72,6 +72,12 @@ def test_a_plan_made_by_hand_is_kept_to(demo, scores, tmp_path):
     assert lieq.Model.load(made.output).layer_bits[:3] == [4.0, 4.0, 2.0]
 
 
+def test_refining_says_what_it_gained(demo, quantized, tmp_path):
+    made = lieq.quantize(demo, tmp_path / "made", top=1, refine=True, refine_steps=2, **SMALL)
+    assert quantized.refined is None and made.refined["best"] <= made.refined["start"]
+    assert made.provenance["refine"]
+
+
 def test_texts_are_evaluated_as_by_the_command(demo, model, quantized, tmp_path):
     words = ["--text", HELD_OUT, "--window", "256", "--chunks", "4"]
     command("eval", demo, quantized.output, *words, "-o", tmp_path / "eval.json")
