@@ -74,7 +74,7 @@ def test_a_plan_made_by_hand_is_kept_to(demo, scores, tmp_path):
 
 def test_refining_says_what_it_gained(demo, quantized, tmp_path):
     made = lieq.quantize(demo, tmp_path / "made", top=1, refine=True, refine_steps=2, **SMALL)
-    assert quantized.refined is None and made.refined["best"] <= made.refined["start"]
+    assert quantized.refined is None and made.refined["kl"] <= made.refined["kl_start"]
     assert made.provenance["refine"]
 
 
