@@ -10,61 +10,20 @@ that compare_engines.py reads.
 """
 import argparse
 import ctypes
-import glob
 import json
 import os
+import pathlib
 import random
+import sys
 import time
 
-
-class Opaque(ctypes.Structure):
-    """Parameters, passed by value: larger than any version's, so that only the fields that are set need to be known."""
-    _fields_ = [("words", ctypes.c_uint64 * 128)]
-
-
-class Batch(ctypes.Structure):
-    _fields_ = [("n_tokens", ctypes.c_int32), ("token", ctypes.c_void_p), ("embd", ctypes.c_void_p), ("pos", ctypes.c_void_p),
-                ("n_seq_id", ctypes.c_void_p), ("seq_id", ctypes.c_void_p), ("logits", ctypes.c_void_p)]
-
-
-def open_library(path):
-    folder = os.path.dirname(os.path.abspath(path))
-    backends = sorted(glob.glob(os.path.join(folder, "libggml*.so*")))
-    others = [b for b in backends if "cpu" not in os.path.basename(b)]
-    for _ in range(2):  # whichever needs the other
-        for other in others:
-            try:
-                ctypes.CDLL(other, mode=ctypes.RTLD_GLOBAL)
-            except OSError:
-                pass
-    lib = ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
-    quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda *_: None)
-    lib.llama_log_set(quiet, None)
-    lib.keep_alive = quiet
-    if backends:
-        ggml = next(ctypes.CDLL(b) for b in others if hasattr(ctypes.CDLL(b), "ggml_backend_load_all_from_path"))
-        ggml.ggml_backend_load_all_from_path.argtypes = [ctypes.c_char_p]
-        ggml.ggml_backend_load_all_from_path(folder.encode())
-    for name, result, *arguments in (
-            ("llama_model_default_params", Opaque), ("llama_context_default_params", Opaque),
-            ("llama_model_load_from_file", ctypes.c_void_p, ctypes.c_char_p, Opaque),
-            ("llama_init_from_model", ctypes.c_void_p, ctypes.c_void_p, Opaque),
-            ("llama_set_n_threads", None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32),
-            ("llama_model_get_vocab", ctypes.c_void_p, ctypes.c_void_p), ("llama_vocab_n_tokens", ctypes.c_int32, ctypes.c_void_p),
-            ("llama_model_size", ctypes.c_uint64, ctypes.c_void_p),
-            ("llama_model_desc", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
-            ("llama_batch_get_one", Batch, ctypes.c_void_p, ctypes.c_int32), ("llama_decode", ctypes.c_int32, ctypes.c_void_p, Batch),
-            ("llama_synchronize", None, ctypes.c_void_p), ("llama_get_memory", ctypes.c_void_p, ctypes.c_void_p),
-            ("llama_memory_clear", None, ctypes.c_void_p, ctypes.c_bool)):
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    lib.llama_backend_init()
-    return lib
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/interop"))
+import llama_library  # noqa: E402
 
 
 class Session:
     def __init__(self, args):
-        self.lib = lib = open_library(args.lib)
+        self.lib = lib = llama_library.open_library(args.lib)
         params = lib.llama_model_default_params()
         start = time.perf_counter()
         self.model = lib.llama_model_load_from_file(args.model.encode(), params)

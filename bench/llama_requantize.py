@@ -7,18 +7,11 @@ files to compare the speed of engines with, not their quality.
 LIBRARY as for llama_bench.py.
 """
 import argparse
-import ctypes
 import os
 
-from llama_bench import open_library
+from llama_bench import llama_library
 
 MIXES = {"Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30}
-
-
-class Head(ctypes.Structure):
-    """The first fields of llama_model_quantize_params, and room for the others."""
-    _fields_ = [("threads", ctypes.c_int32), ("mix", ctypes.c_int32), ("output_type", ctypes.c_int32),
-                ("embedding_type", ctypes.c_int32), ("allow_requantize", ctypes.c_bool), ("rest", ctypes.c_uint8 * 1024)]
 
 
 def main():
@@ -29,14 +22,8 @@ def main():
     parser.add_argument("-t", "--threads", type=int, default=os.cpu_count())
     parser.add_argument("--lib", required=True)
     args = parser.parse_args()
-    lib = open_library(args.lib)
-    lib.llama_model_quantize_default_params.restype = Head
-    lib.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(Head)]
-    lib.llama_model_quantize.restype = ctypes.c_uint32
-    params = lib.llama_model_quantize_default_params()
-    params.threads, params.mix, params.allow_requantize = args.threads, MIXES[args.mix], True
-    if lib.llama_model_quantize(args.source.encode(), args.out.encode(), ctypes.byref(params)) != 0:
-        raise SystemExit(f"{args.source}: {args.lib} cannot make {args.mix} of it")
+    library = llama_library.open_library(args.lib)
+    llama_library.quantize(library, args.source, args.out, MIXES[args.mix], threads=args.threads)
 
 
 if __name__ == "__main__":

@@ -61,29 +61,27 @@ Json to_json(const eval::Bundle& bundle) {
   Json layers = Json::array();
   for (std::size_t l = 0; l < m.layers.size(); ++l) {
     const model::Footprint f = footprint(m.layers[l]);
-    layers.push_back({{"layer", l}, {"parameters", f.parameters}, {"bytes", f.bytes}, {"type", types_of(m.layers[l])},
-                      {"code_bits", f.mean_code_bits()}, {"true_bits", f.mean_true_bits()}});
+    layers.push_back({{"layer", l},
+                      {"parameters", f.parameters},
+                      {"bytes", f.bytes},
+                      {"type", types_of(m.layers[l])},
+                      {"code_bits", f.mean_code_bits()},
+                      {"true_bits", f.mean_true_bits()}});
   }
   const std::size_t parameters = parameter_count(m);
-  return {{"model", m.path.string()},
-          {"format", m.format},
-          {"architecture", c.architecture},
-          {"parameters", parameters},
-          {"hidden_size", c.hidden_size},
-          {"intermediate_size", c.intermediate_size},
-          {"num_hidden_layers", c.num_hidden_layers},
-          {"num_attention_heads", c.num_attention_heads},
-          {"num_key_value_heads", c.num_key_value_heads},
-          {"head_dim", c.head_dim},
-          {"vocab_size", c.vocab_size},
-          {"max_position_embeddings", c.max_position_embeddings},
-          {"tie_word_embeddings", c.tie_word_embeddings},
-          {"tokenizer", bundle.tokenizer.kind()},
-          {"code_bits", linears.mean_code_bits()},
-          {"true_bits", linears.mean_true_bits()},
-          {"file_bytes", m.files.file_bytes()},
-          {"file_bits", 8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)},
-          {"layers", layers}};
+  Json fields = shape_fields(c);
+  fields.update({{"model", m.path.string()},
+                 {"format", m.format},
+                 {"architecture", c.architecture},
+                 {"parameters", parameters},
+                 {"tie_word_embeddings", c.tie_word_embeddings},
+                 {"tokenizer", bundle.tokenizer.kind()},
+                 {"code_bits", linears.mean_code_bits()},
+                 {"true_bits", linears.mean_true_bits()},
+                 {"file_bytes", m.files.file_bytes()},
+                 {"file_bits", 8.0 * static_cast<double>(m.files.file_bytes()) / static_cast<double>(parameters)},
+                 {"layers", layers}});
+  return fields;
 }
 
 void print(const eval::Bundle& bundle) {

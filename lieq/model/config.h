@@ -58,6 +58,9 @@ struct ModelConfig {
   }
 };
 
+/// The sizes of a model under the keys of config.json.
+[[nodiscard]] Json shape_fields(const ModelConfig& config);
+
 /// The text model of a config.json: itself, or the text_config of a multimodal checkpoint whose text model is
 /// supported, with the tokens, tying and quantization_config that stand outside.
 [[nodiscard]] Json text_config(const Json& config);

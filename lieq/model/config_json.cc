@@ -167,6 +167,17 @@ Result<std::vector<std::uint64_t>> token_ids(const Json& json, const std::string
   return ids;
 }
 
+Json shape_fields(const ModelConfig& config) {
+  return {{"hidden_size", config.hidden_size},
+          {"intermediate_size", config.intermediate_size},
+          {"num_hidden_layers", config.num_hidden_layers},
+          {"num_attention_heads", config.num_attention_heads},
+          {"num_key_value_heads", config.num_key_value_heads},
+          {"head_dim", config.head_dim},
+          {"vocab_size", config.vocab_size},
+          {"max_position_embeddings", config.max_position_embeddings}};
+}
+
 Json text_config(const Json& config) {
   const auto text = config.find("text_config");
   const auto type = config.find("model_type");

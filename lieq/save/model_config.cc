@@ -84,16 +84,9 @@ Json json_ids(const std::vector<std::uint64_t>& all) {
 Result<Json> config_from_model(const model::Model& model) {
   const ModelConfig& c = model.config;
   const Architecture& row = model::architecture_of(c.architecture);
-  Json config = {{"architectures", {c.architecture}},
+  Json config = shape_fields(c);
+  config.update({{"architectures", {c.architecture}},
                  {"model_type", c.model_type},
-                 {"hidden_size", c.hidden_size},
-                 {"intermediate_size", c.intermediate_size},
-                 {"num_hidden_layers", c.num_hidden_layers},
-                 {"num_attention_heads", c.num_attention_heads},
-                 {"num_key_value_heads", c.num_key_value_heads},
-                 {"head_dim", c.head_dim},
-                 {"vocab_size", c.vocab_size},
-                 {"max_position_embeddings", c.max_position_embeddings},
                  {"rms_norm_eps", c.rms_norm_eps},
                  {"initializer_range", c.initializer_range},
                  {row.activation_key, c.activation == model::Activation::kSilu ? "silu" : "gelu_pytorch_tanh"},
@@ -103,7 +96,7 @@ Result<Json> config_from_model(const model::Model& model) {
                  {"torch_dtype", "float16"},
                  {"pad_token_id", nullptr},  // the class' own may lie beyond the vocabulary
                  {"bos_token_id", json_ids(c.bos_token_id)},
-                 {"eos_token_id", json_ids(c.eos_token_id)}};
+                 {"eos_token_id", json_ids(c.eos_token_id)}});
   add_windows(c, row, config);
   add_scales(c, row, config);
   if (row.reads("no_rope_layers")) {

@@ -136,20 +136,14 @@ nb::object hidden(const LoadedModel& self, nb::object ids, const nb::kwargs& giv
 
 nb::object config_of(const LoadedModel& self) {
   const model::ModelConfig& c = self.bundle.model.config;
-  return to_python(Json{{"architecture", c.architecture},
-                        {"model_type", c.model_type},
-                        {"hidden_size", c.hidden_size},
-                        {"intermediate_size", c.intermediate_size},
-                        {"num_hidden_layers", c.num_hidden_layers},
-                        {"num_attention_heads", c.num_attention_heads},
-                        {"num_key_value_heads", c.num_key_value_heads},
-                        {"head_dim", c.head_dim},
-                        {"vocab_size", c.vocab_size},
-                        {"max_position_embeddings", c.max_position_embeddings},
-                        {"rms_norm_eps", c.rms_norm_eps},
-                        {"tie_word_embeddings", c.tie_word_embeddings},
-                        {"bos_token_id", c.bos_token_id},
-                        {"eos_token_id", c.eos_token_id}});
+  Json fields = shape_fields(c);
+  fields.update({{"architecture", c.architecture},
+                 {"model_type", c.model_type},
+                 {"rms_norm_eps", c.rms_norm_eps},
+                 {"tie_word_embeddings", c.tie_word_embeddings},
+                 {"bos_token_id", c.bos_token_id},
+                 {"eos_token_id", c.eos_token_id}});
+  return to_python(fields);
 }
 
 std::string repr(const LoadedModel& self) {

@@ -62,18 +62,22 @@ def quantized_demo(folder, grid, bits, group=64, model=DEMO):
     return out
 
 
+def start_folder(out, config):
+    """A model folder to which only the weights are missing, with the demo's tokenizer."""
+    out.mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(DEMO / file, out)
+    (out / "config.json").write_text(json.dumps(config))
+
+
 def llama_demo(folder):
     """The demo model without what makes it a Qwen3: a Llama, whose rows of q and k some files hold in another order."""
     from safetensors.numpy import save_file
     out = folder / "llama"
     if out.exists():
         return out
-    out.mkdir()
-    for file in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(DEMO / file, out)
     config = json.loads((DEMO / "config.json").read_text())
-    config |= {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
-    (out / "config.json").write_text(json.dumps(config))
+    start_folder(out, config | {"model_type": "llama", "architectures": ["LlamaForCausalLM"]})
     weights = {name: array for name, array in lieq_weights(DEMO).items()
                if not name.endswith(("q_norm.weight", "k_norm.weight"))}
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
@@ -86,12 +90,8 @@ def short_demo(folder, layers):
     out = folder / f"demo-{layers}-layers"
     if out.exists():
         return out
-    out.mkdir()
-    for file in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(DEMO / file, out)
     config = json.loads((DEMO / "config.json").read_text())
-    config["num_hidden_layers"] = config["max_window_layers"] = layers
-    (out / "config.json").write_text(json.dumps(config))
+    start_folder(out, config | {"num_hidden_layers": layers, "max_window_layers": layers})
     kept = {name: tensor for name, tensor in load_file(DEMO / "model.safetensors").items()
             if "layers." not in name or int(name.split(".")[2]) < layers}
     save_file(kept, out / "model.safetensors", metadata={"format": "pt"})
@@ -136,12 +136,9 @@ def dense_copy(model, weights, out):
     """The model of a folder in float32: `weights` by name, what is not among them as lieq reads it."""
     import numpy
     from safetensors.numpy import save_file
-    out.mkdir()
     config = json.loads((model / "config.json").read_text())
     config.pop("quantization_config", None)
-    (out / "config.json").write_text(json.dumps(config))
-    for file in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(DEMO / file, out)
+    start_folder(out, config)
     # save_file writes the memory behind a transposed view.
     all_weights = {name: numpy.ascontiguousarray(w) for name, w in (lieq_weights(model) | weights).items()}
     save_file(all_weights, out / "model.safetensors", metadata={"format": "pt"})

@@ -1,4 +1,5 @@
-"""llama.cpp's C interface through ctypes: what its server does not give, logits of a text and quantising by a plan.
+"""llama.cpp's C interface through ctypes: what its server does not give, logits of a text, quantising by a plan, and for
+bench/ its speed.
 
 Works with any shared library that has the symbols: libllama of the npm package @node-llama-cpp/linux-x64, with one
 backend library for each kind of CPU beside it, or xllamacpp's extension module, which has no llama_model_quantize.
@@ -45,6 +46,10 @@ SIGNATURES = (
     ("llama_vocab_n_tokens", ctypes.c_int32, ctypes.c_void_p),
     ("llama_tokenize", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32),
      ctypes.c_int32, ctypes.c_bool, ctypes.c_bool),
+    ("llama_model_size", ctypes.c_uint64, ctypes.c_void_p),
+    ("llama_model_desc", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
+    ("llama_batch_get_one", Batch, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32),
+    ("llama_synchronize", None, ctypes.c_void_p),
     ("llama_batch_init", Batch, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32), ("llama_batch_free", None, Batch),
     ("llama_decode", ctypes.c_int32, ctypes.c_void_p, Batch),
     ("llama_get_logits_ith", ctypes.POINTER(ctypes.c_float), ctypes.c_void_p, ctypes.c_int32),
@@ -120,13 +125,14 @@ def perplexity(library, file, text, window, windows, threads=1):
     return float(numpy.exp(loss / predicted)), predicted
 
 
-def quantize(library, source, out, file_type, overrides):
-    """llama-quantize's work. overrides: (pattern, ggml type number) as its --tensor-type-file gives them."""
+def quantize(library, source, out, file_type, overrides=(), threads=0):
+    """llama-quantize's work. overrides: (pattern, ggml type number) as its --tensor-type-file gives them. threads: 0: all
+    cores."""
     library.llama_model_quantize_default_params.restype = QuantizeParams
     library.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(QuantizeParams)]
     library.llama_model_quantize.restype = ctypes.c_uint32
     params = library.llama_model_quantize_default_params()
     table = (TensorOverride * (len(overrides) + 1))(*[(name.lower().encode(), kind) for name, kind in overrides])
-    params.ftype, params.allow_requantize, params.tt_overrides = file_type, True, table
+    params.nthread, params.ftype, params.allow_requantize, params.tt_overrides = threads, file_type, True, table
     status = library.llama_model_quantize(str(source).encode(), str(out).encode(), ctypes.byref(params))
     assert status == 0, f"llama_model_quantize: status {status}"

@@ -62,12 +62,8 @@ struct Problem {
   Problem& operator=(const Problem&) = delete;
 
   [[nodiscard]] MatrixView<const float> inputs() const { return {x.data(), tokens, m.cols}; }
-  [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic compute = Compute::kInt8) const {
-    Threads team(threads);
-    LinearScratch scratch;
-    std::vector<float> y(tokens * m.rows, std::numeric_limits<float>::signaling_NaN());
-    linear(team, weight, bias, inputs(), compute, scratch, {y.data(), tokens, m.rows});
-    return y;
+  [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic arithmetic = Compute::kInt8) const {
+    return run_linear(threads, weight, bias, inputs(), arithmetic);
   }
   [[nodiscard]] std::size_t pieces() const {
     return weight.packed->groups() * ((weight.packed->group_size() + Int8Inputs::kPiece - 1) / Int8Inputs::kPiece);

@@ -30,6 +30,16 @@ inline pack::QuantizedMatrix random_matrix(std::size_t out, std::size_t in, unsi
   return m;
 }
 
+/// x Wᵀ + b: [tokens, out].
+inline std::vector<float> run_linear(std::size_t threads, const pack::StoredMatrix& weight, std::span<const float> bias,
+                                     MatrixView<const float> x, Arithmetic arithmetic) {
+  Threads team(threads);
+  LinearScratch scratch;
+  std::vector<float> y(x.rows() * weight.rows, std::numeric_limits<float>::signaling_NaN());
+  linear(team, weight, bias, x, arithmetic, scratch, {y.data(), x.rows(), weight.rows});
+  return y;
+}
+
 /// y = x Wᵀ + b with packed weights, and everything it is made of.
 struct PackedProblem {
   pack::QuantizedMatrix m;
@@ -53,12 +63,8 @@ struct PackedProblem {
   }
   [[nodiscard]] MatrixView<const float> inputs() const { return {x.data(), tokens, m.cols}; }
 
-  [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic compute = Compute::kInt8) const {
-    Threads team(threads);
-    LinearScratch scratch;
-    std::vector<float> y(tokens * m.rows, std::numeric_limits<float>::signaling_NaN());
-    linear(team, weight, bias, inputs(), compute, scratch, {y.data(), tokens, m.rows});
-    return y;
+  [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic arithmetic = Compute::kInt8) const {
+    return run_linear(threads, weight, bias, inputs(), arithmetic);
   }
 };
 
