@@ -82,6 +82,7 @@ Json to_json(const SensitivityOptions& options) {
   Json json = Json::object();
   for (const auto& [key, value] : sensitivity_words_of(options)) json[key] = *value;
   for (const auto& [key, value] : sensitivity_counts_of(options)) json[key] = *value;
+  if (!options.running.empty()) json["running"] = options.running;
   return json;
 }
 
@@ -92,6 +93,9 @@ Result<SensitivityOptions> sensitivity_options_from_json(const Fields& fields) {
   }
   for (const auto& [key, value] : sensitivity_counts_of(options)) {
     LIEQ_ASSIGN(*value, fields.required_count(key));
+  }
+  if (fields.find("running")) {
+    LIEQ_ASSIGN(options.running, required_string(fields, "running"));
   }
   return options;
 }

@@ -75,9 +75,12 @@ Run add_diagnose(OptionSet& app, const Common& common) {
       .bytes();
   app.add("--compute", score.compute, "Arithmetic of the forward passes: fp32, or bf16 with float32 sums")
       .one_of({"fp32", "bf16"}).show_default();
-  app.add("--sensitivity", options->job.widths,
+  const Option& sensitivity = app.add("--sensitivity", options->job.widths,
           "Also quantise each layer alone to so many bits, e.g. 2,4, and measure the KL divergence it causes")
       .comma_separated().one_at_a_time().one_of({2, 3, 4, 8});
+  app.add("--running", options->job.running,
+          "For --sensitivity: measure it in this quantised form of MODEL, whose other layers stay as they are there")
+      .needs(sensitivity);
   app.add("--group-size", options->group_size, "For --sensitivity: weights that share a scale; -1: a whole row")
       .range(-1, 1 << 20).show_default();
   add_calibration_options(app, options->job.calibration);

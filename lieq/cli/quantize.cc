@@ -37,7 +37,8 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
   LIEQ_ASSIGN(job.recipe, recipe_of(options.recipe, options.method));
   LIEQ_ASSIGN(job.plan.budget, budget_of(options.budget));
   job.plan.choices = options.budget.choices;
-  if (options.refine) job.refine = options.refinement;
+  LIEQ_ASSIGN(const bool refines, preset_refines(options.recipe));
+  if (options.refine || refines) job.refine = options.refinement;
   for (const allocate::Ranking ranking : allocate::kRankings)
     if (allocate::name(ranking) == options.ranking) job.plan.ranking = ranking;
   pipeline::set_widths(options.recipe.grid, job.plan);
@@ -89,6 +90,7 @@ Run add_quantize(OptionSet& app, const Common& common) {
       .one_of(rankings)
       .show_default();
   app.add("--method", options->method, "rtn, gptq or awq").one_of({"rtn", "gptq", "awq"}).show_default();
+  add_preset_option(app, options->recipe);
   add_recipe_options(app, options->recipe);
   add_calibration_options(app, job.calibration);
   app.flag("--refine", options->refine,

@@ -1,6 +1,11 @@
 #include "lieq/cli/recipe.h"
 
+#include <algorithm>
+#include <vector>
+
 #include <fmt/format.h>
+
+#include "lieq/pipeline/recipe.h"
 
 namespace lieq::cli {
 
@@ -27,6 +32,44 @@ void add_recipe_options(OptionSet& app, RecipeOptions& options) {
       .one_of({"error", "rtn"}).show_default();
 }
 
+void add_preset_option(OptionSet& app, RecipeOptions& options) {
+  std::vector<std::string> names;
+  std::string what = "A whole recipe, that other options may change:";
+  for (const pipeline::Recipe& recipe : pipeline::recipes()) {
+    names.emplace_back(recipe.name);
+    what += fmt::format("{} {}: {}", names.size() > 1 ? ";" : "", recipe.name, recipe.what);
+  }
+  options.given = &app;
+  app.add("--recipe", options.preset, std::move(what)).one_of(std::move(names));
+}
+
+namespace {
+
+/// The preset with what was given beside it.
+Result<quantize::Options> changed_preset(const RecipeOptions& options, const quantize::Options& asked) {
+  LIEQ_ASSIGN(const pipeline::Recipe recipe, pipeline::recipe_from_name(options.preset));
+  quantize::Options q = recipe.options;
+  const auto given = [&](std::string_view name) {
+    return std::ranges::any_of(options.given->given(), [&](const GivenOption& one) { return one.name == name; });
+  };
+  if (given("method")) q.method = asked.method;
+  if (given("awq-then")) q.awq_then = asked.awq_then;
+  if (given("grid")) q.grid = asked.grid;
+  if (given("sweeps")) q.sweeps = asked.sweeps;
+  if (given("no-search")) q.range = asked.range;
+  if (given("no-correction")) q.corrected_target = asked.corrected_target;
+  if (given("no-refit")) q.refit_scales = asked.refit_scales;
+  if (given("no-gains")) q.refit_gains = asked.refit_gains;
+  // What no preset sets.
+  q.group_size = asked.group_size;
+  q.damping = asked.damping;
+  q.act_order = asked.act_order;
+  q.on_singular = asked.on_singular;
+  return q;
+}
+
+}  // namespace
+
 Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_view method) {
   quantize::Options q = options.base;
   LIEQ_ASSIGN(q.method, quantize::method_from_name(method));
@@ -44,7 +87,13 @@ Result<quantize::Options> recipe_of(const RecipeOptions& options, std::string_vi
   q.corrected_target = !options.no_correction;
   q.refit_scales = !options.no_refit;
   q.refit_gains = !options.no_gains;
-  return q;
+  return options.preset.empty() ? q : changed_preset(options, q);
+}
+
+Result<bool> preset_refines(const RecipeOptions& options) {
+  if (options.preset.empty()) return false;
+  LIEQ_ASSIGN(const pipeline::Recipe recipe, pipeline::recipe_from_name(options.preset));
+  return recipe.refine;
 }
 
 }  // namespace lieq::cli

@@ -54,6 +54,8 @@ struct Request {
 
 Result<Request> request_of(const DiagnoseOptions& options, Sink& sink) {
   Request request{options.diagnosis, {}};
+  if (!options.running.empty() && options.widths.empty())
+    return fail(ErrorCode::kInvalidArgument, "running: found a model, expected widths to measure in it as well");
   LIEQ_TRY(diagnose::set_weights(request.diagnosis.score, options.alpha, options.beta, options.gamma));
   LIEQ_ASSIGN(request.corpora, read_corpora(options, sink));
   return request;
@@ -70,9 +72,15 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, request.diagnosis.score.per_bucket, threads, sink));
   LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, request.diagnosis, threads, sink));
-  if (!options.widths.empty())
-    LIEQ_TRY(add_sensitivities({options.widths, options.group_size}, bundle, options.calibration, calibration, threads,
-                               sink, scores));
+  if (options.widths.empty()) return scores;
+  SensitivityRequest sensitivity{options.widths, options.group_size};
+  std::optional<eval::Bundle> running;
+  if (!options.running.empty()) {
+    LIEQ_ASSIGN(running, load_bundle(options.running, threads, sink));
+    sensitivity.running = &running->model;
+    sensitivity.running_name = options.running;
+  }
+  LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
   return scores;
 }
 
@@ -114,7 +122,7 @@ Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bu
   fit.sweeps = 1;
   fit.on_singular = quantize::OnSingular::kRtn;
   LIEQ_ASSIGN(auto measured,
-              quantize::measure_sensitivity(bundle.model, fit_ids, ids, window, request.widths, fit, threads, sink));
+              quantize::measure_sensitivity(bundle.model, request.running, fit_ids, ids, window, request.widths, fit, threads, sink));
   for (std::size_t l = 0; l < measured.size(); ++l) scores.layers[l].sensitivity = std::move(measured[l]);
   std::vector<text::TokenId> all(fit_ids.begin(), fit_ids.end());
   all.insert(all.end(), ids.begin(), ids.end());
@@ -126,7 +134,8 @@ Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bu
                                           .method = std::string(quantize::name(fit.method)),
                                           .grid = std::string(quantize::name(fit.grid)),
                                           .group_size = fit.group_size,
-                                          .sweeps = fit.sweeps};
+                                          .sweeps = fit.sweeps,
+                                          .running = request.running_name};
   return {};
 }
 

@@ -25,6 +25,7 @@ struct DiagnoseOptions {
   diagnose::DiagnoseOptions diagnosis;
   std::vector<int> widths;         ///< also measure the sensitivity at 2, 3, 4 or 8 bits; empty: not
   std::size_t group_size = 64;     ///< of that quantisation; 0: a whole row
+  std::string running;  ///< measure it in this quantised form of the model, as load_bundle takes it; empty: in the model
   CalibrationOptions calibration;  ///< read only without texts or with widths
 };
 
@@ -49,11 +50,13 @@ struct DiagnoseOptions {
 
 struct SensitivityRequest {
   std::vector<int> widths;
-  std::size_t group_size = 64;  ///< 0: a whole row
+  std::size_t group_size = 64;              ///< 0: a whole row
+  const model::Model* running = nullptr;    ///< as quantize::measure_sensitivity takes it
+  std::string running_name = {};            ///< as the user named it
 };
 
-/// Measures on the calibration text what each layer alone loses at each width (mean KL divergence, nats), into
-/// `scores`. Linears are fitted as quantising fits them by default, but for what works across linears. `asked`: short
+/// Measures on the calibration text what each layer alone loses at each width (mean KL divergence, nats), or what
+/// is left of a running model's loss with that layer at each width, into `scores`. Linears are fitted as quantising fits them by default, but for what works across linears. `asked`: short
 /// windows and few of them are taken unless it names others. Errors: those of quantize::measure_sensitivity.
 [[nodiscard]] Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bundle& bundle,
                                              const CalibrationOptions& asked, const Calibration& calibration,

@@ -23,21 +23,22 @@ using model::LinearKind;
 constexpr std::size_t kProbeTokens = 2048;  // tokens of the fit that run at once
 using QuantizedLinears = std::array<QuantizedLinear, model::kLinearsPerLayer>;
 
-/// Fits the linears of each layer in turn to what they read in the original model.
+/// Fits the linears of each layer in turn to what they read in the running model.
 class Fitter : public model::Observer {
  public:
   /// fit_ids: whole windows; not looked at for Method::kRtn.
-  Fitter(const model::Model& model, std::span<const model::TokenId> fit_ids, std::size_t window,
-         std::span<const int> widths, const Options& options, Threads& threads, Sink& sink)
+  Fitter(const model::Model& model, const model::Model& running, std::span<const model::TokenId> fit_ids,
+         std::size_t window, std::span<const int> widths, const Options& options, Threads& threads, Sink& sink)
       : model_(model),
+        running_(running),
         widths_(widths),
         options_(options),
         threads_(threads),
         sink_(sink),
         window_(window),
         tokens_(options.method == Method::kRtn ? 0 : fit_ids.size()),
-        run_(model, threads, kernels::Compute::kF32) {
-    if (tokens_ > 0) model::embed(model, fit_ids, threads, stream_.matrix(tokens_, model.config.hidden_size));
+        run_(running, threads, kernels::Compute::kF32) {
+    if (tokens_ > 0) model::embed(running, fit_ids, threads, stream_.matrix(tokens_, model.config.hidden_size));
   }
 
   /// The layer at each width; moves the stream past it. Layers are taken in order.
@@ -50,7 +51,7 @@ class Fitter : public model::Observer {
     for (std::size_t first = 0; first < tokens_; first += chunk) {
       const std::size_t count = std::min(chunk, tokens_ - first);
       const std::vector<model::SequenceSpan> sequences(count / window_, {window_, nullptr});
-      model::run_block(model_, layer, sequences, x.rows(first, count), run_, this);
+      model::run_block(running_, layer, sequences, x.rows(first, count), run_, this);
     }
     std::vector<QuantizedLinears> fitted(widths_.size());
     for (const std::span<const LinearKind> kinds :
@@ -87,7 +88,7 @@ class Fitter : public model::Observer {
     return {};
   }
 
-  const model::Model& model_;
+  const model::Model &model_, &running_;
   std::span<const int> widths_;
   const Options& options_;
   Threads& threads_;
@@ -98,23 +99,33 @@ class Fitter : public model::Observer {
   std::map<LinearKind, ProductSum> sums_;  // of the layer at hand, by the first linear that reads those inputs
 };
 
-/// Runs the original and its variants on the same tokens.
+/// Runs the original, and the running model with one layer of the original's in another rounding, on the same tokens.
 class Comparison {
  public:
   /// ids: whole windows.
-  Comparison(const model::Model& model, std::span<const model::TokenId> ids, std::size_t window, std::size_t variants,
-             Threads& threads)
-      : model_(model), threads_(threads), sequences_(ids.size() / window, {window, nullptr}), tokens_(ids.size()),
-        run_(model, threads, kernels::Compute::kF32), variants_(variants) {
+  Comparison(const model::Model& model, const model::Model& running, std::span<const model::TokenId> ids,
+             std::size_t window, std::size_t variants, Threads& threads)
+      : model_(model), running_(running), threads_(threads), sequences_(ids.size() / window, {window, nullptr}),
+        tokens_(ids.size()), run_(model, threads, kernels::Compute::kF32), variants_(variants) {
     model::forward(model, ids, sequences_, run_, view(reference_));
-    model::embed(model, ids, threads, view(stream_));
+    model::embed(running, ids, threads, view(stream_));
   }
 
-  /// Takes the original's stream through `layer`; every variant keeps what it was before.
+  /// KL(original || running model) as it is.
+  double divergence() {
+    const std::size_t count = tokens_ * model_.config.hidden_size;
+    std::copy_n(view(stream_).data(), count, view(variants_.front()).data());
+    for (std::size_t l = 0; l < running_.layers.size(); ++l)
+      model::run_block(running_, l, sequences_, view(variants_.front()), run_);
+    model::final_norm(running_, threads_, view(variants_.front()));
+    return divergences(1).front();
+  }
+
+  /// Takes the running model's stream through `layer`; every variant keeps what it was before.
   void advance(std::size_t layer) {
     const std::size_t count = tokens_ * model_.config.hidden_size;
     for (kernels::Buffer<float>& variant : variants_) std::copy_n(view(stream_).data(), count, view(variant).data());
-    model::run_block(model_, layer, sequences_, view(stream_), run_);
+    model::run_block(running_, layer, sequences_, view(stream_), run_);
   }
 
   /// Takes variant v, as advance(layer) left it, through `layer` with other linears, and through the rest of the model.
@@ -128,15 +139,15 @@ class Comparison {
       one.layers.push_back(replaced.layer());
       model::run_block(one, 0, sequences_, view(variants_[v]), run_);
     }
-    for (std::size_t l = layer + 1; l < model_.layers.size(); ++l)
-      model::run_block(model_, l, sequences_, view(variants_[v]), run_);
-    model::final_norm(model_, threads_, view(variants_[v]));
+    for (std::size_t l = layer + 1; l < running_.layers.size(); ++l)
+      model::run_block(running_, l, sequences_, view(variants_[v]), run_);
+    model::final_norm(running_, threads_, view(variants_[v]));
   }
 
-  /// Mean KL(original || variant) of each finished variant.
-  std::vector<double> divergences() {
+  /// Mean KL(original || variant) of the first `count` variants, which are finished.
+  std::vector<double> divergences(std::size_t variants) {
     const std::size_t vocab = model_.config.vocab_size, slice = model::logit_slice_rows(model_.config);
-    std::vector<std::vector<double>> kl(variants_.size(), std::vector<double>(tokens_));
+    std::vector<std::vector<double>> kl(variants, std::vector<double>(tokens_));
     std::vector<double> log_sums(tokens_);
     for (std::size_t first = 0; first < tokens_; first += slice) {
       const std::size_t count = std::min(slice, tokens_ - first);
@@ -145,8 +156,8 @@ class Comparison {
       model::logits(model_, view(reference_).rows(first, count), run_, p);
       threads_.for_each(count,
                         [&](std::size_t t, std::size_t) { log_sums[first + t] = kernels::log_sum_exp(p.row(t)); });
-      for (std::size_t v = 0; v < variants_.size(); ++v) {
-        model::logits(model_, view(variants_[v]).rows(first, count), run_, q);
+      for (std::size_t v = 0; v < variants; ++v) {
+        model::logits(running_, view(variants_[v]).rows(first, count), run_, q);
         threads_.for_each(count, [&](std::size_t t, std::size_t) {
           kl[v][first + t] =
               kernels::kl_divergence(p.row(t), log_sums[first + t], q.row(t), kernels::log_sum_exp(q.row(t)));
@@ -164,7 +175,7 @@ class Comparison {
     return buffer.matrix(tokens_, model_.config.hidden_size);
   }
 
-  const model::Model& model_;
+  const model::Model &model_, &running_;
   Threads& threads_;
   std::vector<model::SequenceSpan> sequences_;
   std::size_t tokens_;
@@ -189,6 +200,28 @@ Result<void> check_ids(const model::Model& model, std::span<const model::TokenId
   return {};
 }
 
+/// The width of a layer's packed linears; 0: they differ, or are not packed.
+int width_of(const model::Layer& layer) {
+  int width = 0;
+  for (const model::Linear& linear : layer.linears) {
+    if (!linear.weight.packed) return 0;
+    const int bits = static_cast<int>(linear.weight.packed->bits());
+    if (width != 0 && bits != width) return 0;
+    width = bits;
+  }
+  return width;
+}
+
+Result<void> check_running(const model::Model& model, const model::Model& running) {
+  const model::ModelConfig &a = model.config, &b = running.config;
+  if (a.num_hidden_layers == b.num_hidden_layers && a.hidden_size == b.hidden_size && a.vocab_size == b.vocab_size &&
+      a.intermediate_size == b.intermediate_size && a.q_size() == b.q_size())
+    return {};
+  return invalid(fmt::format("{}: found {} layers of {}, expected a quantised form of {} ({} layers of {})",
+                             running.path.string(), b.num_hidden_layers, b.hidden_size, model.path.string(),
+                             a.num_hidden_layers, a.hidden_size));
+}
+
 Result<void> check(const model::Model& model, std::size_t window, std::span<const int> widths, const Options& options) {
   const model::ModelConfig& config = model.config;
   if (options.method == Method::kAwq)
@@ -205,7 +238,7 @@ Result<void> check(const model::Model& model, std::size_t window, std::span<cons
 
 }  // namespace
 
-Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Model& model,
+Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Model& model, const model::Model* running,
                                                                std::span<const model::TokenId> fit_ids,
                                                                std::span<const model::TokenId> ids, std::size_t window,
                                                                std::span<const int> widths, const Options& options,
@@ -213,11 +246,14 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
   LIEQ_TRY(check(model, window, widths, options));
   LIEQ_TRY(check_ids(model, ids, window, "text"));
   if (options.method != Method::kRtn) LIEQ_TRY(check_ids(model, fit_ids, window, "text to fit to"));
+  if (running) LIEQ_TRY(check_running(model, *running));
+  const model::Model& others = running ? *running : model;
   const std::size_t total = model.layers.size() * widths.size();
-  Fitter fitter(model, fit_ids.first(fit_ids.size() / window * window), window, widths, options, threads, sink);
-  Comparison comparison(model, ids.first(ids.size() / window * window), window, widths.size(), threads);
+  Fitter fitter(model, others, fit_ids.first(fit_ids.size() / window * window), window, widths, options, threads, sink);
+  Comparison comparison(model, others, ids.first(ids.size() / window * window), window, widths.size(), threads);
   std::vector<std::map<int, double>> sensitivities(model.layers.size());
   sink.progress("measuring sensitivity", 0, total);
+  const double as_it_is = running ? comparison.divergence() : 0;
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     LIEQ_TRY(check_cancelled(sink));
     LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l));
@@ -226,12 +262,14 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
       comparison.finish(w, l, fitted[w]);
       sink.progress("measuring sensitivity", l * widths.size() + w + 1, total);
     }
-    const std::vector<double> kl = comparison.divergences();
+    const std::vector<double> kl = comparison.divergences(widths.size());
     for (std::size_t w = 0; w < widths.size(); ++w) {
       if (!std::isfinite(kl[w]))
         return fail(ErrorCode::kNumerical, fmt::format("{}: layer {} at {} bits: found NaN or infinity in the logits, "
                                                        "expected finite values", model.path.string(), l, widths[w]));
-      sensitivities[l][widths[w]] = std::max(kl[w], 0.0);  // rounding may leave -1e-9 where nothing changed
+      const bool has_it = running && width_of(running->layers[l]) == widths[w];
+      // Rounding may leave -1e-9 where nothing changed.
+      sensitivities[l][widths[w]] = std::max(has_it ? as_it_is : kl[w], 0.0);
     }
   }
   return sensitivities;

@@ -2,8 +2,8 @@
 /// The measured sensitivity of each layer: what the model loses when that layer alone is quantised.
 ///
 /// Goal: a direct ranking of layers (and, with several widths, the costs of an exact allocation) in the unit that
-/// counts, where the paper's diagnostics are proxies. Not a goal: how errors of several layers add up; each is measured
-/// alone.
+/// counts, where the paper's diagnostics are proxies. Either each layer alone in the original, or, since errors of
+/// several layers do not add up, in a running model whose other layers are quantised already.
 
 #include <cstddef>
 #include <map>
@@ -20,10 +20,12 @@
 namespace lieq::quantize {
 
 /// Mean KL(original || quantised) in nats per token, over all positions, when one layer is quantised and all else is as
-/// stored: [layer], width -> KL, at least 0.
+/// stored: [layer], width -> KL, at least 0. With a running model, a quantised form of `model`, all else is as there:
+/// what is left of its KL when one layer is fitted anew at another width; the width that it has there stands for what it
+/// is. Only differences between widths mean something then.
 ///
-/// The linears of a layer are fitted as `options` say (kGptq or kRtn) on what they read in the original model, all at
-/// once: no corrected target and no gains, whatever `options` ask for. Those repair errors of earlier linears, which
+/// The linears of a layer are fitted as `options` say (kGptq or kRtn) on what they read in the original (or running) model,
+/// all at once: no corrected target and no gains, whatever `options` ask for. Those repair errors of earlier linears, which
 /// would make the measure depend on more than this layer's width. kGptq is the default choice, as it is what quantising
 /// will do: on the demo model the KL of all layers at 2 bits sums to 0.195 with kRtn and 0.061 with kGptq (4 windows of
 /// 512 each).
@@ -42,7 +44,7 @@ namespace lieq::quantize {
 /// Source: ours; the measured counterpart of the paper's layer score (PAPER section 1), for Ranking::kMeasured and
 /// kExact.
 [[nodiscard]] Result<std::vector<std::map<int, double>>> measure_sensitivity(
-    const model::Model& model, std::span<const model::TokenId> fit_ids, std::span<const model::TokenId> ids,
-    std::size_t window, std::span<const int> widths, const Options& options, Threads& threads, Sink& sink);
+    const model::Model& model, const model::Model* running, std::span<const model::TokenId> fit_ids,
+    std::span<const model::TokenId> ids, std::size_t window, std::span<const int> widths, const Options& options, Threads& threads, Sink& sink);
 
 }  // namespace lieq::quantize

@@ -26,6 +26,8 @@ struct InputStatistics {
   /// [out, in], h the residual streams. Empty: the target is the weight itself.
   std::vector<float> cross;
   bool cross_is_output = false;
+  double mismatch = 0;  ///< of the one linear, if cross_is_output: what cross is to explain, squared and summed
+  std::vector<float> difference;  ///< else (X_fp - X_q)ᵀ (X_fp - X_q), [in, in]
 };
 
 /// How gains per input channel can be folded into what comes before.

@@ -3,7 +3,6 @@
 /// models share. Logits exist for a slice of rows at a time, never for all.
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
 #include "lieq/base/threads.h"
@@ -25,10 +24,5 @@ struct HeadScratch {
 [[nodiscard]] std::vector<double> kl_of_head(Threads& threads, const WeightRows& head, MatrixView<const float> original,
                                              MatrixView<const float> tuned, HeadScratch& scratch,
                                              MatrixView<float> d_tuned);
-
-/// The gradient of -log q(y) at each row of `tuned`, y drawn from q, the softmax of its logits. seed: of the draws, row t
-/// taking the t-th stream. d_tuned: [rows, hidden], written. Deterministic for any thread count.
-void sampled_gradient_of_head(Threads& threads, const WeightRows& head, MatrixView<const float> tuned,
-                              std::uint64_t seed, HeadScratch& scratch, MatrixView<float> d_tuned);
 
 }  // namespace lieq::tune

@@ -182,32 +182,6 @@ Result<double> TunedModel::gradient(std::span<const model::TokenId> tokens, Matr
                                     std::span<float> gradient, Sink& sink) {
   LIEQ_CHECK(gradient.size() == size());
   std::ranges::fill(gradient, 0.0F);
-  std::optional<Observer> observer;
-  return observe(tokens, original, 0, [&](std::size_t l) -> GradientObserver& {
-    return observer.emplace(*this, l, gradient);
-  }, sink);
-}
-
-Result<double> TunedModel::observe(std::span<const model::TokenId> tokens, MatrixView<const float> original,
-                                   std::size_t first, const BlockObserver& observer, Sink& sink) {
-  const auto loss = [&](MatrixView<const float> hidden, MatrixView<float> d_hidden) {
-    return mean(kl_of_head(*threads_, rows_of(original_->lm_head), original, hidden, head_, d_hidden));
-  };
-  return backward(tokens, loss, first, observer, sink);
-}
-
-Result<void> TunedModel::observe_sampled(std::span<const model::TokenId> tokens, std::uint64_t seed, std::size_t first,
-                                         const BlockObserver& observer, Sink& sink) {
-  const auto loss = [&](MatrixView<const float> hidden, MatrixView<float> d_hidden) {
-    sampled_gradient_of_head(*threads_, rows_of(original_->lm_head), hidden, seed, head_, d_hidden);
-    return 0.0;
-  };
-  LIEQ_TRY(backward(tokens, loss, first, observer, sink));
-  return {};
-}
-
-Result<double> TunedModel::backward(std::span<const model::TokenId> tokens, const HeadLoss& head_loss,
-                                    std::size_t first, const BlockObserver& observer, Sink& sink) {
   const std::size_t count = tokens.size(), layers = quantised_->layers.size();
   const auto copy = [&](MatrixView<const float> from, MatrixView<float> to) {
     threads_->for_each(count, [&](std::size_t t, std::size_t) { std::ranges::copy(from.row(t), to.row(t).begin()); });
@@ -224,7 +198,7 @@ Result<double> TunedModel::backward(std::span<const model::TokenId> tokens, cons
   const MatrixView<float> hidden = hidden_.matrix(count, last.cols()), d_hidden = d_hidden_.matrix(count, last.cols());
   copy(last, hidden);
   model::final_norm(*original_, *threads_, hidden);
-  const double loss = head_loss(hidden, d_hidden);
+  const double loss = mean(kl_of_head(*threads_, rows_of(original_->lm_head), original, hidden, head_, d_hidden));
 
   const MatrixView<float> dx = d_stream_.matrix(count, last.cols());
   threads_->for_each(count, [&](std::size_t t, std::size_t) {
@@ -232,10 +206,11 @@ Result<double> TunedModel::backward(std::span<const model::TokenId> tokens, cons
     add_rms_norm_gradient(last.row(t), original_->norm, static_cast<float>(original_->config.rms_norm_eps),
                           d_hidden.row(t), dx.row(t));
   });
-  for (std::size_t l = layers; l-- > first;) {
+  for (std::size_t l = layers; l-- > 0;) {
     LIEQ_TRY(check_cancelled(sink));
-    sink.detail("blocks backward", layers - 1 - l, layers - first);
-    block_.gradient(layer(l), block_input(l, count), dx, observer(l));
+    sink.detail("blocks backward", layers - 1 - l, layers);
+    Observer observer(*this, l, gradient);
+    block_.gradient(layer(l), block_input(l, count), dx, observer);
   }
   return loss;
 }

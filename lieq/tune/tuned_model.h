@@ -9,7 +9,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -54,17 +53,6 @@ class TunedModel {
   [[nodiscard]] Result<double> gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
                                         std::span<float> gradient, Sink& sink);
 
-  /// Gives the observer of block l's gradients; asked for from the last block down.
-  using BlockObserver = std::function<GradientObserver&(std::size_t)>;
-
-  /// KL as kl(), and what observers see of its gradient in the blocks from `first` on.
-  [[nodiscard]] Result<double> observe(std::span<const model::TokenId> tokens, MatrixView<const float> original,
-                                       std::size_t first, const BlockObserver& observer, Sink& sink);
-  /// What observers see of the gradient of -log q(y), summed over positions, y drawn from the tuned model's own q: its
-  /// squares are the Fisher information, which the KL's own gradient is not. Seed: of the draws.
-  [[nodiscard]] Result<void> observe_sampled(std::span<const model::TokenId> tokens, std::uint64_t seed,
-                                             std::size_t first, const BlockObserver& observer, Sink& sink);
-
   /// What is in effect, of one layer: half bits of the scales, [out, groups] by LinearKind, and gains.
   struct Values {
     std::array<std::vector<std::uint16_t>, model::kLinearsPerLayer> scales;
@@ -85,11 +73,6 @@ class TunedModel {
   class Observer;
 
   TunedModel(const model::Model& original, const model::Model& quantised, std::size_t length, Threads& threads);
-  /// Of hidden states after the final norm: writes the gradient there, returns the loss.
-  using HeadLoss = std::function<double(MatrixView<const float> hidden, MatrixView<float> d_hidden)>;
-  [[nodiscard]] Result<double> backward(std::span<const model::TokenId> tokens, const HeadLoss& loss, std::size_t first,
-                                        const BlockObserver& observer, Sink& sink);
-
   [[nodiscard]] TunedLayer layer(std::size_t l) const;
   [[nodiscard]] MatrixView<float> block_input(std::size_t l, std::size_t tokens);
 

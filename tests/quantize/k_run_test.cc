@@ -128,7 +128,7 @@ TEST_F(KWalk, EachWidthIsMeasuredOnItsOwnBlocks) {
   const int widths[] = {2, 3, 4};
   const auto text = std::span(ids_).first(8 * kWindow);
   const auto kl =
-      test::must(measure_sensitivity(model_, ids_, text, kWindow, widths, options_, threads_, sink_));
+      test::must(measure_sensitivity(model_, nullptr, ids_, text, kWindow, widths, options_, threads_, sink_));
   ASSERT_EQ(kl.size(), 2U);
   for (const auto& layer : kl) {
     EXPECT_LT(layer.at(3), layer.at(2));
