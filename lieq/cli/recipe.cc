@@ -26,6 +26,9 @@ void add_recipe_options(OptionSet& app, RecipeOptions& options) {
   app.flag("--no-search", options.no_search, "Scales from the extremes of a group instead of the weighted search");
   app.flag("--no-correction", options.no_correction,
            "Fit to the quantised inputs' output instead of the original model's");
+  app.add("--correction", q.correction,
+          "How far targets follow the original model's output: 0 not at all, 1 all the way")
+      .range(0.0, 1.0).show_default();
   app.flag("--no-refit", options.no_refit, "No joint least squares over the scales of a row");
   app.flag("--no-gains", options.no_gains, "No refit of the norm gains");
   app.add("--on-singular", options.on_singular, "A Hessian that stays singular: error, or rtn for that linear")
@@ -58,6 +61,7 @@ Result<quantize::Options> changed_preset(const RecipeOptions& options, const qua
   if (given("sweeps")) q.sweeps = asked.sweeps;
   if (given("no-search")) q.range = asked.range;
   if (given("no-correction")) q.corrected_target = asked.corrected_target;
+  if (given("correction")) q.correction = asked.correction;
   if (given("no-refit")) q.refit_scales = asked.refit_scales;
   if (given("no-gains")) q.refit_gains = asked.refit_gains;
   // What no preset sets.

@@ -64,6 +64,14 @@ Result<Request> request_of(const DiagnoseOptions& options, Sink& sink) {
 Result<LayerScores> answer(const DiagnoseOptions& options, Request request, const eval::Bundle& bundle,
                            Threads& threads, Sink& sink) {
   std::vector<diagnose::Corpus>& corpora = request.corpora;
+  SensitivityRequest sensitivity{options.widths, options.group_size};
+  std::optional<eval::Bundle> running;
+  if (!options.running.empty()) {
+    LIEQ_ASSIGN(running, load_bundle(options.running, threads, sink));
+    LIEQ_TRY(quantize::check_running(bundle.model, running->model));
+    sensitivity.running = &running->model;
+    sensitivity.running_name = options.running;
+  }
   Calibration calibration;
   if (corpora.empty() || !options.widths.empty()) {
     LIEQ_ASSIGN(calibration, calibrate(bundle, options.calibration, threads, sink));
@@ -73,13 +81,6 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, request.diagnosis, threads, sink));
   if (options.widths.empty()) return scores;
-  SensitivityRequest sensitivity{options.widths, options.group_size};
-  std::optional<eval::Bundle> running;
-  if (!options.running.empty()) {
-    LIEQ_ASSIGN(running, load_bundle(options.running, threads, sink));
-    sensitivity.running = &running->model;
-    sensitivity.running_name = options.running;
-  }
   LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
   return scores;
 }

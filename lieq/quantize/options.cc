@@ -62,6 +62,7 @@ Json to_json(const Options& q) {
           {"act_order", static_cast<int>(q.act_order)},
           {"on_singular", static_cast<int>(q.on_singular)},
           {"corrected_target", q.corrected_target},
+          {"correction", q.correction},
           {"residual_weight", q.residual_weight},
           {"sweeps", q.sweeps},
           {"refit_scales", q.refit_scales},
@@ -104,6 +105,8 @@ Result<void> check_options(const Options& options, unsigned bits, std::size_t co
   if (!(options.damping >= 0) || !std::isfinite(options.damping))
     return invalid(fmt::format("damping: found {}, expected 0 or more", options.damping));
   if (options.compare_every == 0) return invalid("compare_every: found 0, expected at least 1");
+  if (!(options.correction >= 0 && options.correction <= 1))
+    return invalid(fmt::format("correction: found {}, expected 0 to 1", options.correction));
   if (!std::isfinite(options.residual_weight))
     return invalid(fmt::format("residual_weight: found {}, expected a finite number", options.residual_weight));
   return {};

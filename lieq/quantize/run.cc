@@ -89,7 +89,7 @@ struct LayerWalk::Impl {
   InputStatistics gather_attended(const model::Layer& original, const model::Layer& layer, std::size_t l);
   InputStatistics gather_gated(const model::Layer& original, const model::Layer& layer);
   void add_output_error(const model::Layer& original, LinearKind kind, MatrixView<const float> plain_x,
-                        MatrixView<const float> x, std::size_t first, ProductSum& cross, double& mismatch);
+                        MatrixView<const float> x, std::size_t first, ProductSum& cross);
   void finish_attention(const model::Layer& layer, std::size_t l, bool have_attended);
   void finish_mlp(const model::Layer& layer, bool have_gated);
   void run_layer(std::vector<float>& x, const model::Layer& layer, std::size_t l);
@@ -114,7 +114,6 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
   const std::size_t in = config.hidden_size;
   ProductSum square(in, in), cross(uses_plain() ? in : 0, uses_plain() ? in : 0);
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
-  ProductSum difference_square(in, in);
   in_chunks(attention ? "inputs of q, k, v: windows" : "inputs of gate, up: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
     square.add_square(threads, x);
@@ -123,16 +122,14 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
     const MatrixView<float> plain_x = normed(plain, first, count, norm_of(original), plain_inputs);
     subtract(threads, plain_x, x, plain_x);
     cross.add(threads, plain_x, x);
-    if (std::getenv("LIEQ_EXP_ALPHA")) difference_square.add_square(threads, plain_x);
   });
-  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), false, 0, std::getenv("LIEQ_EXP_ALPHA") ? difference_square.take_symmetric(threads) : std::vector<float>()};
+  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), false};
 }
 
 /// cross += (W (x_fp - x_q) + a / r (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear, r the
 /// residual multiplier. A norm behind the linear would divide what it adds for the streams: then a is 0.
 void LayerWalk::Impl::add_output_error(const model::Layer& original, LinearKind kind, MatrixView<const float> plain_x,
-                                       MatrixView<const float> x, std::size_t first, ProductSum& cross,
-                                       double& mismatch) {
+                                       MatrixView<const float> x, std::size_t first, ProductSum& cross) {
   const model::Linear& linear = original.linear(kind);
   const std::size_t count = x.rows(), out = linear.weight.rows;
   const MatrixView<float> delta = difference.matrix(count, x.cols()), error = output.matrix(count, out);
@@ -145,8 +142,6 @@ void LayerWalk::Impl::add_output_error(const model::Layer& original, LinearKind 
     for (std::size_t j = 0; j < out; ++j) error(t, j) += share * (h(t, j) - g(t, j));
   });
   cross.add(threads, error, x);
-  for (std::size_t t = 0; t < count; ++t)
-    for (std::size_t j = 0; j < out; ++j) mismatch += static_cast<double>(error(t, j)) * static_cast<double>(error(t, j));
 }
 
 /// Statistics of what o reads; also advances the plain stream past attention and keeps what the quantised one attended.
@@ -155,7 +150,6 @@ InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, c
   const std::size_t in = config.q_size();
   ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
-  double mismatch = 0;
   const MatrixView<float> attended = kept.matrix(tokens, in);
   in_chunks("inputs of o: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = attended.rows(first, count);
@@ -165,10 +159,10 @@ InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, c
     if (!uses_plain()) return;
     const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
     attend(original, l, normed(plain, first, count, original.input_layernorm, inputs), plain_x);
-    add_output_error(original, LinearKind::kO, plain_x, x, first, cross, mismatch);
+    add_output_error(original, LinearKind::kO, plain_x, x, first, cross);
     block.add_output(original, LinearKind::kO, plain_x, stream(plain).rows(first, count));
   });
-  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true, mismatch, {}};
+  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
 }
 
 /// Statistics of what down reads; also advances the plain stream past the layer.
@@ -177,7 +171,6 @@ InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, cons
   ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
   const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
   MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
-  double mismatch = 0;
   const MatrixView<float> all = kept.matrix(keeps_gated() ? tokens : chunk, in);
   in_chunks("inputs of down: windows", [&](std::size_t first, std::size_t count) {
     const MatrixView<float> x = all.rows(keeps_gated() ? first : 0, count);
@@ -187,10 +180,10 @@ InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, cons
     if (!uses_plain()) return;
     const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
     block.mlp_gate(original, normed(plain, first, count, original.post_attention_layernorm, inputs), plain_x);
-    add_output_error(original, LinearKind::kDown, plain_x, x, first, cross, mismatch);
+    add_output_error(original, LinearKind::kDown, plain_x, x, first, cross);
     block.add_output(original, LinearKind::kDown, plain_x, stream(plain).rows(first, count));
   });
-  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true, mismatch, {}};
+  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
 }
 
 void LayerWalk::Impl::finish_attention(const model::Layer& layer, std::size_t l, bool have_attended) {

@@ -212,16 +212,6 @@ int width_of(const model::Layer& layer) {
   return width;
 }
 
-Result<void> check_running(const model::Model& model, const model::Model& running) {
-  const model::ModelConfig &a = model.config, &b = running.config;
-  if (a.num_hidden_layers == b.num_hidden_layers && a.hidden_size == b.hidden_size && a.vocab_size == b.vocab_size &&
-      a.intermediate_size == b.intermediate_size && a.q_size() == b.q_size())
-    return {};
-  return invalid(fmt::format("{}: found {} layers of {}, expected a quantised form of {} ({} layers of {})",
-                             running.path.string(), b.num_hidden_layers, b.hidden_size, model.path.string(),
-                             a.num_hidden_layers, a.hidden_size));
-}
-
 Result<void> check(const model::Model& model, std::size_t window, std::span<const int> widths, const Options& options) {
   const model::ModelConfig& config = model.config;
   if (options.method == Method::kAwq)
@@ -237,6 +227,16 @@ Result<void> check(const model::Model& model, std::size_t window, std::span<cons
 }
 
 }  // namespace
+
+Result<void> check_running(const model::Model& model, const model::Model& running) {
+  const model::ModelConfig &a = model.config, &b = running.config;
+  if (a.num_hidden_layers == b.num_hidden_layers && a.hidden_size == b.hidden_size && a.vocab_size == b.vocab_size &&
+      a.intermediate_size == b.intermediate_size && a.q_size() == b.q_size() && a.kv_size() == b.kv_size())
+    return {};
+  return invalid(fmt::format("{}: found {} layers of {}, expected a quantised form of {} ({} layers of {})",
+                             running.path.string(), b.num_hidden_layers, b.hidden_size, model.path.string(),
+                             a.num_hidden_layers, a.hidden_size));
+}
 
 Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Model& model, const model::Model* running,
                                                                std::span<const model::TokenId> fit_ids,

@@ -47,4 +47,7 @@ namespace lieq::quantize {
     const model::Model& model, const model::Model* running, std::span<const model::TokenId> fit_ids,
     std::span<const model::TokenId> ids, std::size_t window, std::span<const int> widths, const Options& options, Threads& threads, Sink& sink);
 
+/// Whether one is a quantised form of the other, by their shapes. Errors: kInvalidArgument.
+[[nodiscard]] Result<void> check_running(const model::Model& model, const model::Model& running);
+
 }  // namespace lieq::quantize

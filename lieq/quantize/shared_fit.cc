@@ -1,8 +1,6 @@
 #include "lieq/quantize/shared_fit.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -117,7 +115,7 @@ Fitted clip_and_round(Threads& threads, MatrixView<const float> target, const Fi
 }  // namespace
 
 std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, const InputStatistics& statistics,
-                                    const Quadratic& quadratic) {
+                                    const Quadratic& quadratic, float strength) {
   const std::size_t rows = weight.rows(), in = weight.cols();
   std::vector<float> target(rows * in);
   const MatrixView<float> t(target.data(), rows, in);
@@ -131,21 +129,8 @@ std::vector<float> corrected_target(Threads& threads, MatrixView<const float> we
     });
   }
   quadratic.solve(threads, t);
-  float alpha = 1;
-  const char* second = statistics.cross_is_output ? std::getenv("LIEQ_EXP_ALPHA2") : nullptr;
-  if (const char* mode = second ? second : std::getenv("LIEQ_EXP_ALPHA")) {
-    if (std::string(mode) == "explained") {
-      const double explained = quadratic_energy(threads, t, quadratic.hessian());
-      const double all = statistics.cross_is_output ? statistics.mismatch
-                                                    : quadratic_energy(threads, weight, {statistics.difference.data(), in, in});
-      alpha = all > 0 ? static_cast<float>(std::clamp(explained / all, 0.0, 1.0)) : 1;
-      std::fprintf(stderr, "alpha %.3f (%zu x %zu)\n", static_cast<double>(alpha), rows, in);
-    } else {
-      alpha = static_cast<float>(std::atof(mode));
-    }
-  }
   threads.for_each(rows, [&](std::size_t i, std::size_t) {
-    for (std::size_t j = 0; j < in; ++j) t(i, j) = alpha * t(i, j) + weight(i, j);
+    for (std::size_t j = 0; j < in; ++j) t(i, j) = weight(i, j) + strength * t(i, j);
   });
   return target;
 }
@@ -155,14 +140,6 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
                              const std::string& place, Sink& sink) {
   const FitRules rules = fit_rules(options, bits, weights.front().cols());
   if (options.method == Method::kRtn) return fit_rtn(threads, weights, rules, false);
-  if (const char* rho = std::getenv("LIEQ_EXP_RHO")) {
-    const auto keep = static_cast<float>(1 - std::atof(rho));
-    const std::size_t n = weights.front().cols();
-    threads.for_each(n, [&](std::size_t i, std::size_t) {
-      for (std::size_t j = 0; j < n; ++j)
-        if (i != j) statistics.hessian[i * n + j] *= keep;
-    });
-  }
   auto created = Quadratic::create(threads, std::move(statistics.hessian), options.damping);
   if (!created) {
     const std::string message = fmt::format("{}: {}", place, created.error().message);
@@ -178,8 +155,9 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
   targets.views.assign(weights.begin(), weights.end());
   targets.owned.resize(weights.size());
   if (!statistics.cross.empty()) {
+    const auto strength = static_cast<float>(options.correction);
     for (std::size_t k = 0; k < weights.size(); ++k) {
-      targets.owned[k] = corrected_target(threads, weights[k], statistics, quadratic);
+      targets.owned[k] = corrected_target(threads, weights[k], statistics, quadratic, strength);
       targets.views[k] = {targets.owned[k].data(), weights[k].rows(), weights[k].cols()};
     }
   }

@@ -26,8 +26,6 @@ struct InputStatistics {
   /// [out, in], h the residual streams. Empty: the target is the weight itself.
   std::vector<float> cross;
   bool cross_is_output = false;
-  double mismatch = 0;  ///< of the one linear, if cross_is_output: what cross is to explain, squared and summed
-  std::vector<float> difference;  ///< else (X_fp - X_q)ᵀ (X_fp - X_q), [in, in]
 };
 
 /// How gains per input channel can be folded into what comes before.
@@ -48,11 +46,12 @@ struct SharedFit {
                                            InputStatistics statistics, const GainChannels& channels,
                                            const Options& options, unsigned bits, const std::string& place, Sink& sink);
 
-/// W + C (H + damping)⁻¹, the weights that on the quantised inputs come closest to the unquantised output; C is
+/// W + strength C (H + damping)⁻¹; at strength 1 the weights that on the quantised inputs come closest to the unquantised output; C is
 /// W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025, arXiv:2504.02692; differs:
 /// the whole correction is taken at once, before quantising, and for o_proj and down_proj includes the residual
 /// stream's error.
 [[nodiscard]] std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight,
-                                                  const InputStatistics& statistics, const Quadratic& quadratic);
+                                                  const InputStatistics& statistics, const Quadratic& quadratic,
+                                                  float strength);
 
 }  // namespace lieq::quantize

@@ -55,6 +55,7 @@ class SensitivityOptions:
     grid: str
     group_size: int
     sweeps: int
+    running: str | None = None  #: the quantised model whose other layers ran; None: the original's
 
 
 @dataclass

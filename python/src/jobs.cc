@@ -48,6 +48,7 @@ struct DiagnoseArguments {
     keywords.add("gamma", job.gamma, "weight of the energy gain; None: the paper's");
     add_diagnosis(keywords, job.diagnosis);
     keywords.add("widths", job.widths, "also quantise each layer alone to so many bits, and measure the KL divergence");
+    keywords.add("running", job.running, "measure that in this quantised form of the model; '': in the model itself");
     keywords.add("group_size", job.group_size, "of that: weights that share a scale; 0: a whole row");
     add_calibration(keywords, job.calibration);
     add_progress(keywords, progress);

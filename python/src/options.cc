@@ -84,6 +84,7 @@ void add_recipe(Keywords& keywords, quantize::Options& recipe) {
       "on_singular", recipe.on_singular, std::array{OnSingular::kError, OnSingular::kRtn},
       [](OnSingular what) { return what == OnSingular::kError ? "error" : "rtn"; }, "a Hessian that stays singular");
   keywords.add("corrected_target", recipe.corrected_target, "fit to the output of the unquantised model");
+  keywords.add("correction", recipe.correction, "how far targets follow its output, 0 to 1");
   keywords.add("residual_weight", recipe.residual_weight,
                "share of the residual stream's error in the target of o_proj and down_proj");
   keywords.add("sweeps", recipe.sweeps, "rounds of coordinate descent and scale refit after GPTQ");

@@ -63,8 +63,8 @@ TEST_P(Sensitivity, IsLargerAtTwoBitsThanAtEightAndTheSameForAnyThreadCount) {
   Sink sink;
   const model::Model model = load(one);
   const std::vector<model::TokenId> ids = ids_for(model), fit(ids.rbegin(), ids.rend());
-  const auto found = test::must(measure_sensitivity(model, fit, ids, kScored, kWidths, with(GetParam()), one, sink));
-  EXPECT_EQ(found, test::must(measure_sensitivity(model, fit, ids, kScored, kWidths, with(GetParam()), two, sink)));
+  const auto found = test::must(measure_sensitivity(model, nullptr, fit, ids, kScored, kWidths, with(GetParam()), one, sink));
+  EXPECT_EQ(found, test::must(measure_sensitivity(model, nullptr, fit, ids, kScored, kWidths, with(GetParam()), two, sink)));
   ASSERT_EQ(found.size(), model.layers.size());
   double at_two = 0, at_eight = 0;
   for (const auto& layer : found) {
@@ -79,6 +79,23 @@ TEST_P(Sensitivity, IsLargerAtTwoBitsThanAtEightAndTheSameForAnyThreadCount) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, Sensitivity, ::testing::Values(Method::kRtn, Method::kGptq));
 
+/// Every layer rounded to nearest.
+std::vector<model::Layer> rounded(const model::Model& model, unsigned bits, Threads& threads) {
+  Sink sink;
+  LayerWalk walk = test::must(LayerWalk::create(model, {}, kScored, with(Method::kRtn), threads, sink));
+  std::vector<model::Layer> layers;
+  for (std::size_t l = 0; l < model.layers.size(); ++l)
+    layers.push_back(PackedLayer(threads, model.layers[l], test::must(walk.quantize(l, bits))).layer());
+  return layers;
+}
+
+double mean_divergence(MatrixView<const float> p, MatrixView<const float> q) {
+  double sum = 0;
+  for (std::size_t t = 0; t < p.rows(); ++t)
+    sum += kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
+  return std::max(sum / static_cast<double>(p.rows()), 0.0);
+}
+
 TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
   Threads threads(2);
   Sink sink;
@@ -86,24 +103,52 @@ TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
   const std::vector<model::TokenId> all = ids_for(model);
   const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kScored);
   const auto found =
-      test::must(measure_sensitivity(model, {}, all, kScored, kWidths, with(Method::kRtn), threads, sink));
+      test::must(measure_sensitivity(model, nullptr, {}, all, kScored, kWidths, with(Method::kRtn), threads, sink));
   kernels::Buffer<float> p_buffer, q_buffer;
   const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
   for (const int bits : kWidths) {
-    LayerWalk walk = test::must(LayerWalk::create(model, all, kScored, with(Method::kRtn), threads, sink));
+    const std::vector<model::Layer> layers = rounded(model, static_cast<unsigned>(bits), threads);
     for (std::size_t l = 0; l < model.layers.size(); ++l) {
-      const QuantizedLayer quantized = test::must(walk.quantize(l, static_cast<unsigned>(bits)));
-      const PackedLayer packed(threads, model.layers[l], quantized);
       model::Model changed = load(threads);
-      changed.layers[l] = packed.layer();
+      changed.layers[l] = layers[l];
       const MatrixView<float> q = logits_of(changed, ids, threads, q_buffer);
-      double sum = 0;
-      for (std::size_t t = 0; t < ids.size(); ++t)
-        sum +=
-            kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
-      EXPECT_DOUBLE_EQ(found[l].at(bits), std::max(sum / static_cast<double>(ids.size()), 0.0)) << l << " at " << bits;
+      EXPECT_DOUBLE_EQ(found[l].at(bits), mean_divergence(p, q)) << l << " at " << bits;
     }
   }
+}
+
+TEST(SensitivityOfRtn, InARunningModelIsThatModelsDivergenceWithThatLayerReplaced) {
+  Threads threads(2);
+  Sink sink;
+  const model::Model model = load(threads);
+  const std::vector<model::TokenId> all = ids_for(model);
+  const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kScored);
+  model::Model running = load(threads);
+  running.layers = rounded(model, 2, threads);
+  const auto found =
+      test::must(measure_sensitivity(model, &running, {}, all, kScored, kWidths, with(Method::kRtn), threads, sink));
+  kernels::Buffer<float> p_buffer, q_buffer;
+  const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
+  const double as_it_is = mean_divergence(p, logits_of(running, ids, threads, q_buffer));
+  const std::vector<model::Layer> wide = rounded(model, 8, threads);
+  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    EXPECT_DOUBLE_EQ(found[l].at(2), as_it_is);
+    model::Model changed = load(threads);
+    changed.layers = running.layers;
+    changed.layers[l] = wide[l];
+    EXPECT_DOUBLE_EQ(found[l].at(8), mean_divergence(p, logits_of(changed, ids, threads, q_buffer))) << l;
+  }
+}
+
+TEST(SensitivityErrors, ARunningModelOfAnotherShapeIsRefused) {
+  Threads threads(1);
+  const model::Model model = load(threads);
+  model::Model other = load(threads);
+  EXPECT_TRUE(check_running(model, other));
+  other.config.num_hidden_layers -= 1;
+  const auto refused = check_running(model, other);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("expected a quantised form of"), std::string::npos);
 }
 
 TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
@@ -114,7 +159,7 @@ TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
   const std::vector<model::TokenId> outside(kScored, static_cast<model::TokenId>(model.config.vocab_size));
   const auto refused = [&](std::span<const model::TokenId> text, std::size_t window, std::vector<int> widths,
                            Method method) {
-    const auto result = measure_sensitivity(model, ids, text, window, widths, with(method), threads, sink);
+    const auto result = measure_sensitivity(model, nullptr, ids, text, window, widths, with(method), threads, sink);
     return !result && result.error().code == ErrorCode::kInvalidArgument;
   };
   EXPECT_TRUE(refused(ids, kScored, {}, Method::kRtn));
@@ -125,7 +170,7 @@ TEST(SensitivityErrors, AreNamedBeforeAnythingRuns) {
   EXPECT_TRUE(refused(ids, model.config.max_position_embeddings + 1, {2}, Method::kRtn));
   EXPECT_TRUE(refused(std::span(ids).first(kScored - 1), kScored, {2}, Method::kRtn));
   EXPECT_TRUE(refused(outside, kScored, {2}, Method::kRtn));
-  EXPECT_FALSE(measure_sensitivity(model, {}, ids, kScored, kWidths, with(Method::kGptq), threads, sink));
+  EXPECT_FALSE(measure_sensitivity(model, nullptr, {}, ids, kScored, kWidths, with(Method::kGptq), threads, sink));
 }
 
 }  // namespace
