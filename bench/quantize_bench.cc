@@ -82,6 +82,7 @@ quantize::Options options_of(const Arguments& a) {
   if (order == "static") o.act_order = quantize::ActOrder::kStatic;
   if (order == "dynamic") o.act_order = quantize::ActOrder::kDynamic;
   o.corrected_target = count(a, "corrected-target", "1") != 0;
+  o.correction = std::stod(get(a, "correction", std::to_string(o.correction)));
   o.residual_weight = std::stod(get(a, "residual-weight", "1"));
   o.sweeps = count(a, "sweeps", std::to_string(o.sweeps));
   o.refit_scales = count(a, "refit-scales", "1") != 0;
