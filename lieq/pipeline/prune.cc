@@ -12,6 +12,7 @@
 #include "lieq/diagnose/perplexity_drop.h"
 #include "lieq/eval/perplexity.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/pipeline/verdict.h"
 #include "lieq/save/compare.h"
@@ -53,11 +54,12 @@ struct Windows {
   }
 };
 
-/// As many windows as are chosen on, spread over the whole text, unless a number was asked for.
-CalibrationOptions choosing_options(const CalibrationOptions& asked) {
+/// As many windows as are chosen on, spread over all texts, unless a number was asked for.
+Result<CalibrationOptions> choosing_options(const CalibrationOptions& asked) {
   CalibrationOptions options = asked;
-  const std::size_t window = asked.window ? asked.window : asked.source == "self" ? 512 : 1024;
-  if (options.windows == 0) options.windows = std::max<std::size_t>(1, kChoosingTokens / window);
+  LIEQ_ASSIGN(const std::vector<std::string> sources, texts_in(asked.source));
+  const std::size_t window = asked.window ? asked.window : kCalibrationWindow;
+  if (options.windows == 0) options.windows = std::max(sources.size(), kChoosingTokens / window);
   return options;
 }
 
@@ -242,7 +244,8 @@ Result<PruneRecord> prune(const PruneOptions& asked, Threads& threads, Sink& sin
     return fail(ErrorCode::kInvalidArgument, fmt::format("layers to drop: found {}, expected fewer than the {} of {}",
                                                          *options.drop, model.layers.size(), options.model));
   LIEQ_ASSIGN(auto scores, read_scores(options, model));
-  LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, choosing_options(options.calibration), threads, sink));
+  LIEQ_ASSIGN(const CalibrationOptions choosing_text, choosing_options(options.calibration));
+  LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, choosing_text, threads, sink));
   const HeldOutRequest request{options.text, options.text_window, options.text_chunks};
   LIEQ_ASSIGN(HeldOut held, held_out_of(request, bundle, calibration, sink));
   Windows choosing{calibration.ids, calibration.window};

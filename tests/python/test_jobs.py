@@ -122,7 +122,7 @@ def test_frames(scores, quantized):
 
 def test_defaults_are_those_of_the_command(demo):
     for words in ("sweeps: int = 4", "group_size: int = 64", "grid: typing.Literal['sym', 'skew', 'asym', 'half', "
-                  "'q2_k', 'q3_k', 'q4_k'] = 'skew'", "calibration: str | os.PathLike[str] = 'self'"):
+                  "'q2_k', 'q3_k', 'q4_k'] = 'skew'", "calibration: str | os.PathLike[str] = 'builtin,self'"):
         assert words in lieq.quantize.__doc__
     with pytest.raises(TypeError, match="unexpected keyword argument 'sweep'"):
         lieq.quantize(demo, "never", sweep=3)
