@@ -20,7 +20,8 @@ void add_calibration_options(OptionSet& app, pipeline::CalibrationOptions& optio
                       pipeline::kCalibrationWindows))
       .range(1, 1 << 20);
   app.add("--calib-window", options.window,
-          fmt::format("Tokens in a window (default: {})", pipeline::kCalibrationWindow))
+          fmt::format("Tokens in a window (default: {}, or the model's limit; prune: 1024)",
+                      pipeline::kCalibrationWindow))
       .range(2, 1 << 24);
   app.add("--calib-seed", options.seed, "Of self").show_default();
 }

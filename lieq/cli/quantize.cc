@@ -97,7 +97,9 @@ Run add_quantize(OptionSet& app, const Common& common) {
       .range(1, 1 << 24).show_default();
   app.add("--refine-rate", options->refinement.rate, "Learning rate of the logarithms of scales; gains take a quarter")
       .range(0.0, 0.1).show_default();
-  app.add("--text", job.text, "Held-out text for the final table, or several with a comma between (default: what the calibration held out)");
+  app.add(
+      "--text", job.text,
+      "Held-out text for the final table, or several with a comma between (default: what the calibration held out)");
   app.add("--window", job.text_window, "Tokens in a window of it (default: 2048 or the model's limit)")
       .range(2, 1 << 24);
   app.add("--chunks", job.text_chunks, "Score this many windows only").range(1, 1 << 30);

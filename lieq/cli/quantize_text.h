@@ -22,7 +22,8 @@ namespace lieq::cli {
 /// A table of both models for each held-out text.
 [[nodiscard]] std::string texts_text(const pipeline::QuantizeRecord& record);
 
-/// How much both repeat themselves, the grid that was not taken, what rounding the embedding costs, and where the model lies.
+/// How much both repeat themselves, the grid that was not taken, what rounding the embedding costs, and where the model
+/// lies.
 [[nodiscard]] std::string record_text(const pipeline::QuantizeRecord& record);
 
 }  // namespace lieq::cli

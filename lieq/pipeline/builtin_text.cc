@@ -9,9 +9,6 @@
 
 namespace lieq::pipeline {
 
-extern const char *const kBuiltin_prose, *const kBuiltin_code, *const kBuiltin_chat;
-extern const char *const kBuiltin_open_prose, *const kBuiltin_open_code, *const kBuiltin_open_chat;
-
 namespace {
 
 using text::TokenId;
@@ -91,10 +88,10 @@ std::vector<TokenId> Rendering::chat(const OrderedJson& messages, bool opened) c
 std::vector<TokenId> builtin_tokens(const eval::Bundle& bundle) {
   const Rendering rendering(bundle);
   std::array<Pile, 3> piles;
-  for (const std::string& text : texts_of(kBuiltin_prose)) piles[0].add(rendering.text(text + "\n\n"));
-  for (const std::string& text : texts_of(kBuiltin_code)) piles[1].add(rendering.text(text + "\n\n"));
+  for (const std::string& text : texts_of(kBuiltinProse)) piles[0].add(rendering.text(text + "\n\n"));
+  for (const std::string& text : texts_of(kBuiltinCode)) piles[1].add(rendering.text(text + "\n\n"));
   std::vector<TokenId> row;
-  const std::vector<std::string> chats = texts_of(kBuiltin_chat);
+  const std::vector<std::string> chats = texts_of(kBuiltinChat);
   for (std::size_t i = 0; i < chats.size(); ++i) {
     const std::vector<TokenId> chat = rendering.chat(messages_of(chats[i]), false);
     row.insert(row.end(), chat.begin(), chat.end());
@@ -113,7 +110,7 @@ std::vector<TokenId> builtin_tokens(const eval::Bundle& bundle) {
 std::vector<eval::Openings> builtin_openings(const eval::Bundle& bundle) {
   const Rendering rendering(bundle);
   std::vector<eval::Openings> kinds;
-  for (const char* const file : {kBuiltin_open_prose, kBuiltin_open_code, kBuiltin_open_chat}) {
+  for (const char* const file : {kBuiltinOpenProse, kBuiltinOpenCode, kBuiltinOpenChat}) {
     eval::Openings openings;
     for (const std::string& text : texts_of(file)) {
       auto ids = text.starts_with(kRole) ? rendering.chat(messages_of(text), true) : rendering.text(text);

@@ -2,6 +2,7 @@
 /// Calibration text that comes with the program (data/calibration/README.md): prose, code and conversations, the latter
 /// as the model's own chat template writes them; and openings of such texts for a model to go on from.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,10 @@
 #include "lieq/text/chat_template.h"
 
 namespace lieq::pipeline {
+
+/// The files, made strings by CMake.
+extern const char *const kBuiltinProse, *const kBuiltinCode, *const kBuiltinChat;
+extern const char *const kBuiltinOpenProse, *const kBuiltinOpenCode, *const kBuiltinOpenChat;
 
 /// What a model reads, of any kind of text.
 class Rendering {

@@ -46,11 +46,12 @@ Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptio
                 fmt::format("calibration window: found {}, expected at most max_position_embeddings = {} of {}",
                             options.window, limit, bundle.model.path.string()));
   LIEQ_ASSIGN(const std::vector<std::string> names, texts_in(options.source));
-  const std::size_t wanted =
-      options.windows ? options.windows : options.plain ? kCalibrationWindows / 2 : kCalibrationWindows;
+  const std::size_t wanted = options.windows ? options.windows
+                             : options.plain ? kCalibrationWindows / 2
+                                             : kCalibrationWindows;
   if (wanted < names.size())
-    return fail(ErrorCode::kInvalidArgument, fmt::format("calibration windows: found {}, expected one of each of {}",
-                                                         wanted, options.source));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("calibration windows: found {}, expected one of each of {}", wanted, options.source));
   Calibration made;
   made.source = options.source;
   made.window = options.window ? options.window : std::min(kCalibrationWindow, limit);
@@ -62,8 +63,8 @@ Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptio
                               .held_out = rounded_up(held_out_of(wanted), names.size()),
                               .validation = rounded_up(validation, names.size())};
     LIEQ_ASSIGN(const SourceWindows one, windows_of(names[s], counts, bundle, options, threads, sink));
-    made.parts.push_back({names[s], one.fitted.size() / made.window, one.held_out.size() / made.window,
-                          hash_of(one.fitted)});
+    made.parts.push_back(
+        {names[s], one.fitted.size() / made.window, one.held_out.size() / made.window, hash_of(one.fitted)});
     sources.push_back(one);
   }
   made.ids = dealt(sources, &SourceWindows::fitted, made.window);

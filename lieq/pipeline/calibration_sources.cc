@@ -50,10 +50,15 @@ std::string cached_name(const eval::SelfTextOptions& sampling, const eval::Bundl
                      sampling.sampling.top_p, sampling.sampling.seed);
 }
 
+/// What is written in one piece: longer windows are several of these, since many short texts side by side take less
+/// time than few long ones.
+constexpr std::size_t kSelfLength = 512;
+
 Result<SourceWindows> from_self(const WindowCounts& counts, const eval::Bundle& bundle,
                                 const CalibrationOptions& options, Threads& threads, Sink& sink) {
-  eval::SelfTextOptions sampling{.sequences = counts.fitted + counts.held_out + counts.validation,
-                                 .length = counts.window};
+  const std::size_t windows = counts.fitted + counts.held_out + counts.validation;
+  const std::size_t pieces = counts.window % kSelfLength == 0 ? counts.window / kSelfLength : 1;
+  eval::SelfTextOptions sampling{.sequences = windows * pieces, .length = counts.window / pieces};
   sampling.sampling.seed = options.seed;
   sampling.kinds = builtin_openings(bundle);
   sampling.stop_tokens = eval::stop_tokens(bundle, {});
@@ -103,8 +108,9 @@ Result<std::vector<TokenId>> tokens_of_file(const std::string& source, const eva
   std::vector<TokenId> ids = bundle.tokenizer.encode(text, text::SpecialTokens::kAdd);
   const double coverage = static_cast<double>(text.size()) / static_cast<double>(std::max<std::size_t>(1, ids.size()));
   if (coverage < 2)
-    sink.warn(fmt::format("{}: {:.2f} bytes a token: the vocabulary hardly covers this text, is it the model's language?",
-                          source, coverage));
+    sink.warn(
+        fmt::format("{}: {:.2f} bytes a token: the vocabulary hardly covers this text, is it the model's language?",
+                    source, coverage));
   return ids;
 }
 

@@ -100,12 +100,12 @@ class Quantization {
   /// windows: decoded windows to have with it.
   [[nodiscard]] CalibrationFacts calibration(std::size_t windows = 0) const;
 
-  /// Quantises every layer, refines if asked to, saves, scores both models and lets them write. Cancelled or killed at any moment, the same
-  /// call on the same options goes on after the last finished layer, or within the refinement, with the same bytes as
-  /// the result; nothing of the output's name exists before it is whole. Exports come after that: what a kill
-  /// leaves out of them is export_model()'s to make.
-  /// Cost: estimate(). Errors: kInvalidArgument naming what differs from the unfinished run that lies there, kIo (also
-  /// when the disk has not enough room, before the work), kNumerical, kCancelled.
+  /// Quantises every layer, refines if asked to, saves, scores both models and lets them write. Cancelled or killed at
+  /// any moment, the same call on the same options goes on after the last finished layer, or within the refinement,
+  /// with the same bytes as the result; nothing of the output's name exists before it is whole. Exports come after
+  /// that: what a kill leaves out of them is export_model()'s to make. Cost: estimate(). Errors: kInvalidArgument
+  /// naming what differs from the unfinished run that lies there, kIo (also when the disk has not enough room, before
+  /// the work), kNumerical, kCancelled.
   [[nodiscard]] Result<QuantizeRecord> run();
 
   Quantization(Quantization&&) noexcept;

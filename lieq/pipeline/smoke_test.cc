@@ -27,7 +27,8 @@ constexpr std::array kPrompts = {
     Prompt{"prose", "The city lies on the banks of a wide river. In the Middle Ages"},
     Prompt{"prose", "According to a report published on Tuesday, the number of"},
     Prompt{"code", "def fibonacci(n):\n"},
-    Prompt{"code", "import csv\n\n\ndef read_rows(path):\n    \"\"\"Return the rows of a CSV file as dictionaries.\"\"\"\n"},
+    Prompt{"code",
+           "import csv\n\n\ndef read_rows(path):\n    \"\"\"Return the rows of a CSV file as dictionaries.\"\"\"\n"},
     Prompt{"chat", "Why is the sky blue?"},
     Prompt{"chat", "Write a Python function that counts the words of a text."},
 };

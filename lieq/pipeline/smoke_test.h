@@ -14,8 +14,8 @@ namespace lieq::pipeline {
 
 /// A greedy continuation by both models.
 struct SmokeAnswer {
-  std::string kind, prompt;                     ///< "prose", "code" or "chat"
-  std::string original, made;                   ///< what they wrote
+  std::string kind, prompt;                       ///< "prose", "code" or "chat"
+  std::string original, made;                     ///< what they wrote
   double original_repeats = 0, made_repeats = 0;  ///< share of its 4-grams that came before in it
 };
 

@@ -41,7 +41,9 @@ struct QuantizeArguments {
                       "and q4_k: GGUF's K blocks, by their lower width");
     add_recipe(keywords, job.recipe);
     add_calibration(keywords, job.calibration);
-    keywords.add_path("text", job.text, "held-out text of the final comparison, or several with a comma between; empty: what the calibration held out");
+    keywords.add_path(
+        "text", job.text,
+        "held-out text of the final comparison, or several with a comma between; empty: what the calibration held out");
     keywords.add("text_window", job.text_window, "tokens in a window of it; 0: 2048 or the model's limit");
     keywords.add("text_chunks", job.text_chunks, "score so many windows only; 0: all");
     keywords.add("embed_bits", job.embed_bits,

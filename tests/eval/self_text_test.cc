@@ -1,6 +1,8 @@
 #include "lieq/eval/self_text.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -47,7 +49,8 @@ class SelfText : public testing::Test {
 };
 
 TEST_F(SelfText, EverySequenceBeginsWithAnOpeningOfItsKind) {
-  const std::vector<TokenId> a = ids_of("And it came to pass"), b = ids_of("The word of the LORD"), c = ids_of("def f(x):");
+  const std::vector<TokenId> a = ids_of("And it came to pass"), b = ids_of("The word of the LORD"),
+                             c = ids_of("def f(x):");
   SelfTextOptions options{.sequences = 4, .length = 24};
   options.kinds = {{a, b}, {c}};
   const std::vector<TokenId> ids = sample(options);
@@ -57,10 +60,13 @@ TEST_F(SelfText, EverySequenceBeginsWithAnOpeningOfItsKind) {
   EXPECT_TRUE((begins(sequence(0), a) && begins(sequence(2), b)) || (begins(sequence(0), b) && begins(sequence(2), a)));
   // One sequence has its own random numbers, whatever stands beside it.
   EXPECT_FALSE(std::ranges::equal(sequence(1), sequence(3)));
-  options.cache_bytes = 1;  // one at a time
   EXPECT_EQ(sample(options), ids);
   options.sampling.seed = 43;
   EXPECT_NE(sample(options), ids);
+  options.cache_bytes = 1;  // one at a time
+  const std::vector<TokenId> alone = sample(options);
+  ASSERT_EQ(alone.size(), 96);
+  EXPECT_TRUE(begins(std::span(alone).subspan(24), c) && begins(std::span(alone).subspan(72), c));
 }
 
 TEST_F(SelfText, AfterAStopTokenTheNextOpeningFollows) {
@@ -79,7 +85,7 @@ TEST_F(SelfText, AfterAStopTokenTheNextOpeningFollows) {
 
 TEST_F(SelfText, WhatGoesInCirclesIsGivenUp) {
   const std::vector<TokenId> a = ids_of("And it came to pass"), b = ids_of("Behold,");
-  SelfTextOptions options{.sequences = 1, .length = 400};
+  SelfTextOptions options{.sequences = 1, .length = 300};
   options.kinds = {{a, b}};
   options.sampling = {.temperature = 0};  // a small model, greedy: soon it repeats itself
   const std::vector<TokenId> ids = sample(options);

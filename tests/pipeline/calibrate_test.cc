@@ -160,7 +160,7 @@ TEST_F(Text, TheBuiltinTextHoldsAllKindsThroughout) {
   for (const std::size_t begin : {std::size_t{0}, ids.size() / 2}) {
     const std::string part =
         bundle_->tokenizer.decode(std::span(ids).subspan(begin, ids.size() / 4), text::SpecialText::kKeep);
-    for (const char* one : {"#include", "import ", "Question: ", "Answer: ", " which "})
+    for (const char* one : {"std::", "import ", "Question: ", "Answer: ", " which "})
       EXPECT_NE(part.find(one), std::string::npos) << one << " from " << begin;
   }
   EXPECT_EQ(builtin_openings(*bundle_).size(), 3);
@@ -169,7 +169,8 @@ TEST_F(Text, TheBuiltinTextHoldsAllKindsThroughout) {
 TEST_F(Text, ConversationsFollowTheTemplate) {
   std::filesystem::copy(demo(), folder_ / "chat");
   std::ofstream(folder_ / "chat/chat_template.jinja")
-      << "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+      << "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt "
+         "%}<assistant>{% endif %}";
   const auto chat = load_bundle((folder_ / "chat").string(), threads_, sink_);
   ASSERT_TRUE(chat) << chat.error().message;
   const Rendering rendering(*chat), plain(*bundle_);
