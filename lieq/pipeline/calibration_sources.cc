@@ -53,12 +53,15 @@ std::string cached_name(const eval::SelfTextOptions& sampling, const eval::Bundl
 /// What is written in one piece: longer windows are several of these, since many short texts side by side take less
 /// time than few long ones.
 constexpr std::size_t kSelfLength = 512;
+/// At 1 a small model soon writes what is no language.
+constexpr double kSelfTemperature = 0.8;
 
 Result<SourceWindows> from_self(const WindowCounts& counts, const eval::Bundle& bundle,
                                 const CalibrationOptions& options, Threads& threads, Sink& sink) {
   const std::size_t windows = counts.fitted + counts.held_out + counts.validation;
   const std::size_t pieces = counts.window % kSelfLength == 0 ? counts.window / kSelfLength : 1;
   eval::SelfTextOptions sampling{.sequences = windows * pieces, .length = counts.window / pieces};
+  sampling.sampling.temperature = kSelfTemperature;
   sampling.sampling.seed = options.seed;
   sampling.kinds = builtin_openings(bundle);
   sampling.stop_tokens = eval::stop_tokens(bundle, {});

@@ -81,12 +81,6 @@ Result<Made> make(const pipeline::QuantizeOptions& job, Threads& threads, Sink& 
   return made;
 }
 
-Json fields_of_smoke(const pipeline::SmokeTest& smoke) {
-  Json json = to_json(smoke);
-  json.erase("failed");  // a property of the record
-  return json;
-}
-
 Json fields_of_made(const Made& made) {
   const pipeline::QuantizeRecord& record = made.record;
   Json records = Json::array(), further = Json::array(), exports = Json::array(), comparison, embed;
@@ -102,7 +96,7 @@ Json fields_of_made(const Made& made) {
              {"taken", one->taken}};
   return {{"records", std::move(records)},
           {"further", std::move(further)},
-          {"smoke_test", fields_of_smoke(record.smoke)},
+          {"smoke_test", to_json(record.smoke)},
           {"text", record.text},
           {"window", record.window},
           {"plan", to_json(made.plan)},

@@ -101,6 +101,15 @@ def test_tasks_are_evaluated_as_by_the_command(demo, tmp_path):
         results.task("mmlu")
 
 
+def test_a_quantised_model_writes(quantized):
+    smoke = quantized.smoke_test
+    assert [one.kind for one in smoke.answers] == ["prose"] * 2 + ["code"] * 2  # the demo has no chat template
+    assert smoke.failed == quantized.provenance["smoke_test"]["failed"]
+    assert quantized.further == [] and quantized.provenance["texts"][0]["kl"] == pytest.approx(quantized.records[1].kl)
+    source, = quantized.calibration["sources"]
+    assert source["windows"] == 4 and source["source"] == quantized.calibration["source"]
+
+
 def test_exports_and_engines(quantized, tmp_path):
     made, = lieq.export(quantized.output, "gguf", output=tmp_path / "small.gguf")
     assert made.target == "gguf" and made.bytes == (tmp_path / "small.gguf").stat().st_size
