@@ -13,7 +13,6 @@
 #include "lieq/cli/quantize_text.h"
 #include "lieq/cli/recipe.h"
 #include "lieq/pipeline/quantize.h"
-#include "lieq/report/eval_table.h"
 #include "lieq/terminal/console.h"
 #include "lieq/terminal/stop_notice.h"
 
@@ -62,8 +61,7 @@ Result<void> run(const Options& options, const Common& common) {
   show(plan_text(job.plan()) + estimate_text(job.estimate()));
   if (options.dry_run || options.preview) return {};
   LIEQ_ASSIGN(const pipeline::QuantizeRecord made, job.run());
-  show(fmt::format("\n{}\n{}: {} tokens in windows of {}\n", report::eval_table(made.records), made.text,
-                   made.records[0].num_tokens, made.window));
+  show(texts_text(made));
   show(record_text(made));
   if (!made.warning) return {};
   return fail(ErrorCode::kCollapsed, *made.warning + " (its files are kept, with this warning in its .json)");
@@ -101,7 +99,9 @@ Run add_quantize(OptionSet& app, const Common& common) {
       .range(1, 1 << 24).show_default();
   app.add("--refine-rate", options->refinement.rate, "Learning rate of the logarithms of scales; gains take a quarter")
       .range(0.0, 0.1).show_default();
-  app.add("--text", job.text, "Held-out text for the final table (default: what the calibration held out)");
+  app.add(
+      "--text", job.text,
+      "Held-out text for the final table, or several with a comma between (default: what the calibration held out)");
   app.add("--window", job.text_window, "Tokens in a window of it (default: 2048 or the model's limit)")
       .range(2, 1 << 24);
   app.add("--chunks", job.text_chunks, "Score this many windows only").range(1, 1 << 30);

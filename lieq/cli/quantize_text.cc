@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <set>
+#include <span>
 #include <vector>
 
 #include <fmt/format.h>
@@ -10,6 +12,7 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/cli/export_text.h"
+#include "lieq/report/eval_table.h"
 #include "lieq/terminal/console.h"
 
 namespace lieq::cli {
@@ -34,7 +37,26 @@ std::string refined_text(const pipeline::RefineRecord& refined) {
                      refined.best, refined.validation_tokens, after);
 }
 
+/// "writing: ... (original ...)"
+std::string smoke_text(const pipeline::SmokeTest& smoke) {
+  std::set<std::string> kinds;
+  for (const pipeline::SmokeAnswer& answer : smoke.answers) kinds.insert(answer.kind);
+  return fmt::format("writing: {:.0f} % of the 4-grams are repetitions, of the original's {:.0f} % ({} prompts: {})\n",
+                     100 * smoke.made_repeats, 100 * smoke.original_repeats, smoke.answers.size(),
+                     fmt::join(kinds, ", "));
+}
+
 }  // namespace
+
+std::string texts_text(const pipeline::QuantizeRecord& record) {
+  const auto one = [](std::span<const EvalRecord> both) {
+    return fmt::format("\n{}\n{}: {} tokens in windows of {}\n", report::eval_table({both.begin(), both.end()}),
+                       both[1].text, both[1].num_tokens, both[1].window);
+  };
+  std::string text = one(record.records);
+  for (std::size_t r = 0; r + 1 < record.further.size(); r += 2) text += one(std::span(record.further).subspan(r, 2));
+  return text;
+}
 
 std::string calibration_text(const pipeline::CalibrationFacts& facts) {
   std::string text = fmt::format(
@@ -70,7 +92,7 @@ std::string estimate_text(const pipeline::Estimate& estimate) {
 }
 
 std::string record_text(const pipeline::QuantizeRecord& record) {
-  std::string text;
+  std::string text = smoke_text(record.smoke);
   if (record.refined) text += refined_text(*record.refined);
   if (record.comparison) text += comparison_text(*record.comparison);
   if (record.embed) text += embed_text(*record.embed);

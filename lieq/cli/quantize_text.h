@@ -19,7 +19,11 @@ namespace lieq::cli {
 /// "it takes about 3 min, 1.9 GB of memory and 65.0 MB of disk (12.1 GB free)"
 [[nodiscard]] std::string estimate_text(const pipeline::Estimate& estimate);
 
-/// The grid that was not taken, what rounding the embedding costs, and where the model lies.
+/// A table of both models for each held-out text.
+[[nodiscard]] std::string texts_text(const pipeline::QuantizeRecord& record);
+
+/// How much both repeat themselves, the grid that was not taken, what rounding the embedding costs, and where the model
+/// lies.
 [[nodiscard]] std::string record_text(const pipeline::QuantizeRecord& record);
 
 }  // namespace lieq::cli

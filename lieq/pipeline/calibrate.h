@@ -17,11 +17,13 @@
 namespace lieq::pipeline {
 
 struct CalibrationOptions {
-  /// A .txt or .jsonl file, a data set (hub::find_text), or "self": text the model writes.
-  std::string source = "self";
+  /// Texts with a comma between, each of which gives as many windows: .txt or .jsonl files, data sets (hub::find_text),
+  /// "self": text the model writes, "builtin": prose, code and conversations that come with the program. A file of the
+  /// whole name is that file.
+  std::string source = "builtin,self";
   std::string field = "text";  ///< of a .jsonl record, that holds the text
-  /// How many, and tokens in each. 0: 32 of 1024 from a text, 64 of 512 from the model itself; their length shrinks to
-  /// the model's max_position_embeddings.
+  /// How many of all sources together, and tokens in each. 0: kCalibrationWindows of kCalibrationWindow, which shrinks
+  /// to the model's max_position_embeddings.
   std::size_t windows = 0, window = 0;
   /// Half of those windows, for plain GPTQ (recipe.h): on a model of 135 M parameters it gained nothing from the other
   /// half (16 and 32 windows of 1024: perplexity 146.3 and 145.5, standard error 6.5; KL 1.806 and 1.808).
@@ -31,21 +33,35 @@ struct CalibrationOptions {
   std::filesystem::path cache;  ///< folder where text of "self" is kept by the model's contents; empty: nowhere
 };
 
+/// At the length that models are evaluated at. As many as leave a run on a model of 135 M parameters under five minutes
+/// on two cores: the cost grows with the tokens.
+inline constexpr std::size_t kCalibrationWindows = 24, kCalibrationWindow = 2048;
+
+/// What one source gave.
+struct CalibrationPart {
+  std::string source;
+  std::size_t windows = 0, held_out_windows = 0;
+  std::string hash;  ///< hash_of its windows
+};
+
 struct Calibration {
   std::string source;                   ///< as it was asked for
   std::size_t window = 0;               ///< tokens
-  std::vector<text::TokenId> ids;       ///< whole windows to fit to
-  std::vector<text::TokenId> held_out;  ///< whole windows of the same source that nothing is fitted to
+  std::vector<text::TokenId> ids;       ///< whole windows to fit to, one of each source in turn
+  std::vector<text::TokenId> held_out;  ///< whole windows of the same sources that nothing is fitted to
   std::vector<text::TokenId> validation;  ///< others, that stop the refinement but are not fitted to; may be empty
+  std::vector<CalibrationPart> parts;     ///< one a source
 };
 
-/// From a text: windows spread evenly over it, the last ones held out (one in sixteen, at least one and at most four),
-/// before them those of validation, at most an eighth of the text; fewer than asked for, with a warning, if the text is short. Warns when the vocabulary hardly covers the text (under
-/// two bytes a token). "self": eval::sample_self_text writes the windows and, beside them, the others.
-/// Cost: reading and encoding the text; for "self" a forward pass of every token, decoded in one batch.
-/// Errors: kInvalidArgument for a text too short for one window of each, and for a window longer than the
-/// model's max_position_embeddings; kCancelled; those of hub::find_text, text::read_text and eval::sample_self_text.
-/// The same options and model give the same tokens.
+/// From a text: windows spread evenly over it, the last ones held out (of all sources one in sixteen, at least one of
+/// each and at most four together, if there are no more sources), before them those of validation, at most an eighth of
+/// the text; fewer than asked for, with a warning, if the text is short. Warns when the vocabulary hardly covers the
+/// text (under two bytes a token). "self": eval::sample_self_text goes on from openings of prose, code and
+/// conversations, and writes the windows and, beside them, the others.
+/// Cost: reading and encoding the texts; for "self" a forward pass of every token, decoded in one batch.
+/// Errors: kInvalidArgument for a text too short for one window of each, for a window longer than the model's
+/// max_position_embeddings, fewer windows than sources, and names that are none; kCancelled; those of hub::find_text,
+/// text::read_text and eval::sample_self_text. The same options and model give the same tokens.
 [[nodiscard]] Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptions& options,
                                             Threads& threads, Sink& sink);
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -58,6 +59,7 @@ CalibrationFacts describe(const Calibration& calibration, const eval::Bundle& bu
   const text::Tokenizer& tokenizer = bundle.tokenizer;
   CalibrationFacts facts;
   facts.source = calibration.source;
+  facts.parts = calibration.parts;
   facts.window = calibration.window;
   facts.windows = ids.size() / calibration.window;
   facts.held_out_windows = calibration.held_out.size() / calibration.window;
@@ -100,7 +102,14 @@ std::vector<std::string> warnings_of(const CalibrationFacts& facts) {
 }
 
 Json to_json(const CalibrationFacts& facts) {
+  Json sources = Json::array();
+  for (const CalibrationPart& part : facts.parts)
+    sources.push_back({{"source", part.source},
+                       {"windows", part.windows},
+                       {"held_out_windows", part.held_out_windows},
+                       {"hash", part.hash}});
   return {{"source", facts.source},
+          {"sources", std::move(sources)},
           {"window", facts.window},
           {"windows", facts.windows},
           {"held_out_windows", facts.held_out_windows},

@@ -22,6 +22,7 @@ struct CalibrationFacts {
   /// Markers of chat templates, such as "<|im_start|>" or "[INST]", that stand in the text but are no single token of
   /// this model: the text was written for another one.
   std::vector<std::string> cut_markers;
+  std::vector<CalibrationPart> parts;      ///< one a source
   std::vector<std::string> first_windows;  ///< decoded, special tokens as text
 };
 

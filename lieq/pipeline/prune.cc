@@ -12,6 +12,7 @@
 #include "lieq/diagnose/perplexity_drop.h"
 #include "lieq/eval/perplexity.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/pipeline/verdict.h"
 #include "lieq/save/compare.h"
@@ -23,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kChoosingTokens = 4096;
+constexpr std::size_t kChoosingTokens = 4096, kChoosingWindow = 1024;
 
 Result<void> check_options(const PruneOptions& options) {
   if (options.drop.has_value() == options.keep_perplexity.has_value())
@@ -53,11 +54,12 @@ struct Windows {
   }
 };
 
-/// As many windows as are chosen on, spread over the whole text, unless a number was asked for.
-CalibrationOptions choosing_options(const CalibrationOptions& asked) {
+/// As many windows as are chosen on, spread over all texts, unless a number was asked for.
+Result<CalibrationOptions> choosing_options(const CalibrationOptions& asked, std::size_t limit) {
   CalibrationOptions options = asked;
-  const std::size_t window = asked.window ? asked.window : asked.source == "self" ? 512 : 1024;
-  if (options.windows == 0) options.windows = std::max<std::size_t>(1, kChoosingTokens / window);
+  LIEQ_ASSIGN(const std::vector<std::string> sources, texts_in(asked.source));
+  if (options.window == 0) options.window = std::min(kChoosingWindow, limit);
+  if (options.windows == 0) options.windows = std::max(sources.size(), kChoosingTokens / options.window);
   return options;
 }
 
@@ -242,7 +244,9 @@ Result<PruneRecord> prune(const PruneOptions& asked, Threads& threads, Sink& sin
     return fail(ErrorCode::kInvalidArgument, fmt::format("layers to drop: found {}, expected fewer than the {} of {}",
                                                          *options.drop, model.layers.size(), options.model));
   LIEQ_ASSIGN(auto scores, read_scores(options, model));
-  LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, choosing_options(options.calibration), threads, sink));
+  LIEQ_ASSIGN(const CalibrationOptions choosing_text,
+              choosing_options(options.calibration, model.config.max_position_embeddings));
+  LIEQ_ASSIGN(const Calibration calibration, calibrate(bundle, choosing_text, threads, sink));
   const HeldOutRequest request{options.text, options.text_window, options.text_chunks};
   LIEQ_ASSIGN(HeldOut held, held_out_of(request, bundle, calibration, sink));
   Windows choosing{calibration.ids, calibration.window};

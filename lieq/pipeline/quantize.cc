@@ -8,6 +8,7 @@
 #include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
+#include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/export.h"
 #include "lieq/pipeline/layers.h"
 #include "lieq/pipeline/sources.h"
@@ -94,6 +95,24 @@ bool rounds(const save::EmbeddingPlan& plan) {
   return !is_kept(*plan.embedding, plan.embedding_type) || (plan.head && !is_kept(*plan.head, plan.head_type));
 }
 
+/// What was lost on each text, for lieq.json.
+Json losses_of(const QuantizeRecord& record) {
+  Json texts = Json::array();
+  const auto add = [&](const EvalRecord& original, const EvalRecord& made) {
+    texts.push_back({{"text", made.text},
+                     {"window", made.window},
+                     {"tokens", made.num_tokens},
+                     {"original_perplexity", original.perplexity},
+                     {"perplexity", made.perplexity},
+                     {"kl", made.kl ? Json(*made.kl) : Json()},
+                     {"kl_stderr", made.kl_stderr ? Json(*made.kl_stderr) : Json()},
+                     {"top1", made.top1 ? Json(*made.top1) : Json()}});
+  };
+  add(record.records[0], record.records[1]);
+  for (std::size_t r = 1; r < record.further.size(); r += 2) add(record.further[r - 1], record.further[r]);
+  return texts;
+}
+
 /// Gives the finished model its name.
 Result<void> publish(const fs::path& made, const QuantizeOptions& options) {
   std::error_code error;
@@ -117,7 +136,7 @@ struct Quantization::State {
   eval::Bundle bundle;
   Calibration calibration;
   LayersJob job;
-  HeldOut held;
+  std::vector<HeldOut> held;
   std::optional<Refinement> refinement;
 
   /// Everything that decides the bytes of the result.
@@ -128,6 +147,9 @@ struct Quantization::State {
   [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made,
                                             QuantizeRecord& record);
   [[nodiscard]] Result<void> trial_exports() const;
+  [[nodiscard]] Result<void> read_texts();
+  /// The smoke test, with a warning if it failed.
+  [[nodiscard]] Result<void> let_write(const fs::path& made, QuantizeRecord& record);
   [[nodiscard]] Result<void> settle_embeddings(const save::RunFolder& folder, const fs::path& made,
                                                QuantizeRecord& record);
 };
@@ -145,10 +167,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   const QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
   LIEQ_TRY(check_files(o.plan));
-  const HeldOutRequest request{o.text, o.text_window, o.text_chunks};
-  if (!o.text.empty()) {
-    LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, {}, sink));
-  }
+  if (!o.text.empty()) LIEQ_TRY(state->read_texts());
   LayersJob& job = state->job;
   job.source = o.model;
   job.options = o.recipe;
@@ -172,7 +191,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads, sink));
   LIEQ_TRY(state->trial_exports());
   if (o.text.empty()) {
-    LIEQ_ASSIGN(state->held, held_out_of(request, state->bundle, state->calibration, sink));
+    LIEQ_ASSIGN(HeldOut own, held_out_of({}, state->bundle, state->calibration, sink));
+    state->held.push_back(std::move(own));
   }
   return Quantization(std::move(state));
 }
@@ -180,10 +200,12 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
 const BitPlan& Quantization::plan() const { return state_->job.plan; }
 
 Estimate Quantization::estimate() const {
+  std::size_t scored = 0;
+  for (const HeldOut& held : state_->held) scored += held.ids.size();
   const RunSize size{.tokens = state_->calibration.ids.size(),
                      .window = state_->calibration.window,
-                     .scored_tokens = state_->held.ids.size(),
-                     .scored_window = state_->held.window,
+                     .scored_tokens = scored,
+                     .scored_window = state_->held.front().window,
                      .passes = rounds(state_->job.embeddings) ? std::size_t{3} : std::size_t{2},
                      .threads = state_->threads.count()};
   Estimate made = pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
@@ -238,12 +260,14 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
   // Scored under a name of its own, so that a folder called OUTPUT is a whole result, whenever the run is killed.
   const fs::path made = folder.path() / (makes_gguf(job.options) ? "model.gguf" : "model");
   LIEQ_TRY(save_and_score(folder, made, record));
-  record.text = held.name;
-  record.window = held.window;
+  record.text = held.front().name;
+  record.window = held.front().window;
   record.comparison = comparison_of(job.options, record.provenance["linears"]);
   record.embedding_note = job.embeddings.note;
   if (options.embed_bits != kStoredEmbedBits && rounds(job.embeddings))
     LIEQ_TRY(settle_embeddings(folder, made, record));
+  record.provenance["texts"] = losses_of(record);
+  LIEQ_TRY(let_write(made, record));
   record.warning = warning_of(record.records);
   if (record.warning) record.provenance["warning"] = *record.warning;
   const bool is_file = makes_gguf(job.options);
@@ -305,7 +329,31 @@ Result<void> Quantization::State::save_and_score(const save::RunFolder& folder, 
   };
   LIEQ_TRY(save_layers(job, layer, record.provenance, made, threads, sink));
   const std::string name = refinement ? refined_label(options.output) : options.output;
-  LIEQ_ASSIGN(record.records, score_both({&bundle.model, options.model, made, name}, held, threads, sink));
+  const Scored both{&bundle.model, options.model, made, name};
+  LIEQ_ASSIGN(record.records, score_both(both, held.front(), threads, sink));
+  record.further.clear();
+  for (std::size_t t = 1; t < held.size(); ++t) {
+    LIEQ_ASSIGN(const std::vector<EvalRecord> more, score_both(both, held[t], threads, sink));
+    record.further.insert(record.further.end(), more.begin(), more.end());
+  }
+  return {};
+}
+
+Result<void> Quantization::State::read_texts() {
+  LIEQ_ASSIGN(const std::vector<std::string> texts, texts_in(options.text));
+  for (const std::string& text : texts) {
+    LIEQ_ASSIGN(HeldOut one, held_out_of({text, options.text_window, options.text_chunks}, bundle, {}, sink));
+    held.push_back(std::move(one));
+  }
+  return {};
+}
+
+Result<void> Quantization::State::let_write(const fs::path& made, QuantizeRecord& record) {
+  Sink quiet;  // what loading warns of was heard
+  LIEQ_ASSIGN(const model::Model written, model::Model::load(made, threads, quiet));
+  LIEQ_ASSIGN(record.smoke, smoke_test(bundle, written, threads, sink));
+  record.provenance["smoke_test"] = to_json(record.smoke);
+  if (record.smoke.failed()) sink.warn(smoke_warning(record.smoke, options.output));
   return {};
 }
 
@@ -316,7 +364,7 @@ Result<void> Quantization::State::settle_embeddings(const save::RunFolder& folde
   EmbedTrial& trial = record.embed.emplace();
   trial.bits = options.embed_bits.value_or(kDefaultEmbedBits);
   trial.perplexity = record.records[1].perplexity;
-  LIEQ_ASSIGN(trial.stored_perplexity, perplexity_with_stored_embeddings(scored, held, threads, sink));
+  LIEQ_ASSIGN(trial.stored_perplexity, perplexity_with_stored_embeddings(scored, held.front(), threads, sink));
   trial.taken = options.embed_bits || trial.cost() < kMostEmbedCost;
   record.provenance["embed_trial"] = {{"bits", trial.bits}, {"perplexity", trial.perplexity}, {"cost", trial.cost()}};
   if (trial.taken) return {};

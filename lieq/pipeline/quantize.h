@@ -24,6 +24,7 @@
 #include "lieq/pipeline/preview.h"
 #include "lieq/pipeline/recipe.h"
 #include "lieq/pipeline/refine.h"
+#include "lieq/pipeline/smoke_test.h"
 #include "lieq/quantize/options.h"
 #include "lieq/save/export.h"
 
@@ -39,7 +40,9 @@ struct QuantizeOptions {
   CalibrationOptions calibration;  ///< its `plain` and `validation_tokens` are set by the job
   /// Tune scales and norm gains after that (refine.h). Absent: nothing is trained, as in the paper.
   std::optional<RefineOptions> refine;
-  std::string text;                ///< held-out text of the final table; empty: what the calibration held out
+  /// Held-out texts of the final table, with a comma between; empty: what the calibration held out. The first one
+  /// decides how embedding and head are saved.
+  std::string text;
   std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
   std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
   /// Bits of embedding and head as they are saved: 4, 6, 8, or 16 for a folder that any GPTQ reader takes. What the
@@ -67,7 +70,8 @@ struct GridComparison {
 
 struct QuantizeRecord {
   std::vector<EvalRecord> records;  ///< the original and the model made, on the held-out text
-  std::string text;                 ///< that text's name
+  std::vector<EvalRecord> further;  ///< the same on the second text, on the third, ...
+  std::string text;                 ///< the first text's name
   std::size_t window = 0;           ///< tokens
   std::optional<GridComparison> comparison;
   std::optional<RefineRecord> refined;
@@ -75,6 +79,7 @@ struct QuantizeRecord {
   std::string embedding_note;       ///< set when the head was found to be the embedding in another rounding
   std::string output, format;       ///< "GPTQ packing, checkpoint_format gptq_v2"
   std::vector<save::ExportRecord> exports;
+  SmokeTest smoke;                     ///< what both write
   std::optional<std::string> warning;  ///< set when the model is broken (kCollapse in verdict.h); its files are kept
   Json provenance;                     ///< lieq.json
 };
@@ -95,12 +100,12 @@ class Quantization {
   /// windows: decoded windows to have with it.
   [[nodiscard]] CalibrationFacts calibration(std::size_t windows = 0) const;
 
-  /// Quantises every layer, refines if asked to, saves, scores both models. Cancelled or killed at any moment, the same
-  /// call on the same options goes on after the last finished layer, or within the refinement, with the same bytes as
-  /// the result; nothing of the output's name exists before it is whole. Exports come after that: what a kill
-  /// leaves out of them is export_model()'s to make.
-  /// Cost: estimate(). Errors: kInvalidArgument naming what differs from the unfinished run that lies there, kIo (also
-  /// when the disk has not enough room, before the work), kNumerical, kCancelled.
+  /// Quantises every layer, refines if asked to, saves, scores both models and lets them write. Cancelled or killed at
+  /// any moment, the same call on the same options goes on after the last finished layer, or within the refinement,
+  /// with the same bytes as the result; nothing of the output's name exists before it is whole. Exports come after
+  /// that: what a kill leaves out of them is export_model()'s to make. Cost: estimate(). Errors: kInvalidArgument
+  /// naming what differs from the unfinished run that lies there, kIo (also when the disk has not enough room, before
+  /// the work), kNumerical, kCancelled.
   [[nodiscard]] Result<QuantizeRecord> run();
 
   Quantization(Quantization&&) noexcept;

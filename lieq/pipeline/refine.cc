@@ -9,7 +9,6 @@
 
 #include "lieq/base/random.h"
 #include "lieq/pipeline/refine_state.h"
-#include "lieq/pipeline/token_sequences.h"
 #include "lieq/tune/check.h"
 
 namespace lieq::pipeline {
@@ -21,12 +20,31 @@ using tune::Rounding;
 constexpr const char* kStage = "refining scales and gains";
 constexpr std::uint64_t kOrderSeed = 42;  // of the order in which sequences are seen
 
-std::size_t sequences_of_step(const RefineOptions& options, const TokenSequences& text) {
+/// Windows cut into sequences of equal length; what is left of a window is not used.
+struct Sequences {
+  std::size_t length = 0;
+  std::vector<TokenId> ids;
+
+  Sequences(const std::vector<TokenId>& windows, std::size_t window, std::size_t wanted)
+      : length(std::min(wanted, window)) {
+    for (std::size_t first = 0; first + window <= windows.size(); first += window)
+      for (std::size_t t = 0; t + length <= window; t += length) {
+        const auto begin = windows.begin() + static_cast<std::ptrdiff_t>(first + t);
+        ids.insert(ids.end(), begin, begin + static_cast<std::ptrdiff_t>(length));
+      }
+  }
+  [[nodiscard]] std::size_t count() const { return ids.size() / length; }
+  [[nodiscard]] std::span<const TokenId> at(std::size_t first, std::size_t sequences) const {
+    return std::span(ids).subspan(first * length, sequences * length);
+  }
+};
+
+std::size_t sequences_of_step(const RefineOptions& options, const Sequences& text) {
   return std::clamp<std::size_t>(options.tokens / text.length, 1, text.count());
 }
 
 /// Every sequence once in a random order, then once more in another.
-std::vector<TokenId> tokens_of_step(const TokenSequences& text, std::size_t step, std::size_t sequences) {
+std::vector<TokenId> tokens_of_step(const Sequences& text, std::size_t step, std::size_t sequences) {
   std::vector<TokenId> ids;
   std::vector<std::size_t> order(text.count());
   for (std::size_t k = step * sequences; k < (step + 1) * sequences; ++k) {
@@ -44,7 +62,7 @@ std::vector<TokenId> tokens_of_step(const TokenSequences& text, std::size_t step
 /// The validation text, and what the original makes of it.
 class Judge {
  public:
-  Judge(tune::TunedModel& tuned, const TokenSequences& text, std::size_t sequences, std::size_t hidden)
+  Judge(tune::TunedModel& tuned, const Sequences& text, std::size_t sequences, std::size_t hidden)
       : tuned_(tuned), text_(text), sequences_(sequences), hidden_(hidden), original_(text.ids.size() * hidden) {
     for (std::size_t s = 0; s < text_.count(); s += sequences_) tuned_.run_original(tokens(s), original(s));
   }
@@ -70,7 +88,7 @@ class Judge {
   }
 
   tune::TunedModel& tuned_;
-  const TokenSequences& text_;
+  const Sequences& text_;
   std::size_t sequences_, hidden_;
   std::vector<float> original_;  // [tokens, hidden_size], what the head reads
 };
@@ -78,7 +96,7 @@ class Judge {
 /// The steps of one refinement.
 class Steps {
  public:
-  Steps(const RefineOptions& options, tune::TunedModel& tuned, const TokenSequences& text, std::size_t hidden,
+  Steps(const RefineOptions& options, tune::TunedModel& tuned, const Sequences& text, std::size_t hidden,
         Threads& threads, Sink& sink)
       : options_(options),
         tuned_(tuned),
@@ -158,7 +176,7 @@ class Steps {
 
   const RefineOptions& options_;
   tune::TunedModel& tuned_;
-  const TokenSequences& text_;
+  const Sequences& text_;
   std::size_t sequences_;
   tune::Schedule schedule_;
   std::vector<float> gradient_, original_;  // the second: what the original's head reads, [tokens, hidden_size]
@@ -233,8 +251,8 @@ Result<Refinement> refine(const LayersJob& job, const RefineOptions& options, co
                           Threads& threads, Sink& sink) {
   const model::Model& original = job.bundle->model;
   const Calibration& calibration = *job.calibration;
-  const TokenSequences text(calibration.ids, calibration.window, options.length);
-  const TokenSequences validation(calibration.validation, calibration.window, options.length);
+  const Sequences text(calibration.ids, calibration.window, options.length);
+  const Sequences validation(calibration.validation, calibration.window, options.length);
   const std::size_t hidden = original.config.hidden_size;
   LIEQ_CHECK(text.count() > 0 && validation.count() > 0);
   const auto layer = [&](std::size_t l) { return folder.read(l); };

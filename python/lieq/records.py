@@ -336,9 +336,31 @@ class EmbedTrial:
 
 
 @dataclass
+class SmokeAnswer:
+    """A greedy continuation by both models, and the share of its 4-grams that came before in it."""
+    kind: str
+    prompt: str
+    original: str
+    made: str
+    original_repeats: float
+    made_repeats: float
+
+
+@dataclass
+class SmokeTest:
+    """What the quantised model writes beside the original; the shares are means."""
+    original_repeats: float
+    made_repeats: float
+    failed: bool  #: it repeats itself much more than the original
+    answers: list[SmokeAnswer]
+
+
+@dataclass
 class QuantizeRecord:
     """A quantised model: the comparison with the original on held-out text, and how it came about."""
     records: list[EvalRecord]
+    further: list[EvalRecord]  #: the same on the second text, on the third, ...
+    smoke_test: SmokeTest
     text: str
     window: int
     plan: BitPlan
@@ -354,8 +376,8 @@ class QuantizeRecord:
     provenance: dict[str, typing.Any] = field(repr=False)
 
     def frame(self):
-        """A pandas frame: the original and the model made."""
-        return _frame(self.records).dropna(axis="columns", how="all").set_index("model")
+        """A pandas frame: the original and the model made, on every text."""
+        return _frame(self.records + self.further).dropna(axis="columns", how="all").set_index("model")
 
 
 def plain(record: typing.Any) -> dict[str, typing.Any]:

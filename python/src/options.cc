@@ -38,12 +38,14 @@ void add_sampling(Keywords& keywords, eval::SamplingOptions& sampling) {
 
 void add_calibration(Keywords& keywords, pipeline::CalibrationOptions& calibration) {
   calibration.cache = hub::cache_folder().value_or(std::filesystem::path());  // no home: nothing is kept
-  keywords.add_path("calibration", calibration.source,
-                    "text to fit to: a .txt or .jsonl file, a data set such as 'wikitext2-train', or 'self': text the "
-                    "model writes");
+  keywords.add_path(
+      "calibration", calibration.source,
+      "texts to fit to, with a comma between, each with as many windows: a .txt or .jsonl file, a data set "
+      "such as 'wikitext2-train', 'builtin': prose, code and conversations that come with lieq, 'self': text "
+      "the model writes");
   keywords.add("calibration_field", calibration.field, "the field of a .jsonl record that holds the text");
-  keywords.add("calibration_windows", calibration.windows, "windows to fit to; 0: 32 of a text, 64 of 'self'");
-  keywords.add("calibration_window", calibration.window, "tokens in a window; 0: 1024 of a text, 512 of 'self'");
+  keywords.add("calibration_windows", calibration.windows, "windows to fit to, of all texts together; 0: 24");
+  keywords.add("calibration_window", calibration.window, "tokens in a window; 0: 2048, or the model's limit");
   keywords.add("calibration_seed", calibration.seed, "of 'self'");
 }
 

@@ -41,7 +41,9 @@ struct QuantizeArguments {
                       "and q4_k: GGUF's K blocks, by their lower width");
     add_recipe(keywords, job.recipe);
     add_calibration(keywords, job.calibration);
-    keywords.add_path("text", job.text, "held-out text of the final comparison; empty: what the calibration held out");
+    keywords.add_path(
+        "text", job.text,
+        "held-out text of the final comparison, or several with a comma between; empty: what the calibration held out");
     keywords.add("text_window", job.text_window, "tokens in a window of it; 0: 2048 or the model's limit");
     keywords.add("text_chunks", job.text_chunks, "score so many windows only; 0: all");
     keywords.add("embed_bits", job.embed_bits,
@@ -81,8 +83,9 @@ Result<Made> make(const pipeline::QuantizeOptions& job, Threads& threads, Sink& 
 
 Json fields_of_made(const Made& made) {
   const pipeline::QuantizeRecord& record = made.record;
-  Json records = Json::array(), exports = Json::array(), comparison, embed;
+  Json records = Json::array(), further = Json::array(), exports = Json::array(), comparison, embed;
   for (const EvalRecord& one : record.records) records.push_back(to_json(one));
+  for (const EvalRecord& one : record.further) further.push_back(to_json(one));
   for (const save::ExportRecord& one : record.exports) exports.push_back(fields_of(one));
   if (const auto& one = record.comparison)
     comparison = {{"grid", one->grid}, {"other", one->other}, {"ratio", one->ratio}, {"every", one->every}};
@@ -92,6 +95,8 @@ Json fields_of_made(const Made& made) {
              {"stored_perplexity", one->stored_perplexity},
              {"taken", one->taken}};
   return {{"records", std::move(records)},
+          {"further", std::move(further)},
+          {"smoke_test", to_json(record.smoke)},
           {"text", record.text},
           {"window", record.window},
           {"plan", to_json(made.plan)},

@@ -793,8 +793,8 @@ class Quantize(InTemporaryFolder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("KL at 2 bits", done.stdout)
         read = json.loads(scores.read_text())
-        self.assertEqual((read["sensitivity"]["text"], read["sensitivity"]["fit_tokens"]), ("self", 512))
-        self.assertEqual(read["cells"][0]["corpus"], "self")
+        self.assertEqual((read["sensitivity"]["text"], read["sensitivity"]["fit_tokens"]), ("builtin,self", 512))
+        self.assertEqual(read["cells"][0]["corpus"], "builtin,self")
 
     def test_uniform_widths_need_no_diagnosis(self):
         for budget, diagnosed in ((("--bits", 2), False), (("--bits", 4), False), (("--top", 1), True)):
@@ -943,6 +943,32 @@ class Quantize(InTemporaryFolder):
         facts = json.loads((self.folder / "q/lieq.json").read_text())["calibration"]
         self.assertEqual((facts["windows"], facts["window"], facts["tokens"]), (4, 64, 256))
         self.assertEqual(facts["cut_markers"], [])
+
+    def test_several_texts_to_fit_to_and_to_score(self):
+        """Each gives as many windows; lieq.json names them, what was lost on each text, and what both models write."""
+        text = self.folder / "a,b.txt"  # a comma in the name of a file that is there
+        text.write_text("It is a truth universally acknowledged, that the night was dark.\n" * 400)
+        once = self.succeed("quantize", DEMO, "-o", self.folder / "one", "--bits", 4, "--calib", text, *QUICK[2:])
+        self.assertIn("calibration: " + str(text) + ", 4 windows", once)
+        other = self.folder / "t.txt"
+        other.write_text(text.read_text())
+        table = self.succeed("quantize", DEMO, "-o", self.folder / "q", "--bits", 2, "--calib", f"{other},builtin,self", *QUICK[2:4],
+                             *QUICK[4:], "--text", f"{DEMO / 'heldout.txt'},{other}", "--window", 128, "--chunks", 2)
+        self.assertEqual(table.count("in windows of 128"), 2)
+        self.assertIn("of the 4-grams are repetitions", table)
+        written = json.loads((self.folder / "q/lieq.json").read_text())
+        sources = written["calibration"]["sources"]
+        self.assertEqual([(one["source"], one["windows"]) for one in sources], [(str(other), 1), ("builtin", 1), ("self", 2)])
+        self.assertEqual(len({one["hash"] for one in sources}), 3)
+        self.assertEqual([one["text"] for one in written["texts"]], [str(DEMO / "heldout.txt"), str(other)])
+        self.assertTrue(all(one["kl"] > 0 for one in written["texts"]))
+        smoke = written["smoke_test"]
+        self.assertEqual([one["kind"] for one in smoke["answers"]], ["prose"] * 2 + ["code"] * 2)  # it has no chat template
+        mean = sum(one["made_repeats"] for one in smoke["answers"]) / 4
+        self.assertAlmostEqual(smoke["made_repeats"], mean)
+        for wrong, part in (("builtin,,self", "empty name"), ("self,self", "self twice"), ("builtin,nowhere.txt", "nowhere.txt")):
+            self.assertIn(part, self.refuse(1 if "nowhere" in wrong else 2, "quantize", DEMO, "-o", self.folder / "r", "--bits", 2,
+                                            "--calib", wrong, *QUICK[2:]))
 
     def test_a_foreign_language_is_noticed(self):
         text = self.folder / "zh.txt"

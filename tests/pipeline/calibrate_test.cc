@@ -1,9 +1,15 @@
 #include "lieq/pipeline/calibrate.h"
 
+#include <algorithm>
 #include <fstream>
+#include <span>
 
+#include "lieq/pipeline/builtin_text.h"
+#include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/preview.h"
+#include "lieq/pipeline/smoke_test.h"
 #include "lieq/pipeline/sources.h"
+#include "lieq/save/pruned_folder.h"
 #include "tests/pipeline/small.h"
 
 namespace lieq::pipeline {
@@ -77,6 +83,7 @@ TEST(CalibrationWarnings, TellOfEachFault) {
 
 TEST_F(Text, WithoutACacheNothingIsKept) {
   CalibrationOptions options;
+  options.source = "self";
   options.windows = 1;
   options.window = 8;
   const auto made = calibrate(*bundle_, options, threads_, sink_);
@@ -92,12 +99,111 @@ TEST_F(Text, WithoutACacheNothingIsKept) {
 
 TEST_F(Text, SamplingCanBeCancelled) {
   CalibrationOptions options;
-  options.windows = 1;
+  options.windows = 2;
   options.window = 64;
   Cancel cancel("sampling calibration text", 3);
   const auto made = calibrate(*bundle_, options, threads_, cancel);
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, ErrorCode::kCancelled);
+}
+
+TEST_F(Text, SourcesGiveAsManyWindowsInTurn) {
+  CalibrationOptions options = short_text();
+  options.windows = 3;
+  std::vector<std::vector<text::TokenId>> alone;
+  for (const std::string& source : {text(), std::string("builtin"), std::string("self")}) {
+    CalibrationOptions one = options;
+    one.source = source;
+    one.windows = source == "self" ? 2 : 1;  // what it gets of four
+    const auto made = calibrate(*bundle_, one, threads_, sink_);
+    ASSERT_TRUE(made) << made.error().message;
+    alone.push_back(made->ids);
+  }
+  options.source = text() + ",builtin,self";
+  options.windows = 4;
+  const auto made = calibrate(*bundle_, options, threads_, sink_);
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_EQ(made->ids.size(), 4 * 64);
+  ASSERT_EQ(made->parts.size(), 3);
+  std::vector<text::TokenId> expected;
+  for (const auto& ids : alone) expected.insert(expected.end(), ids.begin(), ids.begin() + 64);
+  EXPECT_TRUE(std::ranges::equal(expected, std::span(made->ids).first(3 * 64)));
+  EXPECT_EQ(made->held_out.size(), 3 * 64);  // one of each
+  EXPECT_EQ(made->parts[0].windows, 1);
+  EXPECT_EQ(made->parts[2].windows, 2);
+  EXPECT_EQ(made->parts[1].hash, hash_of(alone[1]));
+}
+
+TEST_F(Text, NamesThatAreNoneAreRefused) {
+  CalibrationOptions options = short_text();
+  for (const char* source : {"", "builtin,", "self,builtin,self"}) {
+    options.source = source;
+    const auto made = calibrate(*bundle_, options, threads_, sink_);
+    ASSERT_FALSE(made) << source;
+    EXPECT_EQ(made.error().code, ErrorCode::kInvalidArgument);
+  }
+  options.source = "builtin,self";
+  options.windows = 1;
+  EXPECT_FALSE(calibrate(*bundle_, options, threads_, sink_));
+}
+
+TEST_F(Text, AFileWithACommaIsAFile) {
+  const std::string name = (folder_ / "builtin,self").string();
+  EXPECT_EQ(*texts_in(name), (std::vector<std::string>{(folder_ / "builtin").string(), "self"}));
+  std::ofstream(name) << "x";
+  EXPECT_EQ(*texts_in(name), std::vector<std::string>{name});
+}
+
+TEST_F(Text, TheBuiltinTextHoldsAllKindsThroughout) {
+  const std::vector<text::TokenId> ids = builtin_tokens(*bundle_);
+  EXPECT_GT(ids.size(), 50'000);
+  for (const std::size_t begin : {std::size_t{0}, ids.size() / 2}) {
+    const std::string part =
+        bundle_->tokenizer.decode(std::span(ids).subspan(begin, ids.size() / 4), text::SpecialText::kKeep);
+    for (const char* one : {"std::", "import ", "Question: ", "Answer: ", " which "})
+      EXPECT_NE(part.find(one), std::string::npos) << one << " from " << begin;
+  }
+  EXPECT_EQ(builtin_openings(*bundle_).size(), 3);
+}
+
+TEST_F(Text, ConversationsFollowTheTemplate) {
+  std::filesystem::copy(demo(), folder_ / "chat");
+  std::ofstream(folder_ / "chat/chat_template.jinja")
+      << "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt "
+         "%}<assistant>{% endif %}";
+  const auto chat = load_bundle((folder_ / "chat").string(), threads_, sink_);
+  ASSERT_TRUE(chat) << chat.error().message;
+  const Rendering rendering(*chat), plain(*bundle_);
+  EXPECT_TRUE(rendering.has_template());
+  EXPECT_FALSE(plain.has_template());
+  const OrderedJson messages = OrderedJson::array({{{"role", "user"}, {"content", "Why?"}}});
+  const auto said = [&](const Rendering& how) {
+    return bundle_->tokenizer.decode(how.chat(messages, true), text::SpecialText::kKeep);
+  };
+  EXPECT_EQ(said(rendering), "<user>Why?</><assistant>");
+  EXPECT_EQ(said(plain), "Question: Why?\n\nAnswer:");
+  const std::vector<text::TokenId> ids = builtin_tokens(*chat);
+  EXPECT_NE(chat->tokenizer.decode(ids, text::SpecialText::kKeep).find("<user>Why is the sky blue?</><assistant>"),
+            std::string::npos);
+}
+
+TEST_F(Text, TheSmokeTestTellsCirclesFromText) {
+  const auto same = smoke_test(*bundle_, bundle_->model, threads_, sink_);
+  ASSERT_TRUE(same) << same.error().message;
+  ASSERT_EQ(same->answers.size(), 4);  // the demo model has no chat template
+  EXPECT_FALSE(same->failed());
+  EXPECT_EQ(same->made_repeats, same->original_repeats);
+  EXPECT_EQ(same->answers[0].made, same->answers[0].original);
+  EXPECT_FALSE(same->answers[0].made.empty());
+  // Without its middle layers it says one thing over and over.
+  const std::size_t ends[] = {0, 11};
+  const auto broken = smoke_test(*bundle_, save::keep_layers(bundle_->model, ends), threads_, sink_);
+  ASSERT_TRUE(broken) << broken.error().message;
+  EXPECT_NE(broken->answers[0].made, broken->answers[0].original);
+  SmokeTest circles = *same;
+  circles.made_repeats = circles.original_repeats + 0.3;
+  EXPECT_TRUE(circles.failed());
+  EXPECT_TRUE(to_json(circles)["failed"].get<bool>());
 }
 
 }  // namespace

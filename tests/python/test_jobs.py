@@ -101,6 +101,15 @@ def test_tasks_are_evaluated_as_by_the_command(demo, tmp_path):
         results.task("mmlu")
 
 
+def test_a_quantised_model_writes(quantized):
+    smoke = quantized.smoke_test
+    assert [one.kind for one in smoke.answers] == ["prose"] * 2 + ["code"] * 2  # the demo has no chat template
+    assert smoke.failed == quantized.provenance["smoke_test"]["failed"]
+    assert quantized.further == [] and quantized.provenance["texts"][0]["kl"] == pytest.approx(quantized.records[1].kl)
+    source, = quantized.calibration["sources"]
+    assert source["windows"] == 4 and source["source"] == quantized.calibration["source"]
+
+
 def test_exports_and_engines(quantized, tmp_path):
     made, = lieq.export(quantized.output, "gguf", output=tmp_path / "small.gguf")
     assert made.target == "gguf" and made.bytes == (tmp_path / "small.gguf").stat().st_size
@@ -122,7 +131,7 @@ def test_frames(scores, quantized):
 
 def test_defaults_are_those_of_the_command(demo):
     for words in ("sweeps: int = 4", "group_size: int = 64", "grid: typing.Literal['sym', 'skew', 'asym', 'half', "
-                  "'q2_k', 'q3_k', 'q4_k'] = 'skew'", "calibration: str | os.PathLike[str] = 'self'"):
+                  "'q2_k', 'q3_k', 'q4_k'] = 'skew'", "calibration: str | os.PathLike[str] = 'builtin,self'"):
         assert words in lieq.quantize.__doc__
     with pytest.raises(TypeError, match="unexpected keyword argument 'sweep'"):
         lieq.quantize(demo, "never", sweep=3)
