@@ -67,7 +67,7 @@ Result<Calibration> from_self(const eval::Bundle& bundle, const CalibrationOptio
   made.ids = folder.empty() ? std::vector<TokenId>() : read_cached(file, sampling.sequences * sampling.length);
   if (made.ids.empty()) {
     LIEQ_ASSIGN(made.ids, eval::sample_self_text(bundle.model, sampling, threads, sink));
-    if (!folder.empty()) write_cached(file, made.ids);
+    if (!folder.empty() && threads.ranks().is_first()) write_cached(file, made.ids);
   }
   const auto split = made.ids.begin() + static_cast<std::ptrdiff_t>(windows * made.window);
   const auto rest = split + static_cast<std::ptrdiff_t>(held_out * made.window);
