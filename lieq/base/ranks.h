@@ -20,8 +20,8 @@ struct Share {
   [[nodiscard]] bool has(std::size_t item) const { return item >= first && item < last; }
 };
 
-/// Piece `part` of `parts` of a list, each as long as the others up to one item. Halving the parts joins neighbours: the
-/// share of part k of n is that of parts 2k and 2k + 1 of 2n.
+/// Piece `part` of `parts` of a list, each as long as the others up to one item. Halving the parts joins neighbours:
+/// the share of part k of n is that of parts 2k and 2k + 1 of 2n.
 [[nodiscard]] constexpr Share share_of(std::size_t items, std::size_t part, std::size_t parts) {
   return {items * part / parts, items * (part + 1) / parts};
 }
@@ -43,8 +43,9 @@ class Ranks {
   virtual void broadcast(std::span<std::byte> bytes) = 0;
   /// Rank r has written bytes [borders[r], borders[r + 1]) and gets all others. borders: [size() + 1].
   virtual void all_gather(std::span<std::byte> bytes, std::span<const std::size_t> borders) = 0;
-  /// values becomes the sum over ranks, the same bits on all: neighbours first, then pairs of neighbours, and so on. For
-  /// a power of two of ranks that is the tree in which one rank would add up the halves of its list, their halves, ...
+  /// values becomes the sum over ranks, the same bits on all: neighbours first, then pairs of neighbours, and so on.
+  /// For a power of two of ranks that is the tree in which one rank would add up the halves of its list, their halves,
+  /// ...
   virtual void add_up(std::span<float> values) = 0;
   virtual void add_up(std::span<double> values) = 0;
 

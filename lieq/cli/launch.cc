@@ -33,7 +33,9 @@ std::size_t own_number() { return number_in({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"
 double cpu_seconds() {
   rusage used = {};
   getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 #endif
@@ -55,9 +57,10 @@ Launch::Launch() {
   if (!number_in({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"})) return;
   auto ranks = ranks::MpiRanks::start();
   if (ranks->size() < started_processes())
-    unknown_ = fmt::format("started as one of {} processes by a launcher that this build's MPI does not know, expected "
-                           "Open MPI's mpirun or srun --mpi=pmix",
-                           started_processes());
+    unknown_ = fmt::format(
+        "started as one of {} processes by a launcher that this build's MPI does not know, expected "
+        "Open MPI's mpirun or srun --mpi=pmix",
+        started_processes());
   silent_ = !ranks->is_first() || (!unknown_.empty() && own_number() != 0);
   if (silent_ && std::freopen("/dev/null", "w", stdout) == nullptr) std::fclose(stdout);
   joined_ = std::make_unique<Joined>(Joined{std::move(ranks)});
@@ -72,9 +75,10 @@ std::string Launch::summary() const {
   busy[ranks().rank()] = cpu_seconds();
   ranks().add_up(std::span(busy));
   const auto [least, most] = std::ranges::minmax(busy);
-  return fmt::format("{} ranks, {:.1f} to {:.1f} s of CPU each; the first sent {:.1f} MB, got {:.1f} MB and waited {:.1f} s",
-                     busy.size(), least, most, static_cast<double>(traffic.sent) / 1e6,
-                     static_cast<double>(traffic.received) / 1e6, traffic.waited);
+  return fmt::format(
+      "{} ranks, {:.1f} to {:.1f} s of CPU each; the first sent {:.1f} MB, got {:.1f} MB and waited {:.1f} s",
+      busy.size(), least, most, static_cast<double>(traffic.sent) / 1e6, static_cast<double>(traffic.received) / 1e6,
+      traffic.waited);
 }
 
 int Launch::fail(const std::string& message, int status) const {
@@ -96,9 +100,10 @@ struct Launch::Joined {};
 
 Launch::Launch() {
   if (started_processes() > 1)
-    unknown_ = fmt::format("started as one of {} processes, which needs a build with MPI (cmake -DLIEQ_MPI=ON, "
-                           "libopenmpi-dev)",
-                           started_processes());
+    unknown_ = fmt::format(
+        "started as one of {} processes, which needs a build with MPI (cmake -DLIEQ_MPI=ON, "
+        "libopenmpi-dev)",
+        started_processes());
   silent_ = !unknown_.empty() && own_number() != 0;
 }
 

@@ -22,8 +22,8 @@ class Launch {
   [[nodiscard]] Ranks& ranks() const;
   /// Errors: kUnsupported if there are other ranks that this build cannot talk to.
   [[nodiscard]] Result<void> check() const;
-  /// After work that went well, asked on all ranks: a line on what each had to do, for the first one to show; empty where
-  /// it is alone.
+  /// After work that went well, asked on all ranks: a line on what each had to do, for the first one to show; empty
+  /// where it is alone.
   [[nodiscard]] std::string summary() const;
   /// After the message went to standard error: the exit status of this process, or with several ranks the end of all.
   /// Others than the first come here alone only if what failed is their own, their file or their memory: what fails

@@ -64,9 +64,9 @@ Result<void> check_ranks(Ranks& ranks, const Verb& verb) {
   const std::vector<std::string> names = all_texts(ranks, std::string(kernels::isa_name()));
   for (std::size_t r = 1; r < names.size(); ++r)
     if (names[r] != names[0])
-      return fail(ErrorCode::kInvalidArgument,
-                  "instruction sets: found " + names[0] + " on rank 0 and " + names[r] + " on rank " +
-                      std::to_string(r) + ", expected one, as results depend on it: set LIEQ_ISA for all");
+      return fail(ErrorCode::kInvalidArgument, "instruction sets: found " + names[0] + " on rank 0 and " + names[r] +
+                                                   " on rank " + std::to_string(r) +
+                                                   ", expected one, as results depend on it: set LIEQ_ISA for all");
   return {};
 }
 

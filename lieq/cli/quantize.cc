@@ -50,10 +50,10 @@ Result<void> run(const Options& options, const Common& common) {
   const bool first = common.ranks->is_first();
   std::optional<terminal::StopNotice> notice;
   if (first)
-    notice.emplace(
-      asked.exports.empty() ? "lieq: stopped; the same command goes on from here\n"
-                            : "lieq: stopped; the same command goes on from here, or, once the model is there, lieq "
-                              "export\n");
+    notice.emplace(asked.exports.empty()
+                       ? "lieq: stopped; the same command goes on from here\n"
+                       : "lieq: stopped; the same command goes on from here, or, once the model is there, lieq "
+                         "export\n");
   Threads threads(common.threads, *common.ranks);
   terminal::Console console(!first);
   if (!asked.plan.budget && asked.plan.plan_file.empty())

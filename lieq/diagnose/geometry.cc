@@ -20,7 +20,8 @@ using model::Model;
 
 constexpr std::array kProjections = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
 
-/// Computes the metrics of each layer as the forward pass reaches it. Every rank makes the pass and measures its layers.
+/// Computes the metrics of each layer as the forward pass reaches it. Every rank makes the pass and measures its
+/// layers.
 class Probe : public model::Observer {
  public:
   Probe(const Model& model, std::span<const std::vector<model::TokenId>> passages, const GeometryOptions& options,

@@ -150,7 +150,8 @@ class Chunk {
     first = 0;
     for (const Piece& piece : pieces) {
       for (std::size_t s = piece.slots.first; s < piece.slots.last; ++s)
-        score(stream(piece, s, all.rows(first, piece.rows())), piece.group, s == 0 ? result.whole : result.without[s - 1]);
+        score(stream(piece, s, all.rows(first, piece.rows())), piece.group,
+              s == 0 ? result.whole : result.without[s - 1]);
       first += piece.rows();
     }
     return {};

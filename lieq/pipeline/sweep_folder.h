@@ -12,13 +12,13 @@
 namespace lieq::pipeline {
 
 /// OUTPUT/ with sweep.json (what it is a sweep of), scores.json, original.json, cells/KEY.json for each finished run,
-/// work/ for the one that runs now (work/rank-2/ for rank 2), models/ for those that are kept. Every file appears whole or
-/// not at all. Of several ranks the first one alone reads and writes the .json files, and tells the others.
+/// work/ for the one that runs now (work/rank-2/ for rank 2), models/ for those that are kept. Every file appears whole
+/// or not at all. Of several ranks the first one alone reads and writes the .json files, and tells the others.
 class SweepFolder {
  public:
   /// Makes the folder, or goes on in one whose fingerprint is the same. force: another sweep that lies there is
-  /// removed. ranks must outlive the result. Errors: kInvalidArgument naming the first field that differs, or a folder that
-  /// holds something else; kIo.
+  /// removed. ranks must outlive the result. Errors: kInvalidArgument naming the first field that differs, or a folder
+  /// that holds something else; kIo.
   [[nodiscard]] static Result<SweepFolder> open(const std::filesystem::path& path, const Json& fingerprint, bool force,
                                                 Ranks& ranks = Ranks::alone());
 

@@ -27,8 +27,8 @@ class ProductSum {
 
   /// What was added since the last call is all there is of a leaf of the WindowTree.
   void end_leaf(Threads& threads, std::size_t leaf);
-  /// After the last leaf: becomes the sum over all leaves of all ranks. Between leaves one sum is held for each level of
-  /// the tree, half of it for a symmetric one.
+  /// After the last leaf: becomes the sum over all leaves of all ranks. Between leaves one sum is held for each level
+  /// of the tree, half of it for a symmetric one.
   void join_leaves(Threads& threads);
 
   [[nodiscard]] MatrixView<const float> view() const { return {sum_.data(), rows_, cols_}; }

@@ -27,8 +27,7 @@ struct FittedLinear {
 /// shares: how ranks share the rows of `linears`; null: each has them all.
 /// Errors: kNumerical when the system is singular. Cost: O(out · in² + in³).
 [[nodiscard]] Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears,
-                                                     const Quadratic& quadratic,
-                                                     std::span<const std::size_t> channels, std::size_t count,
-                                                     const RowShares* shares = nullptr);
+                                                     const Quadratic& quadratic, std::span<const std::size_t> channels,
+                                                     std::size_t count, const RowShares* shares = nullptr);
 
 }  // namespace lieq::quantize

@@ -46,8 +46,14 @@ void tell_left_out(const model::ModelConfig& config, const Options& options, Sin
 
 struct LayerWalk::Impl {
   Impl(const model::Model& m, const Options& o, std::size_t w, std::size_t windows, Threads& t, Sink& s)
-      : model(m), config(m.config), options(o), window(w), tree(windows, w, t.ranks()),
-        tokens(tree.own_windows().count() * w), threads(t), sink(s),
+      : model(m),
+        config(m.config),
+        options(o),
+        window(w),
+        tree(windows, w, t.ranks()),
+        tokens(tree.own_windows().count() * w),
+        threads(t),
+        sink(s),
         block(m.config, t, kernels::Compute::kF32) {}
 
   const model::Model& model;
@@ -69,8 +75,8 @@ struct LayerWalk::Impl {
   [[nodiscard]] MatrixView<float> stream(std::vector<float>& x) const { return {x.data(), tokens, config.hidden_size}; }
 
   /// Calls step(first token, tokens) for chunks of whole windows of this rank, told as windows of `what`, and
-  /// end_leaf(leaf) after those of a leaf. Borders depend on the text alone, so that a resumed walk and one on more ranks
-  /// make the same products.
+  /// end_leaf(leaf) after those of a leaf. Borders depend on the text alone, so that a resumed walk and one on more
+  /// ranks make the same products.
   template <class Step, class EndLeaf>
   void in_leaves(std::string_view what, const Step& step, const EndLeaf& end_leaf) {
     const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window);
@@ -137,7 +143,8 @@ InputStatistics LayerWalk::Impl::gather(std::string_view what, std::size_t in, s
     sums.cross.end_leaf(threads, leaf);
     sums.magnitudes.end_leaf(threads, leaf);
   };
-  in_leaves(what, [&](std::size_t first, std::size_t count) { step(first, count, sums); }, end_leaf);
+  in_leaves(
+      what, [&](std::size_t first, std::size_t count) { step(first, count, sums); }, end_leaf);
   sums.square.join_leaves(threads);
   sums.cross.join_leaves(threads);
   sums.magnitudes.join_leaves(threads);
@@ -153,14 +160,14 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
   const std::size_t in = config.hidden_size;
   return gather(attention ? "inputs of q, k, v: windows" : "inputs of gate, up: windows", in, in,
                 [&](std::size_t first, std::size_t count, Sums& sums) {
-    const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
-    sums.square.add_square(threads, x);
-    sums.magnitudes.add(threads, x);
-    if (!uses_plain()) return;
-    const MatrixView<float> plain_x = normed(plain, first, count, norm_of(original), plain_inputs);
-    subtract(threads, plain_x, x, plain_x);
-    sums.cross.add(threads, plain_x, x);
-  });
+                  const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
+                  sums.square.add_square(threads, x);
+                  sums.magnitudes.add(threads, x);
+                  if (!uses_plain()) return;
+                  const MatrixView<float> plain_x = normed(plain, first, count, norm_of(original), plain_inputs);
+                  subtract(threads, plain_x, x, plain_x);
+                  sums.cross.add(threads, plain_x, x);
+                });
 }
 
 /// cross += (W (x_fp - x_q) + a / r (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear, r the
@@ -369,8 +376,9 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
 
 Result<void> check_ranks(const Ranks& ranks) {
   if (std::has_single_bit(ranks.size())) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("quantising: found {} ranks, expected a power of two of them: 1, 2, 4, 8, ...", ranks.size()));
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("quantising: found {} ranks, expected a power of two of them: 1, 2, 4, 8, ...", ranks.size()));
 }
 
 LayerWalk::LayerWalk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -40,8 +40,8 @@ class Fitter : public model::Observer {
     if (tokens_ > 0) model::embed(model, fit_ids, threads, stream_.matrix(tokens_, model.config.hidden_size));
   }
 
-  /// The layer at each of those widths that `wanted` names by their places; moves the stream past it. Layers are taken in
-  /// order.
+  /// The layer at each of those widths that `wanted` names by their places; moves the stream past it. Layers are taken
+  /// in order.
   Result<std::vector<QuantizedLinears>> fit(std::size_t layer, const std::vector<std::size_t>& wanted) {
     static constexpr LinearKind kAttentionIn[] = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
     static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
@@ -84,8 +84,8 @@ class Fitter : public model::Observer {
     if (auto sum = sums_.extract(kinds.front())) statistics.hessian = sum.mapped().take_symmetric(threads_);
     for (std::size_t w = 0; w < wanted.size(); ++w) {
       const auto bits = static_cast<unsigned>(widths_[wanted[w]]);
-      LIEQ_ASSIGN(const SharedFit shared, fit_shared(threads_, weights, statistics, {}, options_, bits,
-                                                     names_of(layer, kinds), sink_));
+      LIEQ_ASSIGN(const SharedFit shared,
+                  fit_shared(threads_, weights, statistics, {}, options_, bits, names_of(layer, kinds), sink_));
       for (std::size_t k = 0; k < kinds.size(); ++k)
         fitted[w][static_cast<std::size_t>(kinds[k])] = to_linear(shared.fitted[k], options_.grid);
     }
@@ -240,7 +240,8 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
     for (std::size_t v = 0; v < own.size(); ++v) {
       if (!std::isfinite(kl[v]))
         return fail(ErrorCode::kNumerical, fmt::format("{}: layer {} at {} bits: found NaN or infinity in the logits, "
-                                                       "expected finite values", model.path.string(), l, widths[own[v]]));
+                                                       "expected finite values",
+                                                       model.path.string(), l, widths[own[v]]));
       measured[l * widths.size() + own[v]] = std::max(kl[v], 0.0);  // rounding may leave -1e-9 where nothing changed
     }
   }

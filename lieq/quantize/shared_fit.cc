@@ -194,8 +194,8 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
         report.compared_loss = shares.sum(k, row_losses(threads, targets.views[k], *compared, quadratic.hessian()));
     }
   }
-  if (channels.count > 0 && options.refit_gains) LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic,
-      channels, shares, place, fit));
+  if (channels.count > 0 && options.refit_gains)
+    LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic, channels, shares, place, fit));
   return fit;
 }
 

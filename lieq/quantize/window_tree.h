@@ -26,6 +26,8 @@ class WindowTree {
   [[nodiscard]] Share own_windows() const;
   /// Of all ranks.
   [[nodiscard]] std::size_t windows() const { return windows_; }
+  /// Below the root, of the tree over so many tokens: how many sums one rank holds beside the one it adds to.
+  [[nodiscard]] static std::size_t levels(std::size_t tokens);
 
  private:
   std::size_t windows_, leaves_;
@@ -39,7 +41,8 @@ class PairwiseSums {
  public:
   /// Leaves come in rising order, each once; sums are of one length.
   void add(Threads& threads, std::size_t leaf, std::vector<T> sum) {
-    while (parts_.size() > 1 && distance(parts_.end()[-2].leaf, parts_.back().leaf) < distance(parts_.back().leaf, leaf))
+    while (parts_.size() > 1 &&
+           distance(parts_.end()[-2].leaf, parts_.back().leaf) < distance(parts_.back().leaf, leaf))
       fold(threads);
     parts_.push_back({leaf, std::move(sum)});
   }
@@ -57,9 +60,7 @@ class PairwiseSums {
     std::vector<T> sum;
   };
   /// The level of the tree at which two leaves meet.
-  static std::size_t distance(std::size_t a, std::size_t b) {
-    return static_cast<std::size_t>(std::bit_width(a ^ b));
-  }
+  static std::size_t distance(std::size_t a, std::size_t b) { return static_cast<std::size_t>(std::bit_width(a ^ b)); }
 
   void fold(Threads& threads) {
     constexpr std::size_t kPiece = 1 << 14;

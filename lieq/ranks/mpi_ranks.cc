@@ -131,8 +131,8 @@ void MpiRanks::exchange(std::size_t with, const void* out, std::size_t out_bytes
   traffic_.received += in_bytes;
 }
 
-/// Halves go back and forth between neighbours, then between pairs of them, ...: each rank ends with the sum of its piece
-/// and sends it the same way back. Two transfers of the whole in all, whatever the number of ranks.
+/// Halves go back and forth between neighbours, then between pairs of them, ...: each rank ends with the sum of its
+/// piece and sends it the same way back. Two transfers of the whole in all, whatever the number of ranks.
 template <class T>
 void MpiRanks::add_up_tree(std::span<T> values) {
   const std::size_t paired = std::bit_floor(size_);  // the others hand their values to one of these

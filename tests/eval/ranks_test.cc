@@ -21,7 +21,8 @@ struct OnRanks : testing::Test {
 
 TEST_F(OnRanks, TokenScoresAreThoseOfOne) {
   std::vector<model::TokenId> ids;
-  for (std::size_t t = 0; t < 9 * 512 + 100; ++t) ids.push_back(static_cast<model::TokenId>((t * t * 7 + t / 3) % 4096));
+  for (std::size_t t = 0; t < 9 * 512 + 100; ++t)
+    ids.push_back(static_cast<model::TokenId>((t * t * 7 + t / 3) % 4096));
   model::Model shorter = bundle.model;
   shorter.layers.resize(1);
   const model::Model* const models[] = {&bundle.model, &shorter};

@@ -141,8 +141,8 @@ TEST(Ranks, ShareSensitivities) {
   using Sensitivities = std::vector<std::map<int, double>>;
   const std::function<Sensitivities(Threads&)> measure = [&](Threads& threads) {
     Sink sink;
-    return must(measure_sensitivity(model, ids, std::span(ids).first(3 * kWindow), kWindow, kWidths, options, threads,
-                                    sink));
+    return must(
+        measure_sensitivity(model, ids, std::span(ids).first(3 * kWindow), kWindow, kWidths, options, threads, sink));
   };
   Threads one(2);
   const Sensitivities expected = measure(one);

@@ -53,7 +53,8 @@ void check(lieq::Ranks& ranks) {
   std::string text = rank == 0 ? std::string(100000, 'x') + "end" : "another";
   lieq::broadcast(ranks, text);
   expect(text == std::string(100000, 'x') + "end", "broadcast of a text", rank);
-  const std::vector<std::string> texts = lieq::all_texts(ranks, std::string(rank * 1000, 'a'));  // of rank 0 an empty one
+  const std::vector<std::string> texts =
+      lieq::all_texts(ranks, std::string(rank * 1000, 'a'));  // of rank 0 an empty one
   for (std::size_t r = 0; r < size; ++r) expect(texts[r] == std::string(r * 1000, 'a'), "all_texts", rank);
 
   std::vector<std::byte> bytes(100 * size);
