@@ -1,9 +1,9 @@
 # lieq_room(NAME SOURCES ... APART ... HEADERS ... DEPENDS rooms ... LINKS external targets ...)
 # One static target per room. DEPENDS is the room's row in docs/architecture.md, which a test compares with the
 # includes. APART are sources that must be compiled alone, such as Highway's, which include themselves once for each
-# instruction set. NOT_HOT rooms are optimised less (lieq_not_hot). HEADERS form a file set, so that each one is compiled alone.
+# instruction set. NOT_HOT rooms are optimised less (lieq_not_hot). INTERNAL rooms are the program's alone and not installed. HEADERS form a file set, so that each one is compiled alone.
 function(lieq_room name)
-  cmake_parse_arguments(ROOM "NOT_HOT" "" "SOURCES;APART;HEADERS;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "NOT_HOT;INTERNAL" "" "SOURCES;APART;HEADERS;DEPENDS;LINKS;PRIVATE_LINKS" ${ARGN})
   set(target lieq_${name})
   lieq_unite(${name}_united ${ROOM_SOURCES})
   add_library(${target} STATIC ${${name}_united} ${ROOM_APART})
@@ -19,9 +19,11 @@ function(lieq_room name)
   if(ROOM_NOT_HOT)
     lieq_not_hot(${target})
   endif()
-  install(TARGETS ${target} EXPORT lieqTargets
-          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  if(NOT ROOM_INTERNAL)
+    install(TARGETS ${target} EXPORT lieqTargets
+            ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+            FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  endif()
 endfunction()
 
 # Code whose own work is little, since it calls others for what takes long: -O1 compiles it in three quarters of the time.

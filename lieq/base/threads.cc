@@ -120,7 +120,7 @@ struct Threads::Team {
   }
 };
 
-Threads::Threads(std::size_t count) : team_(std::make_unique<Team>(count)) {
+Threads::Threads(std::size_t count, Ranks& ranks) : team_(std::make_unique<Team>(count)), ranks_(&ranks) {
   LIEQ_CHECK(count >= 1);
   team_->workers.reserve(count - 1);
   for (std::size_t t = 1; t < count; ++t) team_->workers.emplace_back([this, t] { team_->work(t); });

@@ -6,22 +6,40 @@
 #include <memory>
 #include <type_traits>
 
+#include "lieq/base/ranks.h"
+
 namespace lieq {
 
 /// The number of physical cores this process may run on, at least 1.
 [[nodiscard]] std::size_t physical_cores();
 
-/// A team of `count` threads, the caller being one of them.
+/// A team of `count` threads, the caller being one of them, in the process that is one of `ranks`.
 /// One loop runs at a time; loops do not nest. The caller never waits for a thread that has not begun: on a busy
 /// machine it does the work itself.
 class Threads {
  public:
-  explicit Threads(std::size_t count);
+  /// ranks must outlive this.
+  explicit Threads(std::size_t count, Ranks& ranks = Ranks::alone());
   ~Threads();
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
   [[nodiscard]] std::size_t count() const;
+  /// The processes that loops over layers, windows and rows are shared out among.
+  [[nodiscard]] Ranks& ranks() const { return *ranks_; }
+
+  /// While one lives, its threads work as the only rank: for what one rank does by itself.
+  class Apart {
+   public:
+    explicit Apart(Threads& threads) : threads_(threads), before_(threads.ranks_) { threads.ranks_ = &Ranks::alone(); }
+    ~Apart() { threads_.ranks_ = before_; }
+    Apart(const Apart&) = delete;
+    Apart& operator=(const Apart&) = delete;
+
+   private:
+    Threads& threads_;
+    Ranks* before_;
+  };
 
   /// Calls body(item, thread) once for every item in [0, items), thread in [0, count()); items < 2^32.
   /// Which thread takes which item is not fixed: a body whose result must not depend on
@@ -43,6 +61,7 @@ class Threads {
 
   struct Team;
   std::unique_ptr<Team> team_;
+  Ranks* ranks_;
 };
 
 }  // namespace lieq

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "lieq/base/ranks.h"
 #include "lieq/base/result.h"
 #include "lieq/base/threads.h"
 #include "lieq/cli/options.h"
@@ -17,6 +18,8 @@ inline constexpr const char* kModelHelp = "A Hugging Face model folder, a .gguf 
 struct Common {
   std::size_t threads = physical_cores();
   std::string command;  ///< the whole command line, as a shell would take it
+  /// The processes that do the work together; more than one only where main.cc says that the verb knows them.
+  Ranks* ranks = &Ranks::alone();
 };
 
 /// A verb registers its options on `app` and returns what runs when it is chosen.

@@ -21,12 +21,14 @@ struct Options {
 };
 
 Result<void> run(Options options, const Common& common) {
+  const bool first = common.ranks->is_first();
   for (const std::string& file : {options.output, options.svg})
-    if (!file.empty()) LIEQ_TRY(io::prepare_output(file));
+    if (first && !file.empty()) LIEQ_TRY(io::prepare_output(file));
   options.job.group_size = static_cast<std::size_t>(std::max<std::int64_t>(options.group_size, 0));
-  Threads threads(common.threads);
-  terminal::Console console;
+  Threads threads(common.threads, *common.ranks);
+  terminal::Console console(!first);
   LIEQ_ASSIGN(const LayerScores scores, pipeline::diagnose(options.job, threads, console));
+  if (!first) return {};
   show(report::scores_text(scores));
   for (const std::string& warning : scores.warnings) console.warn(warning);
   if (!options.svg.empty()) LIEQ_TRY(io::write_file(options.svg, report::figure_svg(report::depth_figure(scores))));

@@ -65,10 +65,13 @@ Result<void> run(const Options& options, const Common& common) {
                 "--log-samples: found no --output, expected the file beside which samples go");
   if (options.log_samples) job.samples = std::filesystem::path(options.output).parent_path();
   LIEQ_TRY(pipeline::check(job));
-  if (!options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
-  Threads threads(common.threads);
-  terminal::Console console;
+  const bool first = common.ranks->is_first();
+  if (first && !options.output.empty()) LIEQ_TRY(io::prepare_output(options.output));
+  if (!first) job.samples.reset();
+  Threads threads(common.threads, *common.ranks);
+  terminal::Console console(!first);
   LIEQ_ASSIGN(const pipeline::EvaluateRecord record, pipeline::evaluate(job, threads, console));
+  if (!first) return {};
   show(record.tasks.empty() ? texts_text(options, record.texts) : tasks_text(options, record.tasks));
   if (options.output.empty()) return {};
   return io::write_json(options.output, to_json(record));

@@ -1,6 +1,7 @@
 /// lieq quantize: the job pipeline::quantize, with its plan before the work and its tables after it.
 
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -46,12 +47,15 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
 
 Result<void> run(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const pipeline::QuantizeOptions asked, job_of(options));
-  const terminal::StopNotice notice(
-      asked.exports.empty() ? "lieq: stopped; the same command goes on from here\n"
-                            : "lieq: stopped; the same command goes on from here, or, once the model is there, lieq "
-                              "export\n");
-  Threads threads(common.threads);
-  terminal::Console console;
+  const bool first = common.ranks->is_first();
+  std::optional<terminal::StopNotice> notice;
+  if (first)
+    notice.emplace(asked.exports.empty()
+                       ? "lieq: stopped; the same command goes on from here\n"
+                       : "lieq: stopped; the same command goes on from here, or, once the model is there, lieq "
+                         "export\n");
+  Threads threads(common.threads, *common.ranks);
+  terminal::Console console(!first);
   if (!asked.plan.budget && asked.plan.plan_file.empty())
     show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(pipeline::Quantization job, pipeline::Quantization::prepare(asked, threads, console));
@@ -61,6 +65,7 @@ Result<void> run(const Options& options, const Common& common) {
   show(plan_text(job.plan()) + estimate_text(job.estimate()));
   if (options.dry_run || options.preview) return {};
   LIEQ_ASSIGN(const pipeline::QuantizeRecord made, job.run());
+  if (!first) return {};
   show(texts_text(made));
   show(record_text(made));
   if (!made.warning) return {};

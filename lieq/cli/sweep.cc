@@ -1,6 +1,7 @@
 /// lieq sweep: one model quantised in many ways, each evaluated; the paper's Figure 5 and Tables 1-3.
 
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -23,14 +24,17 @@ struct Options {
 
 Result<void> run(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const pipeline::SweepOptions asked, sweep_of(options.flags));
-  const terminal::StopNotice notice("lieq: stopped; the same command goes on from here\n");
-  Threads threads(common.threads);
-  terminal::Console console;
+  const bool first = common.ranks->is_first();
+  std::optional<terminal::StopNotice> notice;
+  if (first) notice.emplace("lieq: stopped; the same command goes on from here\n");
+  Threads threads(common.threads, *common.ranks);
+  terminal::Console console(!first);
   LIEQ_ASSIGN(pipeline::Sweep job, pipeline::Sweep::prepare(asked, threads, console));
   show(sweep_plan_text(job.plan()));
   if (options.dry_run) return {};
   const auto finished = [&](const pipeline::SweepStep& step) { console.note(sweep_step_text(step)); };
   LIEQ_ASSIGN(const SweepResults results, job.run(common.command, finished));
+  if (!first) return {};
   show(fmt::format("\n{}\n{}/{}\n", report::sweep_table(results), asked.output, asked.results));
   return {};
 }

@@ -20,7 +20,8 @@ using model::Model;
 
 constexpr std::array kProjections = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
 
-/// Computes the metrics of each layer as the forward pass reaches it.
+/// Computes the metrics of each layer as the forward pass reaches it. Every rank makes the pass and measures its
+/// layers.
 class Probe : public model::Observer {
  public:
   Probe(const Model& model, std::span<const std::vector<model::TokenId>> passages, const GeometryOptions& options,
@@ -36,7 +37,17 @@ class Probe : public model::Observer {
     if (options_.input == GeometryInput::kNormed && kinds.front() == LinearKind::kQ) measure(layer, x);
   }
 
-  [[nodiscard]] std::vector<std::vector<Geometry>> take_metrics() { return std::move(metrics_); }
+  /// Those of all ranks: each has measured some layers, and has 0 for the others.
+  [[nodiscard]] std::vector<std::vector<Geometry>> take_metrics() {
+    std::vector<double> values;
+    for (const auto& passage : metrics_)
+      for (const Geometry& one : passage) values.insert(values.end(), {one.compactness, one.energy_gain});
+    threads_.ranks().add_up(std::span(values));
+    auto value = values.begin();
+    for (auto& passage : metrics_)
+      for (Geometry& one : passage) one = {.compactness = *value++, .energy_gain = *value++};
+    return std::move(metrics_);
+  }
   [[nodiscard]] std::optional<std::size_t> broken_layer() const { return broken_; }
 
  private:
@@ -50,6 +61,11 @@ class Probe : public model::Observer {
       broken_ = layer;
       return;
     }
+    if (layer % threads_.ranks().size() == threads_.ranks().rank()) measure_own(layer, x);
+    sink_.progress("geometry", layer + 1, model_.layers.size());
+  }
+
+  void measure_own(std::size_t layer, MatrixView<const float> x) {
     products_.resize(kProjections.size() * variants());
     for (std::size_t p = 0; p < kProjections.size(); ++p) project(layer, p, x);
 
@@ -72,7 +88,6 @@ class Probe : public model::Observer {
         mean.energy_gain += one.energy_gain / static_cast<double>(kProjections.size());
       }
     }
-    sink_.progress("geometry", layer + 1, model_.layers.size());
   }
 
   /// Z = X Wᵀ for the trained matrix of projection p and for each random one.

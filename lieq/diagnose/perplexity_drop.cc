@@ -19,10 +19,10 @@ using model::SequenceSpan;
 
 constexpr std::size_t kBatchTokens = 2048;  // rows of one block pass: enough to be bound by arithmetic, not by weights
 
-/// How many tokens fit in the budget.
+/// How many rows fit in the budget.
 struct Shape {
-  std::size_t batch_rows;    ///< of one run_block, at least one passage
-  std::size_t chunk_tokens;  ///< that advance together
+  std::size_t batch_rows;   ///< of one run_block, at least one passage
+  std::size_t stream_rows;  ///< of all streams that advance together, at least those of one passage
 };
 
 /// Float32 scratch of a block per row of the batch: normed, delta; q, attended; k, v; gate, up.
@@ -46,48 +46,119 @@ Result<Shape> shape_of(const Model& model, std::span<const std::vector<TokenId>>
             memory >> 20, (least >> 20) + 1, longest, config.num_hidden_layers + 1, model.path.string()));
   // A third of what is left for the batch, up to its useful size; the rest for the streams.
   const std::size_t batch = std::clamp((memory - logits) / 3 / per_row, longest, std::max(longest, kBatchTokens));
-  return Shape{batch, std::max(longest, (memory - logits - batch * per_row) / per_token)};
+  const std::size_t tokens = std::max(longest, (memory - logits - batch * per_row) / per_token);
+  return Shape{std::min(batch, tokens), tokens * (config.num_hidden_layers + 1)};
 }
 
-/// Carries one chunk of passages through all variants.
+/// Passages that run as one batch, for every variant. What they are depends on no number of ranks, so neither do sums.
+struct Group {
+  Share passages;
+  std::size_t tokens = 0;
+};
+
+std::vector<Group> groups_of(std::span<const std::vector<TokenId>> passages, std::size_t batch_rows) {
+  std::vector<Group> groups;
+  for (std::size_t p = 0; p < passages.size(); ++p) {
+    if (groups.empty() || groups.back().tokens + passages[p].size() > batch_rows) groups.push_back({{p, p}, 0});
+    groups.back().passages.last = p + 1;
+    groups.back().tokens += passages[p].size();
+  }
+  return groups;
+}
+
+/// Variants of a group that one rank runs. Slot 0 is the whole model, slot l + 1 the one without layer l.
+struct Piece {
+  Group group;
+  Share slots;
+
+  /// The prefix, which is slot 0, and all others.
+  [[nodiscard]] std::size_t streams() const { return 1 + slots.last - std::max<std::size_t>(slots.first, 1); }
+  [[nodiscard]] std::size_t rows() const { return streams() * group.tokens; }
+  /// Whether what the whole model gives behind layer l is needed.
+  [[nodiscard]] bool needs_prefix(std::size_t l) const { return slots.first == 0 || l + 2 < slots.last; }
+};
+
+/// In multiplications a token.
+class Cost {
+ public:
+  explicit Cost(const Model& model)
+      : layers_(model.layers.size()),
+        block_(static_cast<double>(model::footprint(model.layers.front()).parameters)),
+        head_(static_cast<double>(model.config.vocab_size) * static_cast<double>(model.config.hidden_size)) {}
+
+  [[nodiscard]] double block() const { return block_; }
+  [[nodiscard]] double head() const { return head_; }
+  [[nodiscard]] double slot(std::size_t s) const { return static_cast<double>(layers_ - s) * block_ + head_; }
+  [[nodiscard]] double piece(const Piece& piece) const {
+    double cost = 0;
+    for (std::size_t s = piece.slots.first; s < piece.slots.last; ++s) cost += slot(s);
+    if (piece.slots.first > 0) cost += static_cast<double>(piece.slots.last - 2) * block_;  // the prefix once more
+    return cost * static_cast<double>(piece.group.tokens);
+  }
+
+ private:
+  std::size_t layers_;
+  double block_, head_;
+};
+
+/// Cuts the list of all groups' slots into one run for each rank, of about the same cost.
+std::vector<Piece> own_pieces(const std::vector<Group>& groups, std::size_t slots, const Cost& cost,
+                              const Ranks& ranks) {
+  double all = 0, before = 0;
+  for (const Group& group : groups)
+    for (std::size_t s = 0; s < slots; ++s) all += cost.slot(s) * static_cast<double>(group.tokens);
+  std::vector<Piece> pieces;
+  for (const Group& group : groups) {
+    Piece piece{group, {slots, slots}};
+    for (std::size_t s = 0; s < slots; ++s) {
+      const double own = cost.slot(s) * static_cast<double>(group.tokens);
+      const auto rank = static_cast<std::size_t>((before + own / 2) / all * static_cast<double>(ranks.size()));
+      before += own;
+      if (std::min(rank, ranks.size() - 1) != ranks.rank()) continue;
+      piece.slots = {std::min(piece.slots.first, s), s + 1};
+    }
+    if (piece.slots.count() > 0) pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+/// Carries the variants of some groups through the model together, so that the weights of a layer are read once.
 class Chunk {
  public:
-  Chunk(const Model& model, model::RunState& state, Sink& sink)
-      : model_(model),
-        state_(state),
-        sink_(sink),
-        block_weights_(static_cast<double>(model::footprint(model.layers.front()).parameters)),
-        head_weights_(static_cast<double>(model.config.vocab_size) * static_cast<double>(model.config.hidden_size)) {}
+  Chunk(const Model& model, std::span<const std::vector<TokenId>> passages, model::RunState& state, Sink& sink)
+      : model_(model), all_passages_(passages), state_(state), sink_(sink), cost_(model) {}
 
-  /// Scores passages [first, first + count); writes their columns of `result`.
-  [[nodiscard]] Result<void> run(std::span<const std::vector<TokenId>> passages, std::size_t first, std::size_t count,
-                                 std::size_t batch_rows, RemovalNll& result) {
-    passages_ = passages.subspan(first, count);
-    std::vector<TokenId> ids;
-    for (const auto& passage : passages_) ids.insert(ids.end(), passage.begin(), passage.end());
-    tokens_ = ids.size();
-    const std::size_t layers = model_.layers.size();
-    // Slot 0 is the whole model, slot l + 1 the one without layer l: those alive before layer l are slots 0 ... l.
-    const MatrixView<float> streams = streams_.matrix((layers + 1) * tokens_, model_.config.hidden_size);
-    model::embed(model_, ids, state_.threads(), streams.rows(0, tokens_));
-    for (std::size_t l = 0; l < layers; ++l) {
-      LIEQ_TRY(check_cancelled(sink_));
-      const MatrixView<float> skipping = streams.rows((l + 1) * tokens_, tokens_);
-      std::copy_n(streams.data(), tokens_ * streams.cols(), skipping.data());
-      run_layer(l, streams.rows(0, (l + 1) * tokens_), batch_rows);
+  /// Scores the variants of `pieces`; writes their places of `result`.
+  [[nodiscard]] Result<void> run(std::span<const Piece> pieces, RemovalNll& result) {
+    std::size_t rows = 0;
+    for (const Piece& piece : pieces) rows += piece.rows();
+    const MatrixView<float> all = streams_.matrix(rows, model_.config.hidden_size);
+    std::size_t first = 0;
+    for (const Piece& piece : pieces) {
+      model::embed(model_, ids_of(piece.group), state_.threads(), all.rows(first, piece.group.tokens));
+      first += piece.rows();
     }
-    model::final_norm(model_, state_.threads(), streams);
-    score(streams.rows(0, tokens_), ids, std::span(result.whole).subspan(first, count));
-    for (std::size_t l = 0; l < layers; ++l)
-      score(streams.rows((l + 1) * tokens_, tokens_), ids, std::span(result.without[l]).subspan(first, count));
+    for (std::size_t l = 0; l < model_.layers.size(); ++l) {
+      LIEQ_TRY(check_cancelled(sink_));
+      first = 0;
+      for (const Piece& piece : pieces) {
+        run_layer(l, piece, all.rows(first, piece.rows()));
+        first += piece.rows();
+      }
+    }
+    model::final_norm(model_, state_.threads(), all);
+    first = 0;
+    for (const Piece& piece : pieces) {
+      for (std::size_t s = piece.slots.first; s < piece.slots.last; ++s)
+        score(stream(piece, s, all.rows(first, piece.rows())), piece.group,
+              s == 0 ? result.whole : result.without[s - 1]);
+      first += piece.rows();
+    }
     return {};
   }
 
-  /// What `tokens` tokens cost in all: block passes and heads.
-  void expect(std::size_t tokens) {
-    const auto layers = static_cast<double>(model_.layers.size());
-    total_ += static_cast<double>(tokens) * (layers * (layers + 1) / 2 * block_weights_ + (layers + 1) * head_weights_);
-  }
+  /// What is to be done in all.
+  void expect(const Piece& piece) { total_ += cost_.piece(piece); }
 
   /// Progress is in 10^9 multiplications: blocks and heads alike.
   void report(double multiplications) {
@@ -97,58 +168,69 @@ class Chunk {
   }
 
  private:
-  /// Runs a layer over several streams of the chunk, in batches of whole passages.
-  void run_layer(std::size_t l, MatrixView<float> streams, std::size_t batch_rows) {
-    std::vector<SequenceSpan> batch;
-    std::size_t first = 0, rows = 0;
-    const auto flush = [&] {
-      model::run_block(model_, l, batch, streams.rows(first, rows), state_);
-      report(static_cast<double>(rows) * block_weights_);
-      first += rows;
-      rows = 0;
-      batch.clear();
-    };
-    for (std::size_t slot = 0; slot <= l; ++slot) {
-      for (const auto& passage : passages_) {
-        if (rows > 0 && rows + passage.size() > batch_rows) flush();
-        batch.push_back({passage.size(), nullptr});
-        rows += passage.size();
-      }
-    }
-    flush();
+  static MatrixView<float> stream(const Piece& piece, std::size_t slot, MatrixView<float> streams) {
+    const std::size_t place = slot == 0 ? 0 : 1 + slot - std::max<std::size_t>(piece.slots.first, 1);
+    return streams.rows(place * piece.group.tokens, piece.group.tokens);
   }
 
-  /// sums[p] = NLL of passage p. hidden: after the final norm.
-  void score(MatrixView<const float> hidden, std::span<const TokenId> ids, std::span<double> sums) {
+  [[nodiscard]] std::span<const std::vector<TokenId>> passages_of(const Group& group) const {
+    return all_passages_.subspan(group.passages.first, group.passages.count());
+  }
+
+  [[nodiscard]] std::vector<TokenId> ids_of(const Group& group) const {
+    std::vector<TokenId> ids;
+    for (const auto& passage : passages_of(group)) ids.insert(ids.end(), passage.begin(), passage.end());
+    return ids;
+  }
+
+  /// The variant without layer l splits off before it; those that did before run it, and the whole model as long as
+  /// others are to split off.
+  void run_layer(std::size_t l, const Piece& piece, MatrixView<float> streams) {
+    const MatrixView<float> prefix = stream(piece, 0, streams);
+    if (piece.slots.has(l + 1))
+      std::copy_n(prefix.data(), prefix.rows() * prefix.cols(), stream(piece, l + 1, streams).data());
+    std::vector<SequenceSpan> batch;
+    for (const auto& passage : passages_of(piece.group)) batch.push_back({passage.size(), nullptr});
+    const auto run = [&](MatrixView<float> x) {
+      model::run_block(model_, l, batch, x, state_);
+      report(static_cast<double>(x.rows()) * cost_.block());
+    };
+    if (piece.needs_prefix(l)) run(prefix);
+    for (std::size_t s = std::max<std::size_t>(piece.slots.first, 1); s < std::min(piece.slots.last, l + 1); ++s)
+      run(stream(piece, s, streams));
+  }
+
+  /// sums[p] = NLL of passage p, of the group's. hidden: after the final norm.
+  void score(MatrixView<const float> hidden, const Group& group, std::span<double> sums) {
+    const std::vector<TokenId> ids = ids_of(group);
     const std::size_t slice = model::logit_slice_rows(model_.config);
-    nll_.resize(tokens_);
-    for (std::size_t first = 0; first < tokens_; first += slice) {
-      const std::size_t count = std::min(slice, tokens_ - first);
+    nll_.resize(ids.size());
+    for (std::size_t first = 0; first < ids.size(); first += slice) {
+      const std::size_t count = std::min(slice, ids.size() - first);
       const MatrixView<float> logits = logits_.matrix(count, model_.config.vocab_size);
       model::logits(model_, hidden.rows(first, count), state_, logits);
-      report(static_cast<double>(count) * head_weights_);
+      report(static_cast<double>(count) * cost_.head());
       state_.threads().for_each(count, [&](std::size_t t, std::size_t) {
-        if (first + t + 1 >= tokens_) return;
+        if (first + t + 1 >= ids.size()) return;
         const std::span<const float> row = logits.row(t);
         nll_[first + t] =
             kernels::log_sum_exp(row) - static_cast<double>(row[static_cast<std::size_t>(ids[first + t + 1])]);
       });
     }
     std::size_t start = 0;
-    for (std::size_t p = 0; p < passages_.size(); ++p) {
+    for (std::size_t p = group.passages.first; p < group.passages.last; ++p) {
       const auto begin = nll_.begin() + static_cast<std::ptrdiff_t>(start);
-      sums[p] = std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(passages_[p].size() - 1), 0.0);
-      start += passages_[p].size();
+      sums[p] = std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(all_passages_[p].size() - 1), 0.0);
+      start += all_passages_[p].size();
     }
   }
 
   const Model& model_;
+  std::span<const std::vector<TokenId>> all_passages_;
   model::RunState& state_;
   Sink& sink_;
-  double block_weights_, head_weights_;
+  Cost cost_;
   double done_ = 0, total_ = 0;
-  std::span<const std::vector<TokenId>> passages_;
-  std::size_t tokens_ = 0;
   kernels::Buffer<float> streams_, logits_;
   std::vector<double> nll_;
 };
@@ -178,17 +260,21 @@ Result<RemovalNll> removal_nll(const Model& model, std::span<const std::vector<T
   RemovalNll result{std::vector<double>(passages.size()), {}};
   result.without.assign(layers, result.whole);
   model::RunState state(model, threads, options.compute);
-  Chunk chunk(model, state, sink);
-  for (const auto& passage : passages) chunk.expect(passage.size());
+  Chunk chunk(model, passages, state, sink);
+  const std::vector<Piece> pieces =
+      own_pieces(groups_of(passages, shape.batch_rows), layers + 1, Cost(model), threads.ranks());
+  for (const Piece& piece : pieces) chunk.expect(piece);
   chunk.report(0);
-  for (std::size_t first = 0; first < passages.size();) {
-    std::size_t count = 0, tokens = 0;
-    while (first + count < passages.size() &&
-           (count == 0 || tokens + passages[first + count].size() <= shape.chunk_tokens))
-      tokens += passages[first + count++].size();
-    LIEQ_TRY(chunk.run(passages, first, count, shape.batch_rows, result));
+  for (std::size_t first = 0; first < pieces.size();) {
+    std::size_t count = 0, rows = 0;
+    while (first + count < pieces.size() && (count == 0 || rows + pieces[first + count].rows() <= shape.stream_rows))
+      rows += pieces[first + count++].rows();
+    LIEQ_TRY(chunk.run(std::span(pieces).subspan(first, count), result));
     first += count;
   }
+  // Every place was written by one rank and is 0 on the others.
+  threads.ranks().add_up(std::span(result.whole));
+  for (std::vector<double>& sums : result.without) threads.ranks().add_up(std::span(sums));
   LIEQ_TRY(check_finite(model, result));
   return result;
 }

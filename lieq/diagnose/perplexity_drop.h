@@ -26,10 +26,9 @@ struct RemovalNll {
 /// Scores every passage with the whole model and with each layer left out.
 ///
 /// All L + 1 variants of a chunk of passages advance together. Up to layer l "without l" is the whole model, so the
-/// common
-/// prefix is computed once: at layer l the variant splits off as a copy of the stream, and skips the block. Layer l
-/// thus runs on l + 1 streams (the whole model and those without 0 ... l - 1), and its weights are read once for all of
-/// them.
+/// common prefix is computed once: at layer l the variant splits off as a copy of the stream, and skips the block.
+/// Layer l thus runs on l + 1 streams (the whole model and those without 0 ... l - 1), and its weights are read once
+/// for all of them. Ranks share the list of (batch of passages, variant), each computing the prefix of what it has.
 /// Cost: L (L + 1) / 2 block passes and L + 1 heads per token, where separate runs take L² blocks; each layer's weights
 /// stream once per chunk. Memory: (L + 1) hidden states per token of the chunk and the scratch of one batch, within
 /// options.memory; one slab of decoded weights (16 MiB) comes on top.
@@ -37,7 +36,7 @@ struct RemovalNll {
 /// memory budget too small for the longest passage, naming the least that works); kNumerical naming the layer whose
 /// removal gives
 /// NaN or infinity.
-/// Deterministic for any thread count.
+/// The same bits for any number of threads and ranks.
 [[nodiscard]] Result<RemovalNll> removal_nll(const model::Model& model,
                                              std::span<const std::vector<model::TokenId>> passages,
                                              const DropOptions& options, Threads& threads, Sink& sink);

@@ -21,6 +21,7 @@ namespace {
 using model::TokenId;
 using Text = std::span<const TokenId>;
 constexpr std::size_t kBatchTokens = 2048;
+constexpr std::size_t kRoundBatches = 4;  // of each rank, between two exchanges: what an interrupted run loses
 
 /// The choices of one item.
 using ItemTokens = std::vector<ChoiceTokens>;
@@ -197,6 +198,32 @@ std::optional<std::vector<ChoiceScore>> scores_from_json(const Json* json, std::
   return scores;
 }
 
+/// Scores of the choices of each batch; empty: not known.
+using BatchScores = std::vector<std::vector<ChoiceScore>>;
+
+/// What any rank knows of some batches, no two of them the same batch, every rank gets to know.
+void share(Ranks& ranks, const std::vector<std::vector<const ChoiceTokens*>>& choices, Share batches,
+           BatchScores& scores) {
+  if (ranks.size() == 1) return;
+  std::vector<double> values;  // of each choice: whether it is known, its log-likelihood, whether it is greedy
+  for (std::size_t b = batches.first; b < batches.last; ++b) {
+    for (std::size_t c = 0; c < choices[b].size(); ++c) {
+      const bool known = !scores[b].empty();
+      const ChoiceScore score = known ? scores[b][c] : ChoiceScore{0, false};
+      values.insert(values.end(), {known ? 1.0 : 0.0, score.loglik, score.greedy ? 1.0 : 0.0});
+    }
+  }
+  ranks.add_up(std::span(values));
+  auto value = values.begin();
+  for (std::size_t b = batches.first; b < batches.last; ++b) {
+    if (choices[b].empty()) continue;
+    const bool known = *value != 0;
+    scores[b].clear();
+    for (std::size_t c = 0; c < choices[b].size(); ++c, value += 3)
+      if (known) scores[b].push_back({value[1], value[2] != 0});
+  }
+}
+
 /// A journal that cannot be written costs an interrupted run its work, nothing else.
 Journal open_journal(const std::filesystem::path& file, const std::string& fingerprint, Sink& sink) {
   auto journal = Journal::open(file, fingerprint);
@@ -218,34 +245,52 @@ Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<cons
     fingerprint = fingerprint_of(bundle, tokens, options, threads);
     journal_file = options.journals / (fingerprint + ".journal");
   }
-  Journal journal = open_journal(journal_file, fingerprint, sink);
+  Ranks& ranks = threads.ranks();
+  Journal journal = ranks.is_first() ? open_journal(journal_file, fingerprint, sink) : Journal();
+  std::vector<std::vector<const ChoiceTokens*>> choices(batches.size());
+  for (std::size_t b = 0; b < batches.size(); ++b)
+    for (const std::size_t i : batches[b])
+      for (const ChoiceTokens& choice : tokens[i]) choices[b].push_back(&choice);
+  BatchScores known(batches.size());
+  for (std::size_t b = 0; b < batches.size(); ++b)
+    if (auto noted = scores_from_json(journal.find(b), choices[b].size())) known[b] = std::move(*noted);
+  share(ranks, choices, {0, batches.size()}, known);  // what the first one's journal holds
+
   Scorer scorer(bundle.model, threads, options.compute);
-  std::vector<ItemScores> all(items.size());
   std::size_t done = 0;
   sink.progress("questions", 0, items.size());
-  for (std::size_t b = 0; b < batches.size(); ++b) {
+  const std::size_t round = ranks.size() == 1 ? 1 : kRoundBatches * ranks.size();
+  for (std::size_t first = 0; first < batches.size(); first += round) {
+    const Share now{first, std::min(batches.size(), first + round)};
+    std::vector<std::size_t> open;
+    for (std::size_t b = now.first; b < now.last; ++b)
+      if (known[b].empty()) open.push_back(b);
     LIEQ_TRY(check_cancelled(sink));
-    std::vector<const ChoiceTokens*> choices;
-    for (const std::size_t i : batches[b])
-      for (const ChoiceTokens& choice : tokens[i]) choices.push_back(&choice);
-    std::optional<std::vector<ChoiceScore>> scores = scores_from_json(journal.find(b), choices.size());
-    if (!scores) {
-      LIEQ_ASSIGN(scores, scorer.score(choices));
-      if (const auto noted = journal.append(b, to_json(*scores)); !noted) {
+    BatchScores fresh(batches.size());
+    for (std::size_t o = ranks.rank(); o < open.size(); o += ranks.size()) {
+      LIEQ_ASSIGN(fresh[open[o]], scorer.score(choices[open[o]]));
+    }
+    share(ranks, choices, now, fresh);
+    for (const std::size_t b : open) {
+      known[b] = std::move(fresh[b]);
+      if (const auto noted = journal.append(b, to_json(known[b])); !noted) {
         sink.warn(noted.error().message);
         journal = Journal();
       }
     }
-    auto next = scores->begin();
+    for (std::size_t b = now.first; b < now.last; ++b) done += batches[b].size();
+    sink.progress("questions", done, items.size());
+  }
+  journal.remove();
+  std::vector<ItemScores> all(items.size());
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    auto next = known[b].begin();
     for (const std::size_t i : batches[b]) {
       const auto last = next + static_cast<std::ptrdiff_t>(tokens[i].size());
       all[i].assign(next, last);
       next = last;
     }
-    done += batches[b].size();
-    sink.progress("questions", done, items.size());
   }
-  journal.remove();
   return all;
 }
 

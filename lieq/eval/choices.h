@@ -33,9 +33,9 @@ struct ChoiceOptions {
 
 /// Scores of each item, in order. Items run sorted by their tokens, in batches whose common beginnings (contexts of
 /// several choices, descriptions, few-shot examples) are computed once; only the rows that predict an answer go through
-/// the head. Interrupted, the same call with the same model and items goes on after the last finished batch, with the
-/// same results. Errors: those of PromptEncoder; kNumerical when logits are not finite. Same result for any
-/// thread count.
+/// the head. Ranks share the batches; the first one keeps the journal. Interrupted, the same call with the same model
+/// and items goes on after the last finished batch, with the same results. Errors: those of PromptEncoder; kNumerical
+/// when logits are not finite. Same result for any number of threads and ranks.
 [[nodiscard]] Result<std::vector<ItemScores>> score_items(const Bundle& bundle, std::span<const Item* const> items,
                                                           const ChoiceOptions& options, Threads& threads, Sink& sink);
 

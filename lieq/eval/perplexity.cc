@@ -103,11 +103,53 @@ struct Batch {
   std::vector<std::size_t> rows;  ///< rows[i] of the batch predicts targets[i]
 };
 
-/// Takes windows from `next` on. The last token of a window is predicted only, so it is not run.
-Batch take_batch(const WindowPlan& plan, std::size_t& next) {
+/// The windows of each batch: those of one are no more than kForwardTokens together, unless it is a single one.
+std::vector<Share> batches_of(const WindowPlan& plan) {
+  std::vector<Share> batches;
+  std::size_t tokens = 0;
+  for (std::size_t w = 0; w < plan.windows.size(); ++w) {
+    const std::size_t size = plan.windows[w].size;
+    if (batches.empty() || tokens + size > kForwardTokens + 1) {
+      batches.push_back({w, w});
+      tokens = 0;
+    }
+    batches.back().last = w + 1;
+    tokens += size - 1;
+  }
+  return batches;
+}
+
+/// Where the scored tokens of each rank's batches begin among all.
+std::vector<std::size_t> token_borders(const WindowPlan& plan, const std::vector<Share>& batches, std::size_t ranks) {
+  std::vector<std::size_t> borders = {0};
+  for (std::size_t r = 0; r < ranks; ++r) {
+    const Share own = share_of(batches.size(), r, ranks);
+    borders.push_back(borders.back());
+    for (std::size_t b = own.first; b < own.last; ++b)
+      for (std::size_t w = batches[b].first; w < batches[b].last; ++w)
+        borders.back() += plan.windows[w].size - plan.windows[w].first_scored;
+  }
+  return borders;
+}
+
+/// values: this rank's, which become those of all.
+template <class T>
+void gather(Ranks& ranks, const std::vector<std::size_t>& borders, std::vector<T>& values) {
+  if (ranks.size() == 1) return;
+  LIEQ_CHECK(values.size() == borders[ranks.rank() + 1] - borders[ranks.rank()]);
+  std::vector<T> all(borders.back());
+  std::ranges::copy(values, all.begin() + static_cast<std::ptrdiff_t>(borders[ranks.rank()]));
+  std::vector<std::size_t> bytes;
+  for (const std::size_t border : borders) bytes.push_back(border * sizeof(T));
+  ranks.all_gather(std::as_writable_bytes(std::span(all)), bytes);
+  values = std::move(all);
+}
+
+/// The last token of a window is predicted only, so it is not run.
+Batch take_batch(const WindowPlan& plan, Share windows) {
   Batch batch;
-  do {
-    const Window& window = plan.windows[next++];
+  for (std::size_t w = windows.first; w < windows.last; ++w) {
+    const Window& window = plan.windows[w];
     const auto first = plan.ids.begin() + static_cast<std::ptrdiff_t>(window.begin);
     const std::size_t before = batch.tokens.size();
     batch.tokens.insert(batch.tokens.end(), first, first + static_cast<std::ptrdiff_t>(window.size - 1));
@@ -116,7 +158,7 @@ Batch take_batch(const WindowPlan& plan, std::size_t& next) {
       batch.rows.push_back(before + t - 1);
       batch.targets.push_back(plan.ids[window.begin + t]);
     }
-  } while (next < plan.windows.size() && batch.tokens.size() + plan.windows[next].size <= kForwardTokens + 1);
+  }
   return batch;
 }
 
@@ -129,11 +171,13 @@ Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models
   for (const Model* model : models) lanes.push_back(std::make_unique<Lane>(*model, threads, compute));
 
   const std::size_t slice = model::logit_slice_rows(models.front()->config);
+  const std::vector<Share> batches = batches_of(plan);
+  Ranks& ranks = threads.ranks();
+  const Share own = share_of(batches.size(), ranks.rank(), ranks.size());
   sink.progress("perplexity", 0, plan.windows.size());
-  for (std::size_t next = 0; next < plan.windows.size();) {
+  for (std::size_t b = own.first; b < own.last; ++b) {
     LIEQ_TRY(check_cancelled(sink));
-    const std::size_t first = next;
-    const Batch batch = take_batch(plan, next);
+    const Batch batch = take_batch(plan, batches[b]);
     for (const auto& lane : lanes) {
       const MatrixView<float> hidden = lane->hidden.matrix(batch.tokens.size(), lane->model->config.hidden_size);
       model::forward(*lane->model, batch.tokens, batch.sequences, lane->state, hidden);
@@ -147,12 +191,19 @@ Result<std::vector<TokenScores>> score_plan(std::span<const Model* const> models
       if (!std::isfinite(std::accumulate(lane->scores.nll.begin(), lane->scores.nll.end(), 0.0)))
         return fail(ErrorCode::kNumerical,
                     fmt::format("{}: logits: found NaN or infinity in windows {} to {}, expected finite values",
-                                lane->model->path.string(), first, next - 1));
+                                lane->model->path.string(), batches[b].first, batches[b].last - 1));
     }
-    sink.progress("perplexity", next, plan.windows.size());
+    sink.progress("perplexity", plan.windows.size() * (b + 1 - own.first) / own.count(), plan.windows.size());
   }
+  const std::vector<std::size_t> borders = token_borders(plan, batches, ranks.size());
   std::vector<TokenScores> scores;
-  for (const auto& lane : lanes) scores.push_back(std::move(lane->scores));
+  for (const auto& lane : lanes) {
+    TokenScores& all = scores.emplace_back(std::move(lane->scores));
+    gather(ranks, borders, all.nll);
+    if (scores.size() == 1) continue;  // nothing is compared with the first model but the others
+    gather(ranks, borders, all.kl);
+    gather(ranks, borders, all.top1);
+  }
   return scores;
 }
 

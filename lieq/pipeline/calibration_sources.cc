@@ -71,7 +71,7 @@ Result<SourceWindows> from_self(const WindowCounts& counts, const eval::Bundle& 
       folder.empty() ? std::vector<TokenId>() : read_cached(file, sampling.sequences * sampling.length);
   if (ids.empty()) {
     LIEQ_ASSIGN(ids, eval::sample_self_text(bundle.model, sampling, threads, sink));
-    if (!folder.empty()) write_cached(file, ids);
+    if (!folder.empty() && threads.ranks().is_first()) write_cached(file, ids);
   }
   const auto fitted = ids.begin() + static_cast<std::ptrdiff_t>(counts.fitted * counts.window);
   const auto held_out = fitted + static_cast<std::ptrdiff_t>(counts.held_out * counts.window);

@@ -12,6 +12,7 @@
 #include "lieq/base/labels.h"
 #include "lieq/kernels/gemm.h"
 #include "lieq/pack/k_blocks.h"
+#include "lieq/quantize/window_tree.h"
 
 namespace lieq::pipeline {
 namespace {
@@ -93,8 +94,12 @@ double memory_of(const model::Model& model, const quantize::Options& options, do
   const auto h = static_cast<double>(c.hidden_size), q = static_cast<double>(c.q_size());
   const auto m = static_cast<double>(c.intermediate_size);
   const double streams = options.corrected_target ? 2 : 1, widest = std::max({h, q, m});
-  return 4 * tokens * (h * streams + q + h) + std::min(4 * tokens * m, 1073741824.0) + 20 * widest * widest +
-         16 * parameters_of(model.layers.front());
+  // Of the widest set: while it is fitted, or while its sums wait for their neighbours in the tree.
+  const auto levels = static_cast<double>(quantize::WindowTree::levels(static_cast<std::size_t>(tokens)));
+  const double cross = options.corrected_target ? 4 * h * widest : 0;
+  const double sums = (6 + 2 * levels) * widest * widest + (1 + levels) * cross;
+  return 4 * tokens * (h * streams + q + h) + std::min(4 * tokens * m, 1073741824.0) +
+         std::max(20 * widest * widest, sums) + 16 * parameters_of(model.layers.front());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "lieq/quantize/run.h"
 #include "lieq/save/gguf_export.h"
 #include "lieq/save/gptq_folder.h"
+#include "lieq/save/layer_bytes.h"
 
 namespace lieq::pipeline {
 namespace {
@@ -27,6 +28,19 @@ void add_reports(const quantize::QuantizedLayer& layer, std::size_t l, unsigned 
   }
 }
 
+/// A layer that the first rank has in its folder.
+Result<quantize::QuantizedLayer> read_for_all(const save::RunFolder* folder, std::size_t l, Ranks& ranks) {
+  if (ranks.size() == 1) return folder->read(l);
+  quantize::QuantizedLayer layer;
+  std::string bytes;
+  if (folder) {
+    LIEQ_ASSIGN(layer, folder->read(l));
+    bytes = save::layer_to_bytes(layer);
+  }
+  broadcast(ranks, bytes);
+  return folder ? std::move(layer) : save::layer_from_bytes(bytes);
+}
+
 }  // namespace
 
 Result<void> check(const LayersJob& job) {
@@ -45,9 +59,22 @@ Json fingerprint_of(const LayersJob& job) {
           {"calibration_window", job.calibration->window}};
 }
 
-Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder& folder, Threads& threads, Sink& sink) {
+Result<void> check_same_on_ranks(const Json& fingerprint, Ranks& ranks) {
+  if (ranks.size() == 1) return {};
+  std::string first = fingerprint.dump();
+  broadcast(ranks, first);
+  if (const auto difference = difference_of(Json::parse(first), fingerprint))
+    return fail(ErrorCode::kInvalidArgument, fmt::format("the first rank works with {}", *difference));
+  return {};
+}
+
+Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder* folder, Threads& threads, Sink& sink) {
   const model::Model& model = job.bundle->model;
-  const std::size_t finished = folder.finished(), layers = model.layers.size();
+  Ranks& ranks = threads.ranks();
+  LIEQ_CHECK((folder != nullptr) == ranks.is_first());
+  const std::size_t layers = model.layers.size();
+  std::size_t finished = folder ? folder->finished() : 0;
+  broadcast(ranks, finished);
   Json reports = Json::array();
   // The walk is needed only while layers are missing: a run killed while saving goes straight to saving.
   std::optional<quantize::LayerWalk> walk;
@@ -60,11 +87,11 @@ Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder& folder
     LIEQ_TRY(check_cancelled(sink));
     quantize::QuantizedLayer layer;
     if (l < finished) {
-      LIEQ_ASSIGN(layer, folder.read(l));
+      LIEQ_ASSIGN(layer, read_for_all(folder, l, ranks));
       if (walk) LIEQ_TRY(walk->resume_with(l, layer));
     } else {
       LIEQ_ASSIGN(layer, walk->quantize(l, job.layer_bits[l]));
-      LIEQ_TRY(folder.write(l, layer));
+      if (folder) LIEQ_TRY(folder->write(l, layer));
     }
     add_reports(layer, l, job.layer_bits[l], sink, reports);
     sink.progress("quantising layers", l + 1, layers);

@@ -42,10 +42,13 @@ struct LayersJob {
 [[nodiscard]] Json fingerprint_of(const LayersJob& job);
 
 /// Finishes every layer in the run folder; those that lie there already are taken as they are. Returns a report on each
-/// linear ("linears" of lieq.json). Errors: those of LayerWalk and RunFolder; kCancelled, after which the finished
-/// layers lie in the folder.
-[[nodiscard]] Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder& folder, Threads& threads,
+/// linear ("linears" of lieq.json). folder: the first rank's; null on others, which need no files.
+/// Errors: those of LayerWalk and RunFolder; kCancelled, after which the finished layers lie in the folder.
+[[nodiscard]] Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder* folder, Threads& threads,
                                            Sink& sink);
+
+/// Whether all ranks have the first one's fingerprint, and so the same model and options. Errors: kInvalidArgument.
+[[nodiscard]] Result<void> check_same_on_ranks(const Json& fingerprint, Ranks& ranks);
 
 /// What lieq.json says of where a model came from.
 [[nodiscard]] Json provenance_of(const LayersJob& job, Json linears);

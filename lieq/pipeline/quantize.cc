@@ -161,7 +161,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.plain = is_plain(options.recipe);
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
   if (options.refine) LIEQ_TRY(check(*options.refine));
-  LIEQ_TRY(check_output(options));
+  LIEQ_TRY(quantize::check_ranks(threads.ranks()));
+  if (threads.ranks().is_first()) LIEQ_TRY(check_output(options));
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
   const QuantizeOptions& o = state->options;
@@ -189,7 +190,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan"));
   LIEQ_TRY(check(job));
   if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads, sink));
-  LIEQ_TRY(state->trial_exports());
+  if (threads.ranks().is_first()) LIEQ_TRY(state->trial_exports());
   if (o.text.empty()) {
     LIEQ_ASSIGN(HeldOut own, held_out_of({}, state->bundle, state->calibration, sink));
     state->held.push_back(std::move(own));
@@ -207,7 +208,7 @@ Estimate Quantization::estimate() const {
                      .scored_tokens = scored,
                      .scored_window = state_->held.front().window,
                      .passes = rounds(state_->job.embeddings) ? std::size_t{3} : std::size_t{2},
-                     .threads = state_->threads.count()};
+                     .threads = state_->threads.count() * state_->threads.ranks().size()};
   Estimate made = pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
   if (state_->options.refine) add(size_of(*state_->options.refine, state_->job), size.threads, made);
   return made;
@@ -237,13 +238,20 @@ Result<save::RunFolder> Quantization::State::open_folder(const Json& fingerprint
 
 Result<QuantizeRecord> Quantization::run() {
   State& state = *state_;
-  LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
+  const bool first = state.threads.ranks().is_first();
+  if (first) LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
   state.job.model_hash = model::fingerprint(state.bundle.model, state.threads);
+  LIEQ_TRY(check_same_on_ranks(state.fingerprint(), state.threads.ranks()));
+  if (!first) {
+    LIEQ_TRY(quantize_layers(state.job, nullptr, state.threads, state.sink));
+    return QuantizeRecord{};
+  }
   LIEQ_ASSIGN(const save::RunFolder folder, state.open_folder(state.fingerprint()));
   if (folder.finished() > 0)
     state.sink.note(fmt::format("going on after layer {} of {}, from {}", folder.finished(),
                                 state.bundle.model.layers.size(), folder.path().string()));
-  LIEQ_ASSIGN(Json linears, quantize_layers(state.job, folder, state.threads, state.sink));
+  LIEQ_ASSIGN(Json linears, quantize_layers(state.job, &folder, state.threads, state.sink));
+  const Threads::Apart apart(state.threads);  // files are the first rank's: nobody else can read them for certain
   return state.finish(folder, std::move(linears));
 }
 

@@ -103,9 +103,10 @@ class Quantization {
   /// Quantises every layer, refines if asked to, saves, scores both models and lets them write. Cancelled or killed at
   /// any moment, the same call on the same options goes on after the last finished layer, or within the refinement,
   /// with the same bytes as the result; nothing of the output's name exists before it is whole. Exports come after
-  /// that: what a kill leaves out of them is export_model()'s to make. Cost: estimate(). Errors: kInvalidArgument
-  /// naming what differs from the unfinished run that lies there, kIo (also when the disk has not enough room, before
-  /// the work), kNumerical, kCancelled.
+  /// that: what a kill leaves out of them is export_model()'s to make.
+  /// Of several ranks the first one writes, refines and scores; the others fit their share and return an empty record.
+  /// Cost: estimate(). Errors: kInvalidArgument naming what differs from the unfinished run that lies there, kIo (also
+  /// when the disk has not enough room, before the work), kNumerical, kCancelled.
   [[nodiscard]] Result<QuantizeRecord> run();
 
   Quantization(Quantization&&) noexcept;
@@ -118,7 +119,7 @@ class Quantization {
   std::unique_ptr<State> state_;
 };
 
-/// prepare() and run(). Bitwise the same folder for any number of threads.
+/// prepare() and run(). Bitwise the same folder for any number of threads and any power of two of ranks.
 [[nodiscard]] Result<QuantizeRecord> quantize(const QuantizeOptions& options, Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline

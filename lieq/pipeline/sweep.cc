@@ -69,7 +69,8 @@ struct Sweep::State {
   [[nodiscard]] Json fingerprint() const;
   Result<Original> original(const std::function<void(const SweepStep&)>& finished);
   Result<fs::path> make_model(const Run& run, Sink& sink);
-  Result<void> finish(std::size_t index, const Original& original);
+  Result<SweepCell> make_cell(std::size_t index, const Original& original);
+  [[nodiscard]] std::vector<std::size_t> own_runs() const;
   [[nodiscard]] SweepPlan size() const;
   [[nodiscard]] double seconds(double work) const { return work / rate_; }
   [[nodiscard]] double work_left() const;
@@ -95,7 +96,7 @@ struct Sweep::State {
 
 /// What can be checked before anything is read.
 Result<void> Sweep::State::check() {
-  LIEQ_TRY(io::prepare_output(fs::path(options_.output) / "sweep.json"));
+  if (threads_.ranks().is_first()) LIEQ_TRY(io::prepare_output(fs::path(options_.output) / "sweep.json"));
   if (fs::path(options_.results).extension() != ".json" || fs::path(options_.results).has_parent_path())
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("--results: found '{}', expected a name that ends in .json", options_.results));
@@ -134,7 +135,8 @@ Result<void> Sweep::State::load() {
   calibration.plain = is_plain(recipes_.front());
   LIEQ_ASSIGN(calibration_, calibrate(*bundle_, calibration, threads_, sink_));
   model_hash_ = model::fingerprint(bundle_->model, threads_);
-  LIEQ_ASSIGN(folder_, SweepFolder::open(options_.output, fingerprint(), options_.force));
+  LIEQ_TRY(check_same_on_ranks(fingerprint(), threads_.ranks()));
+  LIEQ_ASSIGN(folder_, SweepFolder::open(options_.output, fingerprint(), options_.force, threads_.ranks()));
   return {};
 }
 
@@ -247,14 +249,32 @@ Result<fs::path> Sweep::State::make_model(const Run& run, Sink& sink) {
   fs::create_directories(made.parent_path(), error);
   LIEQ_ASSIGN(const save::RunFolder layers,
               save::RunFolder::adopt(folder_->work() / "layers", fingerprint_of(run.job)));
-  LIEQ_ASSIGN(Json linears, quantize_layers(run.job, layers, threads_, sink));
+  LIEQ_ASSIGN(Json linears, quantize_layers(run.job, &layers, threads_, sink));
   const auto layer = [&](std::size_t l) { return layers.read(l); };
   LIEQ_TRY(save_layers(run.job, layer, provenance_of(run.job, std::move(linears)), made, threads_, sink));
   return made;
 }
 
-Result<void> Sweep::State::finish(std::size_t index, const Original& original) {
-  Run& run = runs_[index];
+/// Runs that are left, for this rank: neighbours, which share layers, and about as much work as any other rank has.
+std::vector<std::size_t> Sweep::State::own_runs() const {
+  double all = 0, before = 0;
+  for (const Run& run : runs_) all += run.cell ? 0 : run.work;
+  const Ranks& ranks = threads_.ranks();
+  std::vector<std::size_t> own;
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    if (runs_[i].cell) continue;
+    const double middle = before + runs_[i].work / 2;
+    before += runs_[i].work;
+    const auto rank = static_cast<std::size_t>(middle / all * static_cast<double>(ranks.size()));
+    if (std::min(rank, ranks.size() - 1) == ranks.rank()) own.push_back(i);
+  }
+  return own;
+}
+
+/// By this rank alone.
+Result<SweepCell> Sweep::State::make_cell(std::size_t index, const Original& original) {
+  const Threads::Apart apart(threads_);
+  const Run& run = runs_[index];
   const std::string name = fmt::format("model {} of {}", index + 1, runs_.size());
   RunSink sink(sink_, name);
   LIEQ_ASSIGN(const fs::path path, make_model(run, sink));
@@ -270,11 +290,7 @@ Result<void> Sweep::State::finish(std::size_t index, const Original& original) {
     cell.bytes = record.file_bytes;
     LIEQ_ASSIGN(cell.eval, evaluation_->evaluate(bundle, run.key, original, threads_, sink));
   }
-  LIEQ_TRY(folder_->keep("cells/" + run.key, to_json(cell)));
-  std::error_code ignored;
-  if (!options_.keep) fs::remove_all(path, ignored);
-  run.cell = std::move(cell);
-  return {};
+  return cell;
 }
 
 Result<SweepResults> Sweep::State::write_results(const std::string& command, const Original& original) const {
@@ -319,20 +335,33 @@ Result<SweepResults> Sweep::run(const std::string& command, const std::function<
   const double whole = state.work_left();
   LIEQ_ASSIGN(const Original reference, state.original(finished));
   LIEQ_ASSIGN(SweepResults results, state.write_results(command, reference));
-  for (std::size_t i = 0; i < state.runs_.size(); ++i) {
-    const State::Run& run = state.runs_[i];
-    if (run.cell) continue;
+  Ranks& ranks = state.threads_.ranks();
+  std::error_code ignored;
+  const std::vector<std::size_t> own = state.own_runs();
+  for (std::size_t turn = 0; state.work_left() > 0; ++turn) {  // one run of each rank that has some left
     LIEQ_TRY(check_cancelled(state.sink_));
     const Clock::time_point began = Clock::now();
-    LIEQ_TRY(state.finish(i, reference));
-    LIEQ_ASSIGN(results, state.write_results(command, reference));
-    LIEQ_ASSIGN(const EvalSummary summary, summary_of(run.cell->eval, run.key));
-    const double left = state.work_left();
-    if (finished)
-      finished({i + 1, state.runs_.size(), run.key, summary, seconds_since(began),
-                left > 0 ? seconds_since(start) * left / (whole - left) : 0});
+    std::string made;
+    if (turn < own.size()) {
+      LIEQ_ASSIGN(const SweepCell cell, state.make_cell(own[turn], reference));
+      made = Json{{"index", own[turn]}, {"cell", to_json(cell)}}.dump();
+    }
+    for (const std::string& text : all_texts(ranks, made)) {
+      if (text.empty()) continue;
+      const Json json = Json::parse(text);
+      const auto i = json["index"].get<std::size_t>();
+      State::Run& run = state.runs_[i];
+      LIEQ_TRY(state.folder_->keep("cells/" + run.key, json["cell"]));
+      if (!state.options_.keep) fs::remove_all(state.folder_->work() / run.key, ignored);
+      LIEQ_ASSIGN(run.cell, sweep_cell_from_json(json["cell"], run.key));
+      LIEQ_ASSIGN(results, state.write_results(command, reference));
+      LIEQ_ASSIGN(const EvalSummary summary, summary_of(run.cell->eval, run.key));
+      const double left = state.work_left();
+      if (finished)
+        finished({i + 1, state.runs_.size(), run.key, summary, seconds_since(began),
+                  left > 0 ? seconds_since(start) * left / (whole - left) : 0});
+    }
   }
-  std::error_code ignored;
   fs::remove_all(state.folder_->work(), ignored);
   return results;
 }

@@ -31,8 +31,9 @@ void remove_leftovers(const fs::path& work) {
 
 }  // namespace
 
-Result<SweepFolder> SweepFolder::open(const fs::path& path, const Json& fingerprint, bool force) {
-  const SweepFolder folder(path);
+Result<SweepFolder> SweepFolder::open(const fs::path& path, const Json& fingerprint, bool force, Ranks& ranks) {
+  if (!ranks.is_first()) return SweepFolder(path, ranks);
+  const SweepFolder folder(path, Ranks::alone());
   std::error_code ignored;
   LIEQ_ASSIGN(const auto found, folder.find("sweep"));
   if (!found && fs::exists(path, ignored) && !fs::is_empty(path, ignored))
@@ -50,20 +51,30 @@ Result<SweepFolder> SweepFolder::open(const fs::path& path, const Json& fingerpr
   LIEQ_TRY(make_folders(path));
   remove_leftovers(folder.work());
   if (!found || difference) LIEQ_TRY(folder.keep("sweep", fingerprint));
-  return folder;
+  return SweepFolder(path, ranks);
+}
+
+fs::path SweepFolder::work() const {
+  return ranks_->is_first() ? path_ / "work" : path_ / "work" / fmt::format("rank-{}", ranks_->rank());
 }
 
 fs::path SweepFolder::file(const std::string& name) const { return path_ / (name + ".json"); }
 
 Result<std::optional<Json>> SweepFolder::find(const std::string& name) const {
+  std::string text;  // empty: there is none
   std::error_code ignored;
-  if (!fs::exists(file(name), ignored)) return std::optional<Json>();
-  LIEQ_ASSIGN(Json value, read_json(file(name)));
-  return std::optional<Json>(std::move(value));
+  if (ranks_->is_first() && fs::exists(file(name), ignored)) {
+    LIEQ_ASSIGN(Json value, read_json(file(name)));
+    if (ranks_->size() == 1) return std::optional<Json>(std::move(value));
+    text = value.dump();
+  }
+  broadcast(*ranks_, text);
+  if (text.empty()) return std::optional<Json>();
+  return std::optional<Json>(Json::parse(text));
 }
 
 Result<void> SweepFolder::keep(const std::string& name, const Json& value) const {
-  return io::write_json(file(name), value);
+  return ranks_->is_first() ? io::write_json(file(name), value) : Result<void>();
 }
 
 }  // namespace lieq::pipeline

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "lieq/kernels/gemm.h"
 #include "lieq/kernels/transpose.h"
@@ -28,6 +29,12 @@ void ProductSum::add_tiles(Threads& threads, MatrixView<const float> a, MatrixVi
   });
 }
 
+ProductSum ProductSum::symmetric(std::size_t size) {
+  ProductSum sum(size, size);
+  sum.symmetric_ = true;
+  return sum;
+}
+
 void ProductSum::add(Threads& threads, MatrixView<const float> a, MatrixView<const float> b) {
   LIEQ_CHECK(a.rows() == b.rows() && a.cols() == rows_ && b.cols() == cols_);
   add_tiles(threads, a, b, false);
@@ -36,6 +43,36 @@ void ProductSum::add(Threads& threads, MatrixView<const float> a, MatrixView<con
 void ProductSum::add_square(Threads& threads, MatrixView<const float> x) {
   LIEQ_CHECK(rows_ == cols_ && x.cols() == cols_);
   add_tiles(threads, x, x, true);
+}
+
+void ProductSum::end_leaf(Threads& threads, std::size_t leaf) {
+  if (sum_.empty()) return;
+  if (!symmetric_) {
+    leaves_.add(threads, leaf, std::exchange(sum_, std::vector<float>(rows_ * cols_)));
+    return;
+  }
+  std::vector<float> packed(rows_ * (rows_ + 1) / 2);
+  threads.for_each(rows_, [&](std::size_t i, std::size_t) {
+    float* row = &sum_[i * cols_];
+    std::copy(row + i, row + cols_, &packed[packed_row(i) + i]);
+    std::fill(row, row + cols_, 0.0F);
+  });
+  leaves_.add(threads, leaf, std::move(packed));
+}
+
+void ProductSum::join_leaves(Threads& threads) {
+  if (sum_.empty()) return;
+  std::vector<float> all = leaves_.take(threads);
+  all.resize(symmetric_ ? rows_ * (rows_ + 1) / 2 : rows_ * cols_);  // zeros, where this rank has no leaf
+  threads.ranks().add_up(std::span(all));
+  if (!symmetric_) {
+    sum_ = std::move(all);
+    return;
+  }
+  threads.for_each(rows_, [&](std::size_t i, std::size_t) {
+    const float* row = &all[packed_row(i) + i];
+    std::copy(row, row + (cols_ - i), &sum_[i * cols_ + i]);
+  });
 }
 
 std::vector<float> ProductSum::take_symmetric(Threads& threads) {
@@ -54,12 +91,23 @@ void MagnitudeSum::add(Threads& threads, MatrixView<const float> x) {
     for (std::size_t t = 0; t < x.rows(); ++t)
       for (std::size_t j = tile * kTile; j < end; ++j) sums_[j] += static_cast<double>(std::fabs(x(t, j)));
   });
-  tokens_ += x.rows();
 }
 
-std::vector<float> MagnitudeSum::take() const {
+void MagnitudeSum::end_leaf(Threads& threads, std::size_t leaf) {
+  if (!sums_.empty()) leaves_.add(threads, leaf, std::exchange(sums_, std::vector<double>(sums_.size())));
+}
+
+void MagnitudeSum::join_leaves(Threads& threads) {
+  if (sums_.empty()) return;
+  std::vector<double> all = leaves_.take(threads);
+  all.resize(sums_.size());
+  sums_ = std::move(all);
+  threads.ranks().add_up(std::span(sums_));
+}
+
+std::vector<float> MagnitudeSum::take(std::size_t tokens) const {
   std::vector<float> means;
-  for (const double sum : sums_) means.push_back(static_cast<float>(sum / static_cast<double>(tokens_)));
+  for (const double sum : sums_) means.push_back(static_cast<float>(sum / static_cast<double>(tokens)));
   return means;
 }
 

@@ -16,9 +16,10 @@ namespace {
 constexpr std::size_t kRowTile = 48;
 constexpr std::size_t kBlock = 192;  // columns of a product
 
-/// Σ over rows of e H eᵀ; fill(row, e) writes one row of E. H is symmetric, so blocks above its diagonal count twice.
+/// e H eᵀ of every row; fill(row, e) writes one row of E. H is symmetric, so blocks above its diagonal count twice.
 template <class Fill>
-double quadratic_form(Threads& threads, std::size_t rows, MatrixView<const float> hessian, const Fill& fill) {
+std::vector<double> quadratic_form(Threads& threads, std::size_t rows, MatrixView<const float> hessian,
+                                   const Fill& fill) {
   const std::size_t cols = hessian.cols();
   std::vector<double> losses(rows);
   threads.for_each((rows + kRowTile - 1) / kRowTile, [&](std::size_t tile, std::size_t) {
@@ -38,8 +39,10 @@ double quadratic_form(Threads& threads, std::size_t rows, MatrixView<const float
       if (begin > 0) add(0, begin, 2);
     }
   });
-  return std::accumulate(losses.begin(), losses.end(), 0.0);
+  return losses;
 }
+
+double sum_of(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
 }  // namespace
 
@@ -80,13 +83,18 @@ pack::QuantizedMatrix to_quantized(const Fitted& fitted, Grid grid) {
 
 double quadratic_loss(Threads& threads, MatrixView<const float> target, const Fitted& fitted,
                       MatrixView<const float> hessian) {
-  return quadratic_form(threads, fitted.rows, hessian, [&](std::size_t i, std::span<float> e) {
+  return sum_of(quadratic_form(threads, fitted.rows, hessian, [&](std::size_t i, std::span<float> e) {
     for (std::size_t j = 0; j < fitted.cols; ++j) e[j] = target(i, j) - fitted.weight(i, j);
-  });
+  }));
 }
 
 double quadratic_loss(Threads& threads, MatrixView<const float> target, const AnyFitted& fitted,
                       MatrixView<const float> hessian) {
+  return sum_of(row_losses(threads, target, fitted, hessian));
+}
+
+std::vector<double> row_losses(Threads& threads, MatrixView<const float> target, const AnyFitted& fitted,
+                               MatrixView<const float> hessian) {
   return quadratic_form(threads, target.rows(), hessian, [&](std::size_t i, std::span<float> e) {
     decode_row(fitted, i, e.data());
     for (std::size_t j = 0; j < e.size(); ++j) e[j] = target(i, j) - e[j];
@@ -94,6 +102,10 @@ double quadratic_loss(Threads& threads, MatrixView<const float> target, const An
 }
 
 double quadratic_energy(Threads& threads, MatrixView<const float> weight, MatrixView<const float> hessian) {
+  return sum_of(row_energies(threads, weight, hessian));
+}
+
+std::vector<double> row_energies(Threads& threads, MatrixView<const float> weight, MatrixView<const float> hessian) {
   return quadratic_form(threads, weight.rows(), hessian,
                         [&](std::size_t i, std::span<float> e) { std::ranges::copy(weight.row(i), e.begin()); });
 }

@@ -44,5 +44,8 @@ struct Fitted {
 /// tr(W H Wᵀ): what losses are measured against.
 [[nodiscard]] double quadratic_energy(Threads& threads, MatrixView<const float> weight,
                                       MatrixView<const float> hessian);
+/// The part of each row in it.
+[[nodiscard]] std::vector<double> row_energies(Threads& threads, MatrixView<const float> weight,
+                                               MatrixView<const float> hessian);
 
 }  // namespace lieq::quantize

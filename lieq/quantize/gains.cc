@@ -26,42 +26,50 @@ void solve(MatrixView<const double> l, std::vector<double>& b) {
   }
 }
 
-/// Adds Σ_i Q[i][j] ((T - Q) H)[i][j] to slope[j].
-void add_slope(const FittedLinear& linear, MatrixView<const float> q, MatrixView<const float> hessian, Threads& threads,
-               std::vector<double>& slope) {
-  const std::size_t rows = q.rows(), cols = q.cols(), tiles = (rows + kGainTile - 1) / kGainTile;
-  std::vector<double> parts(tiles * cols);
-  threads.for_each(tiles, [&](std::size_t tile, std::size_t) {
+std::size_t tiles_of(std::size_t rows) { return (rows + kGainTile - 1) / kGainTile; }
+
+/// Σ_i Q[i][j] ((T - Q) H)[i][j] of each tile of rows, [tiles, cols]; of the rows `own` alone, which target holds.
+std::vector<double> slopes(MatrixView<const float> target, Share own, MatrixView<const float> q,
+                           MatrixView<const float> hessian, Threads& threads) {
+  const std::size_t cols = q.cols(), first_tile = own.first / kGainTile;
+  std::vector<double> parts(tiles_of(q.rows()) * cols);
+  threads.for_each(tiles_of(own.count()), [&](std::size_t item, std::size_t) {
     static thread_local kernels::Buffer<float> errors, products;
-    const std::size_t first = tile * kGainTile, count = std::min(kGainTile, rows - first);
+    const std::size_t tile = first_tile + item;
+    const std::size_t first = tile * kGainTile, count = std::min(kGainTile, own.last - first);
     const MatrixView<float> e = errors.matrix(count, cols), eh = products.matrix(count, cols);
     for (std::size_t i = 0; i < count; ++i)
-      for (std::size_t j = 0; j < cols; ++j) e(i, j) = linear.target(first + i, j) - q(first + i, j);
+      for (std::size_t j = 0; j < cols; ++j) e(i, j) = target(first - own.first + i, j) - q(first + i, j);
     kernels::gemm_nt(e, hessian, eh);
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t j = 0; j < cols; ++j)
         parts[tile * cols + j] += static_cast<double>(q(first + i, j)) * static_cast<double>(eh(i, j));
   });
-  for (std::size_t tile = 0; tile < tiles; ++tile)
-    for (std::size_t j = 0; j < cols; ++j) slope[j] += parts[tile * cols + j];
+  return parts;
 }
 
 }  // namespace
 
 Result<std::vector<float>> refit_gains(Threads& threads, std::span<const FittedLinear> linears,
                                        const Quadratic& quadratic, std::span<const std::size_t> channels,
-                                       std::size_t count) {
+                                       std::size_t count, const RowShares* shares) {
   const std::size_t in = quadratic.size();
   LIEQ_CHECK(channels.empty() ? count == in : channels.size() == in);
   const auto channel = [&](std::size_t j) { return channels.empty() ? j : channels[j]; };
   ProductSum squares(in, in);
   std::vector<double> slope(in);
   kernels::Buffer<float> values;
-  for (const FittedLinear& linear : linears) {
-    const MatrixView<float> q = values.matrix(linear.target.rows(), in);
+  for (std::size_t k = 0; k < linears.size(); ++k) {
+    const FittedLinear& linear = linears[k];
+    const std::size_t rows = std::visit([](const auto& fitted) { return fitted.rows; }, *linear.fitted);
+    const MatrixView<float> q = values.matrix(rows, in);
     threads.for_each(q.rows(), [&](std::size_t i, std::size_t) { decode_row(*linear.fitted, i, q.row(i).data()); });
     squares.add_square(threads, q);
-    add_slope(linear, q, quadratic.hessian(), threads, slope);
+    std::vector<double> parts =
+        slopes(linear.target, shares ? shares->own(k) : Share{0, rows}, q, quadratic.hessian(), threads);
+    if (shares) shares->gather(k, parts, kGainTile);
+    for (std::size_t tile = 0; tile < tiles_of(rows); ++tile)
+      for (std::size_t j = 0; j < in; ++j) slope[j] += parts[tile * in + j];
   }
   const std::vector<float> square = squares.take_symmetric(threads);
   std::vector<double> normal(count * count), step(count);

@@ -44,5 +44,8 @@ using QuantizedLinear = std::variant<pack::QuantizedMatrix, pack::BlockMatrix>;
 /// tr(E H Eᵀ) as for Fitted.
 [[nodiscard]] double quadratic_loss(Threads& threads, MatrixView<const float> target, const AnyFitted& fitted,
                                     MatrixView<const float> hessian);
+/// The part of each row in it.
+[[nodiscard]] std::vector<double> row_losses(Threads& threads, MatrixView<const float> target, const AnyFitted& fitted,
+                                             MatrixView<const float> hessian);
 
 }  // namespace lieq::quantize

@@ -1,6 +1,7 @@
 #include "lieq/quantize/run.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "lieq/kernels/linear.h"
 #include "lieq/quantize/activations.h"
 #include "lieq/quantize/shared_fit.h"
+#include "lieq/quantize/window_tree.h"
 
 namespace lieq::quantize {
 namespace {
@@ -43,14 +45,23 @@ void tell_left_out(const model::ModelConfig& config, const Options& options, Sin
 }  // namespace
 
 struct LayerWalk::Impl {
-  Impl(const model::Model& m, const Options& o, std::size_t w, std::size_t n, Threads& t, Sink& s)
-      : model(m), config(m.config), options(o), window(w), tokens(n), threads(t), sink(s),
+  Impl(const model::Model& m, const Options& o, std::size_t w, std::size_t windows, Threads& t, Sink& s)
+      : model(m),
+        config(m.config),
+        options(o),
+        window(w),
+        tree(windows, w, t.ranks()),
+        tokens(tree.own_windows().count() * w),
+        threads(t),
+        sink(s),
         block(m.config, t, kernels::Compute::kF32) {}
 
   const model::Model& model;
   const model::ModelConfig& config;
   Options options;
-  std::size_t window, tokens;
+  std::size_t window;
+  WindowTree tree;
+  std::size_t tokens;  // of this rank's windows
   Threads& threads;
   Sink& sink;
   std::size_t next_layer = 0;
@@ -63,15 +74,25 @@ struct LayerWalk::Impl {
   [[nodiscard]] bool uses_plain() const { return uses_activations() && options.corrected_target; }
   [[nodiscard]] MatrixView<float> stream(std::vector<float>& x) const { return {x.data(), tokens, config.hidden_size}; }
 
-  /// Calls step(first token, tokens) for chunks of whole windows, told as windows of `what`. Borders depend on the
-  /// window alone, so that a resumed walk makes the same products.
+  /// Calls step(first token, tokens) for chunks of whole windows of this rank, told as windows of `what`, and
+  /// end_leaf(leaf) after those of a leaf. Borders depend on the text alone, so that a resumed walk and one on more
+  /// ranks make the same products.
+  template <class Step, class EndLeaf>
+  void in_leaves(std::string_view what, const Step& step, const EndLeaf& end_leaf) {
+    const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window);
+    const Share own = tree.own_windows();
+    for (std::size_t leaf = tree.own_leaves().first; leaf < tree.own_leaves().last; ++leaf) {
+      const Share windows = tree.windows_of(leaf);
+      for (std::size_t first = windows.first; first < windows.last; first += chunk) {
+        sink.detail(what, first - own.first, own.count());
+        step((first - own.first) * window, std::min(chunk, windows.last - first) * window);
+      }
+      if (windows.count() > 0) end_leaf(leaf);
+    }
+  }
   template <class Step>
   void in_chunks(std::string_view what, const Step& step) {
-    const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
-    for (std::size_t first = 0; first < tokens; first += chunk) {
-      sink.detail(what, first / window, tokens / window);
-      step(first, std::min(chunk, tokens - first));
-    }
+    in_leaves(what, step, [](std::size_t) {});
   }
 
   MatrixView<float> normed(std::vector<float>& x, std::size_t first, std::size_t count,
@@ -85,6 +106,13 @@ struct LayerWalk::Impl {
     block.attend(layer, l, sequences, x, y);
   }
 
+  /// The sums over all inputs of `in` numbers that step(first token, tokens, sums) adds to, for chunks of this rank.
+  struct Sums {
+    ProductSum square, cross;
+    MagnitudeSum magnitudes;
+  };
+  template <class Step>
+  InputStatistics gather(std::string_view what, std::size_t in, std::size_t cross_rows, const Step& step);
   InputStatistics gather_normed(const model::Layer& original, const model::Layer& layer, bool attention);
   InputStatistics gather_attended(const model::Layer& original, const model::Layer& layer, std::size_t l);
   InputStatistics gather_gated(const model::Layer& original, const model::Layer& layer);
@@ -105,6 +133,24 @@ struct LayerWalk::Impl {
   Result<QuantizedLayer> quantize(std::size_t l, unsigned bits);
 };
 
+template <class Step>
+InputStatistics LayerWalk::Impl::gather(std::string_view what, std::size_t in, std::size_t cross_rows,
+                                        const Step& step) {
+  Sums sums{ProductSum::symmetric(in), ProductSum(uses_plain() ? cross_rows : 0, uses_plain() ? in : 0),
+            MagnitudeSum(uses_magnitudes() ? in : 0)};
+  const auto end_leaf = [&](std::size_t leaf) {
+    sums.square.end_leaf(threads, leaf);
+    sums.cross.end_leaf(threads, leaf);
+    sums.magnitudes.end_leaf(threads, leaf);
+  };
+  in_leaves(
+      what, [&](std::size_t first, std::size_t count) { step(first, count, sums); }, end_leaf);
+  sums.square.join_leaves(threads);
+  sums.cross.join_leaves(threads);
+  sums.magnitudes.join_leaves(threads);
+  return {sums.square.take_symmetric(threads), sums.magnitudes.take(tree.windows() * window), sums.cross.take(), false};
+}
+
 /// Statistics of what q, k and v read, or gate and up: the normed streams.
 InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, const model::Layer& layer,
                                                bool attention) {
@@ -112,18 +158,16 @@ InputStatistics LayerWalk::Impl::gather_normed(const model::Layer& original, con
     return attention ? one.input_layernorm : one.post_attention_layernorm;
   };
   const std::size_t in = config.hidden_size;
-  ProductSum square(in, in), cross(uses_plain() ? in : 0, uses_plain() ? in : 0);
-  MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
-  in_chunks(attention ? "inputs of q, k, v: windows" : "inputs of gate, up: windows", [&](std::size_t first, std::size_t count) {
-    const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
-    square.add_square(threads, x);
-    magnitudes.add(threads, x);
-    if (!uses_plain()) return;
-    const MatrixView<float> plain_x = normed(plain, first, count, norm_of(original), plain_inputs);
-    subtract(threads, plain_x, x, plain_x);
-    cross.add(threads, plain_x, x);
-  });
-  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), false};
+  return gather(attention ? "inputs of q, k, v: windows" : "inputs of gate, up: windows", in, in,
+                [&](std::size_t first, std::size_t count, Sums& sums) {
+                  const MatrixView<float> x = normed(quantised, first, count, norm_of(layer), inputs);
+                  sums.square.add_square(threads, x);
+                  sums.magnitudes.add(threads, x);
+                  if (!uses_plain()) return;
+                  const MatrixView<float> plain_x = normed(plain, first, count, norm_of(original), plain_inputs);
+                  subtract(threads, plain_x, x, plain_x);
+                  sums.cross.add(threads, plain_x, x);
+                });
 }
 
 /// cross += (W (x_fp - x_q) + a / r (h_fp - h_q))ᵀ x_q, the residual streams as they were before the linear, r the
@@ -148,42 +192,42 @@ void LayerWalk::Impl::add_output_error(const model::Layer& original, LinearKind 
 InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, const model::Layer& layer,
                                                  std::size_t l) {
   const std::size_t in = config.q_size();
-  ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
-  MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
   const MatrixView<float> attended = kept.matrix(tokens, in);
-  in_chunks("inputs of o: windows", [&](std::size_t first, std::size_t count) {
+  const auto step = [&](std::size_t first, std::size_t count, Sums& sums) {
     const MatrixView<float> x = attended.rows(first, count);
     attend(layer, l, normed(quantised, first, count, layer.input_layernorm, inputs), x);
-    square.add_square(threads, x);
-    magnitudes.add(threads, x);
+    sums.square.add_square(threads, x);
+    sums.magnitudes.add(threads, x);
     if (!uses_plain()) return;
     const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
     attend(original, l, normed(plain, first, count, original.input_layernorm, inputs), plain_x);
-    add_output_error(original, LinearKind::kO, plain_x, x, first, cross);
+    add_output_error(original, LinearKind::kO, plain_x, x, first, sums.cross);
     block.add_output(original, LinearKind::kO, plain_x, stream(plain).rows(first, count));
-  });
-  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
+  };
+  InputStatistics statistics = gather("inputs of o: windows", in, config.hidden_size, step);
+  statistics.cross_is_output = true;
+  return statistics;
 }
 
 /// Statistics of what down reads; also advances the plain stream past the layer.
 InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, const model::Layer& layer) {
   const std::size_t in = config.intermediate_size;
-  ProductSum square(in, in), cross(uses_plain() ? config.hidden_size : 0, uses_plain() ? in : 0);
   const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
-  MagnitudeSum magnitudes(uses_magnitudes() ? in : 0);
   const MatrixView<float> all = kept.matrix(keeps_gated() ? tokens : chunk, in);
-  in_chunks("inputs of down: windows", [&](std::size_t first, std::size_t count) {
+  const auto step = [&](std::size_t first, std::size_t count, Sums& sums) {
     const MatrixView<float> x = all.rows(keeps_gated() ? first : 0, count);
     block.mlp_gate(layer, normed(quantised, first, count, layer.post_attention_layernorm, inputs), x);
-    square.add_square(threads, x);
-    magnitudes.add(threads, x);
+    sums.square.add_square(threads, x);
+    sums.magnitudes.add(threads, x);
     if (!uses_plain()) return;
     const MatrixView<float> plain_x = plain_inputs.matrix(count, in);
     block.mlp_gate(original, normed(plain, first, count, original.post_attention_layernorm, inputs), plain_x);
-    add_output_error(original, LinearKind::kDown, plain_x, x, first, cross);
+    add_output_error(original, LinearKind::kDown, plain_x, x, first, sums.cross);
     block.add_output(original, LinearKind::kDown, plain_x, stream(plain).rows(first, count));
-  });
-  return {square.take_symmetric(threads), magnitudes.take(), cross.take(), true};
+  };
+  InputStatistics statistics = gather("inputs of down: windows", in, config.hidden_size, step);
+  statistics.cross_is_output = true;
+  return statistics;
 }
 
 void LayerWalk::Impl::finish_attention(const model::Layer& layer, std::size_t l, bool have_attended) {
@@ -330,6 +374,13 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
   return result;
 }
 
+Result<void> check_ranks(const Ranks& ranks) {
+  if (std::has_single_bit(ranks.size())) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("quantising: found {} ranks, expected a power of two of them: 1, 2, 4, 8, ...", ranks.size()));
+}
+
 LayerWalk::LayerWalk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LayerWalk::LayerWalk(LayerWalk&&) noexcept = default;
 LayerWalk& LayerWalk::operator=(LayerWalk&&) noexcept = default;
@@ -341,6 +392,7 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
   for (const std::size_t in : {model.config.hidden_size, model.config.q_size(), model.config.intermediate_size})
     LIEQ_TRY(check_options(options, 2, in, model.path.string()));
   if (options.method == Method::kRtn) return LayerWalk(std::make_unique<Impl>(model, options, 1, 0, threads, sink));
+  LIEQ_TRY(check_ranks(threads.ranks()));
   if (window < 2 || window > model.config.max_position_embeddings)
     return invalid(fmt::format("calibration window: found {}, expected 2 to max_position_embeddings = {} tokens",
                                window, model.config.max_position_embeddings));
@@ -351,11 +403,11 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
       return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id,
                                  model.config.vocab_size));
-  const std::size_t tokens = ids.size() / window * window;
   tell_left_out(model.config, options, sink);
-  auto impl = std::make_unique<Impl>(model, options, window, tokens, threads, sink);
-  impl->quantised.resize(tokens * model.config.hidden_size);
-  model::embed(model, ids.first(tokens), threads, impl->stream(impl->quantised));
+  auto impl = std::make_unique<Impl>(model, options, window, ids.size() / window, threads, sink);
+  impl->quantised.resize(impl->tokens * model.config.hidden_size);
+  model::embed(model, ids.subspan(impl->tree.own_windows().first * window, impl->tokens), threads,
+               impl->stream(impl->quantised));
   if (impl->uses_plain()) impl->plain = impl->quantised;
   return LayerWalk(std::move(impl));
 }

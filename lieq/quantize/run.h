@@ -15,18 +15,23 @@
 
 namespace lieq::quantize {
 
+/// Sums over calibration windows are the same for a power of two of ranks only. Errors: kInvalidArgument.
+[[nodiscard]] Result<void> check_ranks(const Ranks& ranks);
+
 /// Two streams of calibration activations advance together: one through the unquantised layers (only if
-/// Options::corrected_target), one through the quantised ones.
+/// Options::corrected_target), one through the quantised ones. Each rank carries the streams of its windows
+/// (window_tree.h) and fits its rows (row_shares.h); every rank gets the whole layer.
 ///
-/// Memory: the streams ([tokens, hidden_size] each), the attention's outputs and, up to 1 GiB, the gated activations of
-/// one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of the linears
-/// that are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation (8 bytes):
-/// up to 20 · in² bytes. The model itself is as it was loaded.
+/// Memory of a rank: the streams ([tokens, hidden_size] each), the attention's outputs and, up to 1 GiB, the gated
+/// activations of one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of
+/// the linears that are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation
+/// (8 bytes): up to 20 · in² bytes; while they are summed, 4 · in² and for each of the 4 to 6 levels of the tree another
+/// 2 · in² and a cross product. The model itself is as it was loaded.
 class LayerWalk {
  public:
   /// calibration: windows of `window` ids, one after the other; a last partial one is left out.
   /// model, threads and sink must outlive this. Method::kRtn needs no ids.
-  /// Errors: kInvalidArgument (options that do not fit the model, no whole window, ids out of range).
+  /// Errors: kInvalidArgument (options that do not fit the model, no whole window, ids out of range, check_ranks()).
   [[nodiscard]] static Result<LayerWalk> create(const model::Model& model, std::span<const model::TokenId> ids,
                                                 std::size_t window, const Options& options, Threads& threads,
                                                 Sink& sink);
@@ -34,7 +39,7 @@ class LayerWalk {
   /// Quantises the next layer to `bits` and advances both streams. Layers are taken in order from 0.
   /// Errors: kInvalidArgument (bits); kNumerical naming the linears whose Hessian is singular even when damped, or
   /// whose activations are not finite; kCancelled. After an error the streams may stand half way through the layer: the
-  /// walk can only be destroyed. Bitwise equal for any thread count.
+  /// walk can only be destroyed. Bitwise equal for any number of threads and any power of two of ranks.
   [[nodiscard]] Result<QuantizedLayer> quantize(std::size_t layer, unsigned bits);
 
   /// Takes a layer that was quantised before and advances both streams as quantize() had done: the same bytes.

@@ -41,8 +41,9 @@ class Fitter : public model::Observer {
     if (tokens_ > 0) model::embed(running, fit_ids, threads, stream_.matrix(tokens_, model.config.hidden_size));
   }
 
-  /// The layer at each width; moves the stream past it. Layers are taken in order.
-  Result<std::vector<QuantizedLinears>> fit(std::size_t layer) {
+  /// The layer at each of those widths that `wanted` names by their places; moves the stream past it. Layers are taken
+  /// in order.
+  Result<std::vector<QuantizedLinears>> fit(std::size_t layer, const std::vector<std::size_t>& wanted) {
     static constexpr LinearKind kAttentionIn[] = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
     static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
     static constexpr LinearKind kO[] = {LinearKind::kO}, kDown[] = {LinearKind::kDown};
@@ -51,13 +52,15 @@ class Fitter : public model::Observer {
     for (std::size_t first = 0; first < tokens_; first += chunk) {
       const std::size_t count = std::min(chunk, tokens_ - first);
       const std::vector<model::SequenceSpan> sequences(count / window_, {window_, nullptr});
-      model::run_block(running_, layer, sequences, x.rows(first, count), run_, this);
+      model::run_block(running_, layer, sequences, x.rows(first, count), run_, wanted.empty() ? nullptr : this);
     }
-    std::vector<QuantizedLinears> fitted(widths_.size());
+    std::vector<QuantizedLinears> fitted(wanted.size());
+    if (wanted.empty()) return fitted;
+    const Threads::Apart apart(threads_);
     for (const std::span<const LinearKind> kinds :
          {std::span<const LinearKind>(kAttentionIn), std::span<const LinearKind>(kO),
           std::span<const LinearKind>(kMlpIn), std::span<const LinearKind>(kDown)})
-      LIEQ_TRY(fit_set(layer, kinds, fitted));
+      LIEQ_TRY(fit_set(layer, kinds, wanted, fitted));
     return fitted;
   }
 
@@ -67,7 +70,8 @@ class Fitter : public model::Observer {
 
  private:
   /// Linears that read the same inputs share a Hessian.
-  Result<void> fit_set(std::size_t layer, std::span<const LinearKind> kinds, std::vector<QuantizedLinears>& fitted) {
+  Result<void> fit_set(std::size_t layer, std::span<const LinearKind> kinds, const std::vector<std::size_t>& wanted,
+                       std::vector<QuantizedLinears>& fitted) {
     std::vector<kernels::Buffer<float>> decoded(kinds.size());
     std::vector<MatrixView<const float>> weights;
     for (std::size_t k = 0; k < kinds.size(); ++k) {
@@ -79,9 +83,10 @@ class Fitter : public model::Observer {
     }
     InputStatistics statistics;
     if (auto sum = sums_.extract(kinds.front())) statistics.hessian = sum.mapped().take_symmetric(threads_);
-    for (std::size_t w = 0; w < widths_.size(); ++w) {
-      LIEQ_ASSIGN(const SharedFit shared, fit_shared(threads_, weights, statistics, {}, options_,
-                                                     static_cast<unsigned>(widths_[w]), names_of(layer, kinds), sink_));
+    for (std::size_t w = 0; w < wanted.size(); ++w) {
+      const auto bits = static_cast<unsigned>(widths_[wanted[w]]);
+      LIEQ_ASSIGN(const SharedFit shared,
+                  fit_shared(threads_, weights, statistics, {}, options_, bits, names_of(layer, kinds), sink_));
       for (std::size_t k = 0; k < kinds.size(); ++k)
         fitted[w][static_cast<std::size_t>(kinds[k])] = to_linear(shared.fitted[k], options_.grid);
     }
@@ -144,8 +149,9 @@ class Comparison {
     model::final_norm(running_, threads_, view(variants_[v]));
   }
 
-  /// Mean KL(original || variant) of the first `count` variants, which are finished.
+  /// Mean KL(original || variant) of each of the first `variants`, which are finished.
   std::vector<double> divergences(std::size_t variants) {
+    if (variants == 0) return {};
     const std::size_t vocab = model_.config.vocab_size, slice = model::logit_slice_rows(model_.config);
     std::vector<std::vector<double>> kl(variants, std::vector<double>(tokens_));
     std::vector<double> log_sums(tokens_);
@@ -252,26 +258,35 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
   Fitter fitter(model, others, fit_ids.first(fit_ids.size() / window * window), window, widths, options, threads, sink);
   Comparison comparison(model, others, ids.first(ids.size() / window * window), window, widths.size(), threads);
   std::vector<std::map<int, double>> sensitivities(model.layers.size());
+  std::vector<double> measured(total);  // what other ranks try stays 0 here
   sink.progress("measuring sensitivity", 0, total);
   const double as_it_is = running ? comparison.divergence() : 0;
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     LIEQ_TRY(check_cancelled(sink));
-    LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l));
+    std::vector<std::size_t> own;  // widths that this rank tries
+    for (std::size_t w = 0; w < widths.size(); ++w)
+      if ((l * widths.size() + w) % threads.ranks().size() == threads.ranks().rank()) own.push_back(w);
+    LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l, own));
     comparison.advance(l);
-    for (std::size_t w = 0; w < widths.size(); ++w) {
-      comparison.finish(w, l, fitted[w]);
-      sink.progress("measuring sensitivity", l * widths.size() + w + 1, total);
+    for (std::size_t v = 0; v < own.size(); ++v) {
+      comparison.finish(v, l, fitted[v]);
+      sink.progress("measuring sensitivity", l * widths.size() + own[v] + 1, total);
     }
-    const std::vector<double> kl = comparison.divergences(widths.size());
-    for (std::size_t w = 0; w < widths.size(); ++w) {
-      if (!std::isfinite(kl[w]))
+    const std::vector<double> kl = comparison.divergences(own.size());
+    for (std::size_t v = 0; v < own.size(); ++v) {
+      if (!std::isfinite(kl[v]))
         return fail(ErrorCode::kNumerical, fmt::format("{}: layer {} at {} bits: found NaN or infinity in the logits, "
-                                                       "expected finite values", model.path.string(), l, widths[w]));
-      const bool has_it = running && width_of(running->layers[l]) == widths[w];
+                                                       "expected finite values",
+                                                       model.path.string(), l, widths[own[v]]));
+      const bool has_it = running && width_of(running->layers[l]) == widths[own[v]];
       // Rounding may leave -1e-9 where nothing changed.
-      sensitivities[l][widths[w]] = std::max(has_it ? as_it_is : kl[w], 0.0);
+      measured[l * widths.size() + own[v]] = std::max(has_it ? as_it_is : kl[v], 0.0);
     }
   }
+  sink.progress("measuring sensitivity", total, total);
+  threads.ranks().add_up(std::span(measured));
+  for (std::size_t l = 0; l < model.layers.size(); ++l)
+    for (std::size_t w = 0; w < widths.size(); ++w) sensitivities[l][widths[w]] = measured[l * widths.size() + w];
   return sensitivities;
 }
 

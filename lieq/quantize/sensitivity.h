@@ -40,7 +40,7 @@ namespace lieq::quantize {
 /// one hidden state per token of fit_ids, widths + 3 and the scratch of a block per token of ids (they run as one
 /// batch), a layer's Hessians and one factorisation (about 20 in² bytes), its codes for each width, two slices of
 /// logits (64 MiB each).
-/// Bitwise equal for any thread count.
+/// Ranks share the pairs of layer and width. The same bits for any number of threads and ranks.
 /// Source: ours; the measured counterpart of the paper's layer score (PAPER section 1), for Ranking::kMeasured and
 /// kExact.
 [[nodiscard]] Result<std::vector<std::map<int, double>>> measure_sensitivity(

@@ -9,6 +9,7 @@
 #include "lieq/quantize/fit.h"
 #include "lieq/quantize/gains.h"
 #include "lieq/quantize/k_fit.h"
+#include "lieq/quantize/row_shares.h"
 
 namespace lieq::quantize {
 namespace {
@@ -52,10 +53,11 @@ SharedFit fit_rtn(Threads& threads, Weights weights, const FitRules& rules, bool
 }
 
 Result<void> add_refitted_gains(Threads& threads, Weights targets, const Quadratic& quadratic,
-                                const GainChannels& channels, const std::string& place, SharedFit& fit) {
+                                const GainChannels& channels, const RowShares& shares, const std::string& place,
+                                SharedFit& fit) {
   std::vector<FittedLinear> linears;
   for (std::size_t k = 0; k < targets.size(); ++k) linears.push_back({targets[k], &fit.fitted[k]});
-  const auto gains = refit_gains(threads, linears, quadratic, channels.channel_of, channels.count);
+  const auto gains = refit_gains(threads, linears, quadratic, channels.channel_of, channels.count, &shares);
   if (!gains) return fail(gains.error().code, fmt::format("{}: gains: {}", place, gains.error().message));
   if (fit.gains.empty()) fit.gains.assign(channels.count, 1.0F);
   for (std::size_t c = 0; c < channels.count; ++c) fit.gains[c] *= (*gains)[c];
@@ -114,13 +116,14 @@ Fitted clip_and_round(Threads& threads, MatrixView<const float> target, const Fi
 
 }  // namespace
 
-std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, const InputStatistics& statistics,
-                                    const Quadratic& quadratic, float strength) {
+std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, std::size_t first,
+                                    const InputStatistics& statistics, const Quadratic& quadratic,
+                                    float strength) {
   const std::size_t rows = weight.rows(), in = weight.cols();
   std::vector<float> target(rows * in);
   const MatrixView<float> t(target.data(), rows, in);
   if (statistics.cross_is_output) {
-    std::ranges::copy(statistics.cross, target.begin());
+    std::copy_n(statistics.cross.begin() + static_cast<std::ptrdiff_t>(first * in), rows * in, target.begin());
   } else {
     threads.for_each((rows + kFitTile - 1) / kFitTile, [&](std::size_t tile, std::size_t) {
       const std::size_t count = std::min(kFitTile, rows - tile * kFitTile);
@@ -151,20 +154,22 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
   }
   Quadratic quadratic = std::move(created).value();
   SharedFit fit;
+  const bool awq = options.method == Method::kAwq;
+  const RowShares shares(threads.ranks(), weights, !awq);  // AWQ's scales depend on all rows
   Targets targets;
-  targets.views.assign(weights.begin(), weights.end());
+  for (std::size_t k = 0; k < weights.size(); ++k) targets.views.push_back(shares.own(k, weights[k]));
+  const std::vector<MatrixView<const float>> own = targets.views;
   targets.owned.resize(weights.size());
   if (!statistics.cross.empty()) {
     const auto strength = static_cast<float>(options.correction);
     for (std::size_t k = 0; k < weights.size(); ++k) {
-      targets.owned[k] = corrected_target(threads, weights[k], statistics, quadratic, strength);
-      targets.views[k] = {targets.owned[k].data(), weights[k].rows(), weights[k].cols()};
+      targets.owned[k] = corrected_target(threads, own[k], shares.own(k).first, statistics, quadratic, strength);
+      targets.views[k] = {targets.owned[k].data(), own[k].rows(), own[k].cols()};
     }
   }
   std::vector<double> energies;
-  for (const MatrixView<const float>& w : weights)
-    energies.push_back(quadratic_energy(threads, w, quadratic.hessian()));
-  const bool awq = options.method == Method::kAwq;
+  for (std::size_t k = 0; k < own.size(); ++k)
+    energies.push_back(shares.sum(k, row_energies(threads, own[k], quadratic.hessian())));
   if (awq && channels.count == quadratic.size() && channels.channel_of.empty()) {
     auto gains = scale_awq(threads, statistics.magnitude, rules, options, targets, quadratic);
     if (!gains) return fail(gains.error().code, fmt::format("{}: {}", place, gains.error().message));
@@ -172,25 +177,27 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
   }
   for (std::size_t k = 0; k < weights.size(); ++k) {
     sink.detail(place + ": fitted", k, weights.size());
+    AnyFitted rows;
     if (awq && options.awq_then == Method::kRtn) {
-      fit.fitted.emplace_back(clip_and_round(threads, targets.views[k], rules, options, quadratic));
+      rows = clip_and_round(threads, targets.views[k], rules, options, quadratic);
     } else {
       auto fitted = feed_back(threads, targets.views[k], quadratic, rules);
       if (!fitted) return fail(fitted.error().code, fmt::format("{}: {}", place, fitted.error().message));
-      fit.fitted.push_back(std::move(fitted).value());
+      rows = std::move(fitted).value();
     }
     LinearReport& report = fit.reports.emplace_back();
-    report.loss = quadratic_loss(threads, targets.views[k], fit.fitted[k], quadratic.hessian());
+    report.loss = shares.sum(k, row_losses(threads, targets.views[k], rows, quadratic.hessian()));
+    fit.fitted.push_back(shares.gather(k, std::move(rows)));
     report.relative_loss = energies[k] > 0 ? report.loss / energies[k] : 0;
     if (options.compare_grid && options.method == Method::kGptq) {
       FitRules other = rules;
       other.grid.grid = *options.compare_grid;
       if (const auto compared = gptq(threads, targets.views[k], quadratic, other))
-        report.compared_loss = quadratic_loss(threads, targets.views[k], *compared, quadratic.hessian());
+        report.compared_loss = shares.sum(k, row_losses(threads, targets.views[k], *compared, quadratic.hessian()));
     }
   }
-  if (channels.count > 0 && options.refit_gains) LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic,
-      channels, place, fit));
+  if (channels.count > 0 && options.refit_gains)
+    LIEQ_TRY(add_refitted_gains(threads, targets.views, quadratic, channels, shares, place, fit));
   return fit;
 }
 

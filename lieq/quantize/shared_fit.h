@@ -42,6 +42,7 @@ struct SharedFit {
 
 /// weights: [out, in] each, same in. place: names the linears in messages, e.g. "layer 3: q_proj, k_proj, v_proj".
 /// Errors: kNumerical naming `place` when the damped Hessian is singular and Options::on_singular does not allow RTN.
+/// Ranks share the rows (all make the same call); each gets all of the result.
 [[nodiscard]] Result<SharedFit> fit_shared(Threads& threads, std::span<const MatrixView<const float>> weights,
                                            InputStatistics statistics, const GainChannels& channels,
                                            const Options& options, unsigned bits, const std::string& place, Sink& sink);
@@ -50,7 +51,7 @@ struct SharedFit {
 /// W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025, arXiv:2504.02692; differs:
 /// the whole correction is taken at once, before quantising, and for o_proj and down_proj includes the residual
 /// stream's error.
-[[nodiscard]] std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight,
+[[nodiscard]] std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, std::size_t first,
                                                   const InputStatistics& statistics, const Quadratic& quadratic,
                                                   float strength);
 

@@ -22,7 +22,7 @@ std::string duration_text(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
-Console::Console() : terminal_(isatty(STDERR_FILENO) == 1) {}
+Console::Console(bool silent) : terminal_(isatty(STDERR_FILENO) == 1), silent_(silent) {}
 
 Console::~Console() {
   {
@@ -83,6 +83,7 @@ void Console::clear() {
 }
 
 void Console::print(std::string_view line) {
+  if (silent_) return;
   const std::lock_guard lock(mutex_);
   clear();
   fmt::print(stderr, "{}\n", line);
@@ -93,6 +94,7 @@ void Console::warn(std::string_view line) { print(fmt::format("lieq: warning: {}
 void Console::note(std::string_view line) { print(line); }
 
 void Console::progress(std::string_view what, std::size_t done, std::size_t total) {
+  if (silent_) return;
   {
     const std::lock_guard lock(mutex_);
     if (!active_ || what != stage_ || done < done_) {

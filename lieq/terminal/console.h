@@ -17,7 +17,8 @@ namespace lieq::terminal {
 /// long a step takes.
 class Console : public Sink {
  public:
-  Console();
+  /// silent: tells nothing, as one of several ranks whose first one does.
+  explicit Console(bool silent = false);
   ~Console() override;
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
@@ -36,7 +37,7 @@ class Console : public Sink {
   void clear();
   [[nodiscard]] std::string line_of(Clock::time_point now) const;
 
-  const bool terminal_;
+  const bool terminal_, silent_;
   std::mutex mutex_;  // over all below
   std::condition_variable changed_;
   bool ending_ = false, active_ = false, drawn_ = false;

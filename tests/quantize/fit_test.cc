@@ -238,7 +238,7 @@ TEST(SharedFit, CorrectedTargetUndoesAKnownChangeOfInputs) {
   const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0));
   InputStatistics statistics;
   for (const float h : p.hessian) statistics.cross.push_back(0.25F * h);  // (X / 0.8 - X)ᵀ X
-  const std::vector<float> target = corrected_target(threads, p.w(), statistics, q, 1);
+  const std::vector<float> target = corrected_target(threads, p.w(), 0, statistics, q, 1);
   for (std::size_t k = 0; k < target.size(); ++k) ASSERT_NEAR(target[k], 1.25F * p.weight[k], 1e-4F);
 }
 
