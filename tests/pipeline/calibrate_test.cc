@@ -164,6 +164,10 @@ TEST_F(Text, TheBuiltinTextHoldsAllKindsThroughout) {
       EXPECT_NE(part.find(one), std::string::npos) << one << " from " << begin;
   }
   EXPECT_EQ(builtin_openings(*bundle_).size(), 3);
+  // Markers in it would be special tokens of some models.
+  const Calibration whole{
+      .source = "builtin", .window = ids.size(), .ids = ids, .held_out = {}, .validation = {}, .parts = {}};
+  EXPECT_TRUE(warnings_of(describe(whole, *bundle_)).empty());
 }
 
 TEST_F(Text, ConversationsFollowTheTemplate) {
