@@ -142,6 +142,12 @@ TEST_F(Text, NamesThatAreNoneAreRefused) {
     ASSERT_FALSE(made) << source;
     EXPECT_EQ(made.error().code, ErrorCode::kInvalidArgument);
   }
+  // Files are read before the model writes: this sink would end that.
+  Cancel writing("sampling calibration text", 0);
+  options.source = "self," + (folder_ / "nowhere.txt").string();
+  const auto missing = calibrate(*bundle_, options, threads_, writing);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
   options.source = "builtin,self";
   options.windows = 1;
   EXPECT_FALSE(calibrate(*bundle_, options, threads_, sink_));
