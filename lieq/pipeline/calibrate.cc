@@ -56,17 +56,23 @@ Result<Calibration> calibrate(const eval::Bundle& bundle, const CalibrationOptio
   made.source = options.source;
   made.window = options.window ? options.window : std::min(kCalibrationWindow, limit);
   const std::size_t validation = rounded_up(options.validation_tokens, made.window);
-  std::vector<SourceWindows> sources;
-  for (std::size_t s = 0; s < names.size(); ++s) {
+  std::vector<SourceWindows> sources(names.size());
+  const auto read = [&](std::size_t s) -> Result<void> {
     const WindowCounts counts{.window = made.window,
                               .fitted = (s + 1) * wanted / names.size() - s * wanted / names.size(),
                               .held_out = rounded_up(held_out_of(wanted), names.size()),
                               .validation = rounded_up(validation, names.size())};
-    LIEQ_ASSIGN(const SourceWindows one, windows_of(names[s], counts, bundle, options, threads, sink));
-    made.parts.push_back(
-        {names[s], one.fitted.size() / made.window, one.held_out.size() / made.window, hash_of(one.fitted)});
-    sources.push_back(one);
-  }
+    LIEQ_ASSIGN(sources[s], windows_of(names[s], counts, bundle, options, threads, sink));
+    return {};
+  };
+  // What is wrong with a file is said before the model writes for minutes.
+  for (std::size_t s = 0; s < names.size(); ++s)
+    if (names[s] != kSelf) LIEQ_TRY(read(s));
+  for (std::size_t s = 0; s < names.size(); ++s)
+    if (names[s] == kSelf) LIEQ_TRY(read(s));
+  for (std::size_t s = 0; s < names.size(); ++s)
+    made.parts.push_back({names[s], sources[s].fitted.size() / made.window, sources[s].held_out.size() / made.window,
+                          hash_of(sources[s].fitted)});
   made.ids = dealt(sources, &SourceWindows::fitted, made.window);
   made.held_out = dealt(sources, &SourceWindows::held_out, made.window);
   made.validation = dealt(sources, &SourceWindows::validation, made.window);

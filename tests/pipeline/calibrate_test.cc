@@ -142,6 +142,12 @@ TEST_F(Text, NamesThatAreNoneAreRefused) {
     ASSERT_FALSE(made) << source;
     EXPECT_EQ(made.error().code, ErrorCode::kInvalidArgument);
   }
+  // Files are read before the model writes: this sink would end that.
+  Cancel writing("sampling calibration text", 0);
+  options.source = "self," + (folder_ / "nowhere.txt").string();
+  const auto missing = calibrate(*bundle_, options, threads_, writing);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
   options.source = "builtin,self";
   options.windows = 1;
   EXPECT_FALSE(calibrate(*bundle_, options, threads_, sink_));
@@ -164,6 +170,10 @@ TEST_F(Text, TheBuiltinTextHoldsAllKindsThroughout) {
       EXPECT_NE(part.find(one), std::string::npos) << one << " from " << begin;
   }
   EXPECT_EQ(builtin_openings(*bundle_).size(), 3);
+  // Markers in it would be special tokens of some models.
+  const Calibration whole{
+      .source = "builtin", .window = ids.size(), .ids = ids, .held_out = {}, .validation = {}, .parts = {}};
+  EXPECT_TRUE(warnings_of(describe(whole, *bundle_)).empty());
 }
 
 TEST_F(Text, ConversationsFollowTheTemplate) {

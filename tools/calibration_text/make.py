@@ -21,7 +21,7 @@ COMMIT = "8b464b7"
 NOVELS = (("northangerabbey", 2, 14000), ("prideprejudice", 4, 14000), ("persuasion", 3, 14000))
 DOCUMENTS = (("README.md", 9000), ("docs/server.md", 9000), ("docs/python.md", 7000), ("docs/architecture.md", 7000),
              ("docs/fuzzing.md", 4000), ("docs/structured_output.md", 5000))
-SOURCES = (("lieq/text/chat_template.cc", 8000), ("python/lieq/hf.py", 9000), ("lieq/serve/page/chat.js", 9000),
+SOURCES = (("lieq/eval/choices.cc", 8000), ("python/lieq/hf.py", 9000), ("lieq/serve/page/chat.js", 9000),
            ("lieq/quantize/run.cc", 9000), ("tests/python/test_model.py", 8000), ("lieq/serve/page/page.html", 4000),
            ("lieq/base/json.h", 6000), ("tools/train_demo/train.py", 8000), ("lieq/serve/page/style.css", 4000),
            ("tests/pipeline/plan_test.cc", 8000), ("bench/serve.py", 9000), ("cmake/LieqDependencies.cmake", 3000),
@@ -73,10 +73,14 @@ def constitution(debs, size):
     return cut("\n\n".join(re.sub(r"\s+", " ", one).strip() for one in paragraphs if one.strip()), size)
 
 
+#: Markers of chat templates are tokens of their own to models that have them, even in the middle of code.
+MARKER = re.compile(r"<\|\w+\|>|\[/?INST\]|<</?SYS>>|<(start|end)_of_turn>|</?s>|</?(think|tool_call)>")
+
+
 def ours(name, size):
-    """A file of this project as it was in COMMIT."""
+    """A file of this project as it was in COMMIT, without lines that hold markers."""
     text = subprocess.run(["git", "show", f"{COMMIT}:{name}"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    return cut(text.stdout, size)
+    return cut("".join(line for line in text.stdout.splitlines(keepends=True) if not MARKER.search(line)), size)
 
 
 def parts(texts, size=3000):
