@@ -142,7 +142,7 @@ TEST(Ranks, ShareSensitivities) {
   const std::function<Sensitivities(Threads&)> measure = [&](Threads& threads) {
     Sink sink;
     return must(
-        measure_sensitivity(model, ids, std::span(ids).first(3 * kWindow), kWindow, kWidths, options, threads, sink));
+        measure_sensitivity(model, nullptr, ids, std::span(ids).first(3 * kWindow), kWindow, kWidths, options, threads, sink));
   };
   Threads one(2);
   const Sensitivities expected = measure(one);
