@@ -144,7 +144,7 @@ class Scores(Case):
         return expected
 
     def test_perplexity(self):
-        self.compare((1, 2, 3, 4), "eval", DEMO, "--text", HELD, "--window", 128, "--chunks", 50)
+        self.compare((3, 4), "eval", DEMO, "--text", HELD, "--window", 512, "--chunks", 13)
 
     def test_diagnosis(self):
         scores = self.compare((2, 3), "diagnose", DEMO, "--score", "lieq", "--per-bucket", 12, "--draws", 2, *CALIB)
