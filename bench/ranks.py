@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -39,9 +40,7 @@ def run(lieq, ranks, job, folder):
     shutil.rmtree(folder / "q", ignore_errors=True)
     words = [*MPIRUN, "-n", ranks, lieq, "-t", 1, *job]
     start = time.monotonic()
-    # One rank is measured by wait4, several by what the program says of itself.
-    import os
-    import resource
+    # One process is measured from outside, several by what the program says of itself.
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(list(map(str, words if ranks > 1 else words[len(MPIRUN) + 2:])), capture_output=True, text=True)
     seconds = time.monotonic() - start
@@ -103,11 +102,9 @@ LLAMA_8B = Shape(layers=32, hidden=4096, q=4096, kv=1024, inner=14336, vocab=128
 
 
 def shape_of(inspected):
-    c = inspected["config"] if "config" in inspected else inspected
-    heads, kv = c["num_attention_heads"], c.get("num_key_value_heads", c["num_attention_heads"])
-    size = c.get("head_dim") or c["hidden_size"] // heads
-    return {"layers": c["num_hidden_layers"], "hidden": c["hidden_size"], "q": heads * size, "kv": kv * size,
-            "inner": c["intermediate_size"], "vocab": c["vocab_size"]}
+    heads, size = inspected["num_attention_heads"], inspected["head_dim"]
+    return {"layers": inspected["num_hidden_layers"], "hidden": inspected["hidden_size"], "q": heads * size,
+            "kv": inspected["num_key_value_heads"] * size, "inner": inspected["intermediate_size"], "vocab": inspected["vocab_size"]}
 
 
 LEAVES = 64  # at most, of quantize/window_tree.cc

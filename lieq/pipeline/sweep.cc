@@ -362,7 +362,10 @@ Result<SweepResults> Sweep::run(const std::string& command, const std::function<
                   left > 0 ? seconds_since(start) * left / (whole - left) : 0});
     }
   }
-  fs::remove_all(state.folder_->work(), ignored);
+  // The first one's folder holds those of the others: it goes last.
+  if (!ranks.is_first()) fs::remove_all(state.folder_->work(), ignored);
+  (void)all_texts(ranks, "");
+  if (ranks.is_first()) fs::remove_all(state.folder_->work(), ignored);
   return results;
 }
 
