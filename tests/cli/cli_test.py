@@ -784,6 +784,44 @@ class Quantize(InTemporaryFolder):
         best = max(range(len(read["layers"])), key=lambda l: read["layers"][l]["sensitivity"]["2"] - read["layers"][l]["sensitivity"]["8"])
         self.assertEqual([layer["layer"] for layer in json.loads(plan.read_text())["layers"] if layer["bits"] == 8], [best])
 
+    def test_sensitivity_in_a_running_model(self):
+        """--running: the width that a layer has there stands for what is left as it is; others leave less; ranked by the gain."""
+        calibration = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64)
+        running, scores, plan = self.folder / "running", self.folder / "scores.json", self.folder / "plan.json"
+        self.succeed("quantize", TINY, "-o", running, "--top", 0, "--choices", "2,8", "--group-size", 32, "--embed-bits", 16,
+                     "--window", 64, "--chunks", 1, *calibration)
+        self.succeed("diagnose", TINY, *calibration, "--sensitivity", "2,8", "--group-size", 32, "--running", running, "-o", scores)
+        read = json.loads(scores.read_text())
+        self.assertEqual(read["sensitivity"]["running"], str(running))
+        self.assertEqual(len({layer["sensitivity"]["2"] for layer in read["layers"]}), 1)
+        gains = [layer["sensitivity"]["2"] - layer["sensitivity"]["8"] for layer in read["layers"]]
+        self.assertGreater(sum(gains), 0)
+        self.succeed("allocate", scores, "--top", 1, "--choices", "2,8", "--rank", "measured", "-o", plan)
+        raised = [layer["layer"] for layer in json.loads(plan.read_text())["layers"] if layer["bits"] == 8]
+        self.assertEqual(raised, [gains.index(max(gains))])
+        self.assertIn("requires --sensitivity", self.refuse(2, "diagnose", TINY, "--running", running))
+        self.assertIn("expected a quantised form of", self.refuse(2, "diagnose", TINY, *calibration, "--sensitivity", "2",
+                                                                  "--running", DEMO))
+
+    def test_recipes_by_name(self):
+        """--recipe sets every step, and an option given beside it changes one."""
+        def options_of(*words):
+            self.succeed("quantize", TINY, "-o", self.folder / "q", "--force", "--bits", 4, "--group-size", 32, "--calib",
+                         DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64, "--window", 64, "--chunks", 1, *words)
+            provenance = json.loads((self.folder / "q/lieq.json").read_text())
+            return provenance["options"], (self.folder / "q/model.safetensors").read_bytes()
+        named, weights = options_of("--recipe", "paper-gptq")
+        self.assertEqual((named["method"], named["grid"], named["range"], named["sweeps"], named["corrected_target"], named["refit_gains"]),
+                         ("gptq", "asym", "minmax", 0, False, False))
+        self.assertEqual(weights, options_of("--method", "gptq", "--grid", "asym", "--no-search", "--no-correction", "--no-refit",
+                                             "--no-gains", "--sweeps", 0)[1])
+        changed, other = options_of("--recipe", "paper-gptq", "--grid", "sym")
+        self.assertEqual(changed, {**named, "grid": "sym"})
+        self.assertNotEqual(other, weights)
+        self.assertEqual(options_of("--recipe", "paper-awq")[0]["awq_then"], "rtn")
+        self.assertEqual(options_of("--recipe", "lieq")[0], options_of()[0])
+        self.assertIn("paper-awq-gptq", self.refuse(2, "quantize", TINY, "-o", self.folder / "x", "--recipe", "none"))
+
     def test_sensitivity_on_the_models_own_text(self):
         """Diagnosis and sensitivity share the text that the model writes; no cache folder is needed to keep it."""
         nowhere = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME")}
