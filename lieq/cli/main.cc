@@ -11,6 +11,7 @@
 
 #include "lieq/base/version.h"
 #include "lieq/cli/command.h"
+#include "lieq/cli/last_words.h"
 #include "lieq/cli/options.h"
 #include "lieq/cli/shell_word.h"
 #include "lieq/kernels/isa.h"
@@ -90,6 +91,7 @@ int run(std::vector<std::string> words) {
 }  // namespace lieq::cli
 
 int main(int argc, char** argv) {
+  const lieq::cli::LastWords last_words;
   try {
     return lieq::cli::run({argv + 1, argv + argc});
   } catch (const std::bad_alloc&) {

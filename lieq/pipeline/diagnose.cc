@@ -73,6 +73,7 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   if (!options.widths.empty())
     LIEQ_TRY(add_sensitivities({options.widths, options.group_size}, bundle, options.calibration, calibration, threads,
                                sink, scores));
+  LIEQ_TRY(bundle.model.files.unchanged());
   return scores;
 }
 

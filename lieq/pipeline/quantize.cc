@@ -7,6 +7,7 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/io/folder_lock.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/export.h"
 #include "lieq/pipeline/layers.h"
@@ -112,6 +113,7 @@ struct Quantization::State {
       : options(std::move(o)), threads(t), sink(s), bundle(std::move(b)) {}
 
   QuantizeOptions options;
+  std::optional<io::FolderLock> lock;  ///< on the unfinished run, so that no other works on it
   Threads& threads;
   Sink& sink;
   eval::Bundle bundle;
@@ -140,8 +142,10 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
   if (options.refine) LIEQ_TRY(check(*options.refine));
   LIEQ_TRY(check_output(options));
+  LIEQ_ASSIGN(io::FolderLock lock, io::FolderLock::take_new(options.output + ".partial", options.output));
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
+  state->lock.emplace(std::move(lock));
   const QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
   LIEQ_TRY(check_files(o.plan));
@@ -204,19 +208,15 @@ Json Quantization::State::fingerprint() const {
 }
 
 Result<save::RunFolder> Quantization::State::open_folder(const Json& fingerprint) const {
-  const std::string partial = options.output + ".partial";
-  if (options.force) {
-    const auto found = read_json(partial + "/fingerprint.json");
-    std::error_code ignored;
-    if (found && *found != fingerprint) fs::remove_all(partial, ignored);
-  }
-  return save::RunFolder::open(options.output, fingerprint);
+  return options.force ? save::RunFolder::open_anew(options.output, fingerprint)
+                       : save::RunFolder::open(options.output, fingerprint);
 }
 
 Result<QuantizeRecord> Quantization::run() {
   State& state = *state_;
   LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
   state.job.model_hash = model::fingerprint(state.bundle.model, state.threads);
+  LIEQ_TRY(state.bundle.model.files.unchanged());
   LIEQ_ASSIGN(const save::RunFolder folder, state.open_folder(state.fingerprint()));
   if (folder.finished() > 0)
     state.sink.note(fmt::format("going on after layer {} of {}, from {}", folder.finished(),
@@ -248,6 +248,7 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
   if (record.warning) record.provenance["warning"] = *record.warning;
   const bool is_file = makes_gguf(job.options);
   if (!is_file) LIEQ_TRY(io::write_json(made / "lieq.json", record.provenance));
+  LIEQ_TRY(bundle.model.files.unchanged());
   LIEQ_TRY(publish(made, options));
   if (is_file) LIEQ_TRY(io::write_json(options.output + ".json", record.provenance));
   folder.remove();

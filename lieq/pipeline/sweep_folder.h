@@ -7,6 +7,7 @@
 
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
+#include "lieq/io/folder_lock.h"
 
 namespace lieq::pipeline {
 
@@ -14,8 +15,12 @@ namespace lieq::pipeline {
 /// work/ for the one that runs now, models/ for those that are kept. Every file appears whole or not at all.
 class SweepFolder {
  public:
-  /// Makes the folder, or goes on in one whose fingerprint is the same. force: another sweep that lies there is
-  /// removed. Errors: kInvalidArgument naming the first field that differs, or a folder that holds something else; kIo.
+  /// Makes the folder and locks it until this is gone. Errors: kInvalidArgument for a folder that holds something else;
+  /// kIo, also while another sweep works there.
+  [[nodiscard]] static Result<io::FolderLock> lock(const std::filesystem::path& path);
+
+  /// Goes on in a folder whose fingerprint is the same, or starts a sweep in it. force: another sweep that lies there
+  /// is removed. Errors: kInvalidArgument naming the first field that differs; kIo.
   [[nodiscard]] static Result<SweepFolder> open(const std::filesystem::path& path, const Json& fingerprint, bool force);
 
   /// What was kept under a name, e.g. "cells/KEY". nullopt: nothing. Errors: kInvalidFormat.
