@@ -289,7 +289,7 @@ class LittleMemory(Case):
             peak = self.peak(job)
             job.clear()
             failures = 0
-            shares = [0.5 + 0.5 * (i + self.random.random()) / (2 * MOMENTS) for i in range(2 * MOMENTS)]
+            shares = [(i + self.random.random()) / (5 * MOMENTS) for i in range(5 * MOMENTS)]
             for share in shares:
                 with self.subTest(job=name, share=share):
                     limit = int(share * peak)

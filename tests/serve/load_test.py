@@ -35,7 +35,7 @@ def main():
         print("needs locust, which is not installed")
         return 77
     failures = []
-    with Server("--chat-template", "chatml", "-np", 4, "-c", 512, "--queue", 8) as server, tempfile.TemporaryDirectory() as folder:
+    with Server("--chat-template", "chatml", "-np", 4, "-c", 512, "--queue", 64) as server, tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "locust", "-f", Path(__file__).with_name("load_users.py"), "--headless", "--only-summary",
                    "--host", f"http://{server.host}:{server.port}", "-u", str(arguments.users), "-r", "16", "-t", f"{arguments.seconds}s",
                    "--csv", f"{folder}/load", "--exit-code-on-error", "1"]
@@ -52,6 +52,8 @@ def main():
         metrics, late = server.metrics(), resident(server)
         if metrics["lieq_running"] + metrics["lieq_waiting"] > 0:
             failures.append(f"slots are lost: {metrics}")
+        if metrics["lieq_cancelled_total"] == 0 or metrics["lieq_generated_tokens_total"] == 0:
+            failures.append(f"nobody was served, or nobody left: {metrics}")
         if metrics["lieq_failed_total"] > 0:
             failures.append(f"texts failed: {metrics}")
         if late > early + GROWTH_BYTES:
