@@ -35,8 +35,8 @@ void check_access(const Gguf& gguf, std::string_view key) {
     if (!result) lieq::fuzz::check_message(result.error().message);
     return result.has_value();
   };
-  const int answers = check(gguf.string(key)) + check(gguf.strings(key)) + check(gguf.boolean(key)) +
-                      check(gguf.number(key));
+  const int answers =
+      check(gguf.string(key)) + check(gguf.strings(key)) + check(gguf.boolean(key)) + check(gguf.number(key));
   LIEQ_CHECK(answers <= 1);
   LIEQ_CHECK(!check(gguf.count(key)) || check(gguf.number(key)));
 }

@@ -6,13 +6,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <fstream>
 #include <set>
 #include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lieq/base/check.h"
+#include "lieq/base/signal_stack.h"
 
 namespace lieq {
 
@@ -76,6 +80,8 @@ struct Threads::Team {
   alignas(64) std::atomic<std::uint32_t> signal{0};  // changes with each loop: what sleeping workers watch
   std::atomic<bool> stopping{false};
   std::atomic<bool> running{false};
+  std::atomic<bool> failed{false};  // a body threw
+  std::exception_ptr problem;       // the first that was thrown, for the caller; written by who set `failed`
 
   std::atomic<const void*> body{nullptr};
   std::atomic<Call> call{nullptr};
@@ -85,6 +91,14 @@ struct Threads::Team {
   std::vector<std::thread> workers;
 
   explicit Team(std::size_t threads) : count(threads) {}
+
+  void call_body(Call loop_call, const void* loop_body, std::uint64_t first, std::uint64_t last, std::size_t thread) {
+    try {
+      loop_call(loop_body, first, last, thread);
+    } catch (...) {
+      if (!failed.exchange(true)) problem = std::current_exception();
+    }
+  }
 
   void take_items(std::size_t thread) {
     const std::uint64_t shares = 4 * count;  // a share of what is left is so small that no thread ends much later
@@ -96,7 +110,7 @@ struct Threads::Team {
       const std::uint64_t taken = std::max<std::uint64_t>(1, left / shares);
       if (!open.compare_exchange_weak(seen, seen - taken, std::memory_order_acq_rel, std::memory_order_acquire))
         continue;
-      loop_call(loop_body, total - left, total - left + taken, thread);
+      call_body(loop_call, loop_body, total - left, total - left + taken, thread);
       const auto finished = done.fetch_add(static_cast<std::uint32_t>(taken), std::memory_order_acq_rel) + taken;
       if (finished == total) done.notify_one();
       seen = open.load(std::memory_order_acquire);
@@ -104,6 +118,7 @@ struct Threads::Team {
   }
 
   void work(std::size_t thread) {
+    const SignalStack stack;
     for (;;) {
       // Before `stopping` is asked: the signal that comes with it then differs from this one, and nobody sleeps on it.
       const std::uint32_t before = signal.load(std::memory_order_acquire);
@@ -118,19 +133,29 @@ struct Threads::Team {
     signal.fetch_add(1);
     signal.notify_all();
   }
+
+  void dismiss() {
+    stopping = true;
+    call_workers();
+    for (std::thread& worker : workers) worker.join();
+  }
 };
 
 Threads::Threads(std::size_t count, Ranks& ranks) : team_(std::make_unique<Team>(count)), ranks_(&ranks) {
   LIEQ_CHECK(count >= 1);
   team_->workers.reserve(count - 1);
-  for (std::size_t t = 1; t < count; ++t) team_->workers.emplace_back([this, t] { team_->work(t); });
+  for (std::size_t t = 1; t < count; ++t) {
+    try {
+      team_->workers.emplace_back([team = team_.get(), t] { team->work(t); });
+    } catch (const std::system_error& error) {
+      team_->dismiss();
+      throw std::system_error(error.code(),
+                              "cannot start thread " + std::to_string(t + 1) + " of " + std::to_string(count));
+    }
+  }
 }
 
-Threads::~Threads() {
-  team_->stopping = true;
-  team_->call_workers();
-  for (std::thread& worker : team_->workers) worker.join();
-}
+Threads::~Threads() { team_->dismiss(); }
 
 std::size_t Threads::count() const { return team_->count; }
 
@@ -155,6 +180,7 @@ void Threads::run(std::size_t items, const void* body, Call call) {
     for (std::uint32_t done = team.done; done != items; done = team.done) team.done.wait(done);
   }
   team.running.store(false, std::memory_order_release);
+  if (team.failed.exchange(false)) std::rethrow_exception(std::exchange(team.problem, nullptr));
 }
 
 }  // namespace lieq

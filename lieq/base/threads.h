@@ -18,7 +18,7 @@ namespace lieq {
 /// machine it does the work itself.
 class Threads {
  public:
-  /// ranks must outlive this.
+  /// ranks must outlive this. Throws std::system_error where the system gives no more threads.
   explicit Threads(std::size_t count, Ranks& ranks = Ranks::alone());
   ~Threads();
   Threads(const Threads&) = delete;
@@ -43,7 +43,8 @@ class Threads {
 
   /// Calls body(item, thread) once for every item in [0, items), thread in [0, count()); items < 2^32.
   /// Which thread takes which item is not fixed: a body whose result must not depend on
-  /// the number of threads writes only to places that belong to its item. A body does not throw.
+  /// the number of threads writes only to places that belong to its item. What a body throws (memory that is not to be
+  /// had) is thrown here once the loop has ended, of several one; items beside it may have been left out.
   template <class Body>
   void for_each(std::size_t items, Body&& body) {
     using Plain = std::remove_reference_t<Body>;

@@ -11,6 +11,7 @@
 
 #include "lieq/base/version.h"
 #include "lieq/cli/command.h"
+#include "lieq/cli/last_words.h"
 #include "lieq/cli/launch.h"
 #include "lieq/cli/options.h"
 #include "lieq/cli/shell_word.h"
@@ -122,6 +123,7 @@ int run(std::vector<std::string> words) {
 }  // namespace lieq::cli
 
 int main(int argc, char** argv) {
+  const lieq::cli::LastWords last_words;
   try {
     return lieq::cli::run({argv + 1, argv + argc});
   } catch (const std::exception& error) {  // before there was anything to tell of

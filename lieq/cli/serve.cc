@@ -76,6 +76,19 @@ void finish(serve::Service& service, double grace) {
   }
 }
 
+/// Until Ctrl-C. Errors: weights that are read where they lie in their file were written to; all answers from then on
+/// would be wrong.
+Result<void> serve_until_stopped(const serve::Service& service) {
+  constexpr auto kBetweenLooks = std::chrono::seconds(1);
+  auto look = std::chrono::steady_clock::now() + kBetweenLooks;
+  for (; !terminal::Interrupts::pressed(); sleep_a_little()) {
+    if (std::chrono::steady_clock::now() < look) continue;
+    LIEQ_TRY(service.bundle().model.files.unchanged());
+    look = std::chrono::steady_clock::now() + kBetweenLooks;
+  }
+  return {};
+}
+
 Result<void> run_server(const Options& options, const Common& common) {
   terminal::Console console;
   terminal::Interrupts interrupts(true);  // before all threads: they leave the signals to this one
@@ -88,21 +101,22 @@ Result<void> run_server(const Options& options, const Common& common) {
   service_options.compute = activations_of(options.activations);
   auto loaded = serve::Service::load(options.model, service_options, threads, console);
   std::shared_ptr<serve::Service> service;
+  Result<void> intact;
   if (loaded && !terminal::Interrupts::pressed()) {
     service = std::move(*loaded);
     service->start();
     http.set_service(service);
     tell_start(*service, options.http.host, port);
-    while (!terminal::Interrupts::pressed()) sleep_a_little();
+    intact = serve_until_stopped(*service);
   }
   http.stop();
   if (service) {
-    finish(*service, options.grace);
+    if (intact) finish(*service, options.grace);
     service->stop();
   }
   listener.join();
   if (!loaded) return Unexpected(std::move(loaded).error());
-  return {};
+  return intact;
 }
 
 }  // namespace serve_verb

@@ -19,7 +19,7 @@ void add_encodings(char32_t first, char32_t last, std::vector<std::vector<ByteRa
     if (last >= kAfterSurrogates) add_encodings(kAfterSurrogates, last, out);
     return;
   }
-  for (const char32_t end : {0x7F, 0x7FF, 0xFFFF}) {
+  for (const char32_t end : {U'\x7F', U'\x7FF', U'\xFFFF'}) {
     if (first <= end && last > end) {
       add_encodings(first, end, out);
       return add_encodings(end + 1, last, out);

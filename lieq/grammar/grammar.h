@@ -16,6 +16,13 @@ namespace lieq::grammar {
 
 struct Automaton;
 
+/// A JSON value between two texts. `place` opens the message of an error in the schema.
+struct FramedSchema {
+  std::string before;
+  OrderedJson schema;
+  std::string after, place;
+};
+
 /// Immutable; copies share what was compiled.
 class Grammar {
  public:
@@ -34,6 +41,11 @@ class Grammar {
   /// schema, and one that nothing can match.
   [[nodiscard]] static Result<Grammar> from_json_schema(const OrderedJson& schema, const std::string& place,
                                                         std::vector<std::string>* warnings = nullptr);
+
+  /// One of several texts, each a value that is valid under a schema of its own (as from_json_schema) between two fixed
+  /// texts. Errors: those of from_json_schema, with the place of the schema; of all together with `place`.
+  [[nodiscard]] static Result<Grammar> from_framed_schemas(const std::vector<FramedSchema>& schemas,
+                                                           const std::string& place);
 
   /// Any JSON object.
   [[nodiscard]] static Grammar json_object();

@@ -30,10 +30,12 @@ bool deeper_than(const OrderedJson& value, std::size_t depth) {
 
 class SchemaReader {
  public:
-  SchemaReader(const OrderedJson& root, const std::string& place, std::vector<std::string>* warnings)
-      : json_(rules_), text_(root, place, warnings), place_(place) {}
+  SchemaReader(Rules& rules, JsonRules& json, const OrderedJson& root, const std::string& place,
+               std::vector<std::string>* warnings)
+      : rules_(rules), json_(json), text_(root, place, warnings) {}
 
-  Result<Grammar> run() {
+  /// The rule of the whole schema.
+  Result<RuleId> run() {
     if (deeper_than(text_.root(), kMaxSchemaDepth)) {
       return text_.unsupported("#", "nesting deeper than " + std::to_string(kMaxSchemaDepth));
     }
@@ -46,8 +48,7 @@ class SchemaReader {
       LIEQ_ASSIGN(const Expression body, read(*next.schema, next.path, 0));
       rules_.define(next.rule, body);
     }
-    LIEQ_ASSIGN(Automaton automaton, build_automaton(std::move(rules_), root, place_));
-    return Grammar(std::make_shared<const Automaton>(std::move(automaton)));
+    return root;
   }
 
  private:
@@ -310,19 +311,39 @@ class SchemaReader {
     return json_.braces(rules_.ordered(json_.comma(), members, is_required), may_be_empty);
   }
 
-  Rules rules_;
-  JsonRules json_;
+  Rules& rules_;
+  JsonRules& json_;
   SchemaText text_;
-  std::string place_;
   std::map<std::string, RuleId> references_;
   std::deque<Pending> pending_;
 };
+
+Result<Grammar> built(Rules rules, RuleId root, const std::string& place) {
+  LIEQ_ASSIGN(Automaton automaton, build_automaton(std::move(rules), root, place));
+  return Grammar(std::make_shared<const Automaton>(std::move(automaton)));
+}
 
 }  // namespace
 
 Result<Grammar> Grammar::from_json_schema(const OrderedJson& schema, const std::string& place,
                                           std::vector<std::string>* warnings) {
-  return SchemaReader(schema, place, warnings).run();
+  Rules rules;
+  JsonRules json(rules);
+  LIEQ_ASSIGN(const RuleId root, SchemaReader(rules, json, schema, place, warnings).run());
+  return built(std::move(rules), root, place);
+}
+
+Result<Grammar> Grammar::from_framed_schemas(const std::vector<FramedSchema>& schemas, const std::string& place) {
+  Rules rules;
+  JsonRules json(rules);
+  std::vector<Expression> texts;
+  for (const FramedSchema& one : schemas) {
+    LIEQ_ASSIGN(const RuleId value, SchemaReader(rules, json, one.schema, one.place, nullptr).run());
+    texts.push_back(rules.sequence({rules.text(one.before), rules.rule(value), rules.text(one.after)}));
+  }
+  const RuleId root = rules.declare("root");
+  rules.define(root, rules.choice(std::move(texts)));
+  return built(std::move(rules), root, place);
 }
 
 Grammar Grammar::json_object() {

@@ -1,6 +1,7 @@
 #include "lieq/io/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,8 @@
 #include <cerrno>
 #include <system_error>
 #include <utility>
+
+#include "lieq/io/leftovers.h"
 
 namespace lieq::io {
 namespace {
@@ -17,9 +20,9 @@ Unexpected refused(const std::string& path, const char* what, int error, ErrorCo
 }
 
 /// A name beside `path` that no other writer of this or another process uses.
-std::string temporary_name(const std::string& path) {
+std::string unique_name(const std::filesystem::path& path) {
   static std::atomic<unsigned> counter{0};
-  return path + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+  return temporary_name(path) + "-" + std::to_string(counter.fetch_add(1));
 }
 
 /// Makes a rename in `folder` last through a power cut. Some file systems refuse to sync folders: no harm.
@@ -51,9 +54,11 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path) {
     return fail(ErrorCode::kIo, name + ": cannot be written: found " +
                                     (S_ISDIR(status.st_mode) ? "a folder" : "a device or pipe") +
                                     ", expected a file or nothing");
-  std::string temporary = temporary_name(name);
+  remove_leftovers(path);
+  std::string temporary = unique_name(path);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) return refused(name, "cannot be written", errno);
+  static_cast<void>(::flock(fd, LOCK_EX | LOCK_NB));  // says that it is no leftover; not all file systems can
   return AtomicFile(path, std::move(temporary), fd);
 }
 

@@ -22,14 +22,16 @@ namespace lieq::io {
 [[nodiscard]] Result<std::string> read_file(const std::filesystem::path& path);
 
 /// Makes the folders above `path` that are missing and tries whether a file of that name can be written there, so that
-/// hours of work do not end in a refusal. Nothing is left but the folders. Errors: kIo, as write_file() would give them.
+/// hours of work do not end in a refusal. Nothing is left but the folders. Errors: kIo, as write_file() would give
+/// them.
 [[nodiscard]] Result<void> prepare_output(const std::filesystem::path& path);
 
 /// The same promise for a file too large to be held in memory: create, append..., commit.
 /// Without a commit `path` stays as it was and the temporary file is removed.
 class AtomicFile {
  public:
-  /// Errors: kIo (no such folder, no permission, `path` is a folder or a device).
+  /// Also removes what killed processes have left of the same path. Errors: kIo (no such folder, no permission, `path`
+  /// is a folder or a device).
   [[nodiscard]] static Result<AtomicFile> create(const std::filesystem::path& path);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;

@@ -5,24 +5,72 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 namespace lieq::io {
+namespace {
+
+/// A mapping as handlers of signals may look it up. Places are reused, never freed: who reads the list takes no lock.
+struct Place {
+  std::atomic<std::uintptr_t> begin{0}, end{0};  // 0: nothing is mapped here
+  char name[1024] = {};
+  Place* next = nullptr;
+};
+
+std::atomic<Place*> places{nullptr};
+std::mutex places_writer;
+
+void enter(const std::string& name, const void* address, std::size_t size) {
+  const std::lock_guard lock(places_writer);
+  Place* place = places;
+  while (place && place->begin != 0) place = place->next;
+  const bool is_new = !place;
+  if (is_new) place = new Place;
+  name.copy(place->name, std::min(name.size(), sizeof place->name - 1));
+  place->name[std::min(name.size(), sizeof place->name - 1)] = '\0';
+  place->end = reinterpret_cast<std::uintptr_t>(address) + size;
+  place->begin = reinterpret_cast<std::uintptr_t>(address);
+  if (is_new) {
+    place->next = places;
+    places = place;
+  }
+}
+
+void leave(const void* address) {
+  const std::lock_guard lock(places_writer);
+  for (Place* place = places; place; place = place->next)
+    if (place->begin == reinterpret_cast<std::uintptr_t>(address)) place->begin = 0;
+}
+
+}  // namespace
 
 struct MappedFile::Mapping {
   std::string name;
+  std::filesystem::path path;  // absolute
   void* address = nullptr;
   std::size_t size = 0;
+  struct stat status;  // when it was opened
 
-  Mapping(std::string file, void* start, std::size_t bytes) : name(std::move(file)), address(start), size(bytes) {}
+  Mapping(std::string file, void* start, const struct stat& opened)
+      : name(std::move(file)), address(start), size(static_cast<std::size_t>(opened.st_size)), status(opened) {
+    std::error_code ignored;
+    path = std::filesystem::absolute(name, ignored);
+    enter(name, address, size);
+  }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() { ::munmap(address, size); }
+  ~Mapping() {
+    leave(address);
+    ::munmap(address, size);
+  }
 };
 
 namespace {
@@ -66,7 +114,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
   if (address == MAP_FAILED) return unmapped(name, "cannot be mapped", errno);
-  MappedFile mapped(std::make_shared<const Mapping>(std::move(name), address, size));
+  MappedFile mapped(std::make_shared<const Mapping>(std::move(name), address, status));
   if (is_lfs_pointer(mapped.bytes()))
     return fail(ErrorCode::kInvalidFormat,
                 mapped.name() + ": found a Git LFS pointer, expected the file it stands for (run: git lfs pull)");
@@ -86,6 +134,31 @@ void release_pages(std::span<const std::byte> bytes) {
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
+Result<void> MappedFile::unchanged() const {
+  const struct stat& before = mapping_->status;
+  struct stat now {};
+  if (::stat(mapping_->path.c_str(), &now) != 0) return {};
+  if (now.st_dev != before.st_dev || now.st_ino != before.st_ino) return {};
+  if (now.st_size != before.st_size)
+    return fail(ErrorCode::kIo, name() + ": was written to while it was in use: found " + std::to_string(now.st_size) +
+                                    " bytes, expected the " + std::to_string(before.st_size) + " it was opened with");
+  if (now.st_mtim.tv_sec != before.st_mtim.tv_sec || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
+    return fail(ErrorCode::kIo, name() +
+                                    ": was written to while it was in use: found a new time of change, expected "
+                                    "the contents it was opened with");
+  return {};
+}
+
 const std::string& MappedFile::name() const { return mapping_->name; }
+
+const char* mapped_file_at(const void* address) {
+  const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+  for (const Place* place = places; place; place = place->next) {
+    const std::uintptr_t begin = place->begin;
+
+    if (begin != 0 && wanted >= begin && wanted < place->end) return place->name;
+  }
+  return nullptr;
+}
 
 }  // namespace lieq::io

@@ -32,6 +32,11 @@ const Tensor* TensorSet::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
+Result<void> TensorSet::unchanged() const {
+  for (const MappedFile& file : files_) LIEQ_TRY(file.unchanged());
+  return {};
+}
+
 void TensorSet::release_pages() const {
   for (const MappedFile& file : files_) file.release_pages();
 }

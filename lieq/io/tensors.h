@@ -45,6 +45,8 @@ class TensorSet {
   /// What is wrong with them, by name.
   [[nodiscard]] const std::map<std::string, std::string, std::less<>>& doubts() const { return doubts_; }
   [[nodiscard]] const std::map<std::string, Tensor, std::less<>>& all() const { return tensors_; }
+  /// MappedFile::unchanged() of all files: the error of the first that was changed.
+  [[nodiscard]] Result<void> unchanged() const;
   /// MappedFile::release_pages() of all files.
   void release_pages() const;
   /// Bytes of all mapped files together.

@@ -3,6 +3,8 @@
 #include <dnnl.hpp>
 #include <omp.h>
 
+#include <new>
+
 #include "lieq/base/check.h"
 
 namespace lieq::kernels {
@@ -13,6 +15,12 @@ dnnl_dim_t dim(std::size_t n) { return narrow<dnnl_dim_t>(n); }
 /// oneDNN would start an OpenMP team inside each of our threads; the setting is per calling thread.
 void stay_on_this_thread() {
   if (omp_get_max_threads() != 1) omp_set_num_threads(1);
+}
+
+/// oneDNN makes code and takes memory as it goes; where it has none, that is no bug of ours.
+void check_success(dnnl_status_t status) {
+  if (status == dnnl_out_of_memory || status == dnnl_runtime_error) throw std::bad_alloc();
+  LIEQ_CHECK(status == dnnl_success);
 }
 
 const dnnl::engine& cpu_engine() {
@@ -35,35 +43,32 @@ dnnl::matmul::primitive_desc bf16_product(dnnl_dim_t m, dnnl_dim_t n, dnnl_dim_t
 void gemm_nt(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == w.cols() && y.rows() == x.rows() && y.cols() == w.rows());
   stay_on_this_thread();
-  const dnnl_status_t status =
-      dnnl_sgemm('N', 'T', dim(x.rows()), dim(w.rows()), dim(x.cols()), 1.0F, x.data(), dim(x.stride()), w.data(),
-                 dim(w.stride()), 0.0F, y.data(), dim(y.stride()));
-  LIEQ_CHECK(status == dnnl_success);
+  const dnnl_status_t status = dnnl_sgemm('N', 'T', dim(x.rows()), dim(w.rows()), dim(x.cols()), 1.0F, x.data(),
+                                          dim(x.stride()), w.data(), dim(w.stride()), 0.0F, y.data(), dim(y.stride()));
+  check_success(status);
 }
 
 void gemm_nn_add(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols());
   stay_on_this_thread();
-  const dnnl_status_t status =
-      dnnl_sgemm('N', 'N', dim(x.rows()), dim(w.cols()), dim(x.cols()), 1.0F, x.data(), dim(x.stride()), w.data(),
-                 dim(w.stride()), 1.0F, y.data(), dim(y.stride()));
-  LIEQ_CHECK(status == dnnl_success);
+  const dnnl_status_t status = dnnl_sgemm('N', 'N', dim(x.rows()), dim(w.cols()), dim(x.cols()), 1.0F, x.data(),
+                                          dim(x.stride()), w.data(), dim(w.stride()), 1.0F, y.data(), dim(y.stride()));
+  check_success(status);
 }
 
 void gemm_tn_add(MatrixView<const float> x, MatrixView<const float> w, MatrixView<float> y) {
   LIEQ_CHECK(x.rows() == w.rows() && y.rows() == x.cols() && y.cols() == w.cols());
   stay_on_this_thread();
-  const dnnl_status_t status =
-      dnnl_sgemm('T', 'N', dim(x.cols()), dim(w.cols()), dim(x.rows()), 1.0F, x.data(), dim(x.stride()), w.data(),
-                 dim(w.stride()), 1.0F, y.data(), dim(y.stride()));
-  LIEQ_CHECK(status == dnnl_success);
+  const dnnl_status_t status = dnnl_sgemm('T', 'N', dim(x.cols()), dim(w.cols()), dim(x.rows()), 1.0F, x.data(),
+                                          dim(x.stride()), w.data(), dim(w.stride()), 1.0F, y.data(), dim(y.stride()));
+  check_success(status);
 }
 
 void gemm_nt_bf16(MatrixView<const std::uint16_t> x, MatrixView<const std::uint16_t> w, MatrixView<float> y) {
   LIEQ_CHECK(x.cols() == w.cols() && y.rows() == x.rows() && y.cols() == w.rows());
   stay_on_this_thread();
-  const auto descriptor = bf16_product(dim(x.rows()), dim(w.rows()), dim(x.cols()), dim(x.stride()), dim(w.stride()),
-                                       dim(y.stride()));
+  const auto descriptor =
+      bf16_product(dim(x.rows()), dim(w.rows()), dim(x.cols()), dim(x.stride()), dim(w.stride()), dim(y.stride()));
   static thread_local dnnl::stream stream(cpu_engine());
   const auto memory = [](const dnnl::memory::desc& desc, const void* data) {
     return dnnl::memory(desc, cpu_engine(), const_cast<void*>(data));  // oneDNN's arguments are never const

@@ -1,6 +1,17 @@
 // Best(product) for one target: the MultiplyCodes of LIEQ_INT8_BODY, compiled for the target alone and again with those
 // of the instructions in dot8-inl.h that this CPU may have and Highway has no target for. Included without a guard.
 
+// Instructions beyond the target's own for what follows. Clang takes one list only, so the target's own is given again.
+#ifndef LIEQ_MORE_TARGET
+#if HWY_COMPILER_CLANG
+#define LIEQ_MORE_TARGET(more) HWY_POP_ATTRIBUTES HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR "," more)
+#define LIEQ_END_TARGET HWY_POP_ATTRIBUTES HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR)
+#else
+#define LIEQ_MORE_TARGET(more) HWY_PRAGMA(GCC push_options) HWY_PRAGMA(GCC target(more))
+#define LIEQ_END_TARGET HWY_PRAGMA(GCC pop_options)
+#endif
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace lieq::kernels::HWY_NAMESPACE {
 namespace {
@@ -16,34 +27,30 @@ namespace plain {
 
 #if HWY_TARGET == HWY_AVX3
 #define LIEQ_DOT 1
-#pragma GCC push_options
-#pragma GCC target("avx512vnni,amx-tile,amx-int8")
+LIEQ_MORE_TARGET("avx512vnni,amx-tile,amx-int8")
 #elif HWY_TARGET == HWY_AVX2
 #define LIEQ_DOT 2
-#pragma GCC push_options
-#pragma GCC target("avxvnni")
+LIEQ_MORE_TARGET("avxvnni")
 #elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
 #define LIEQ_DOT 3
-#pragma GCC push_options
-#pragma GCC target("arch=armv8.2-a+crypto+dotprod")
+LIEQ_MORE_TARGET("arch=armv8.2-a+crypto+dotprod")
 #endif
 #ifdef LIEQ_DOT
 namespace dot {
 #include LIEQ_INT8_BODY
 }  // namespace dot
-#pragma GCC pop_options
+LIEQ_END_TARGET
 #undef LIEQ_DOT
 #define LIEQ_HAS_DOT
 #endif
 
 #if HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
 #define LIEQ_DOT 4
-#pragma GCC push_options
-#pragma GCC target("arch=armv8.2-a+crypto+dotprod+i8mm")
+LIEQ_MORE_TARGET("arch=armv8.2-a+crypto+dotprod+i8mm")
 namespace matrix {
 #include LIEQ_INT8_BODY
 }  // namespace matrix
-#pragma GCC pop_options
+LIEQ_END_TARGET
 #undef LIEQ_DOT
 #define LIEQ_HAS_MATRIX
 #endif

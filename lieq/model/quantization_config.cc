@@ -1,5 +1,8 @@
 #include "lieq/model/quantization_config.h"
 
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -37,6 +40,20 @@ Result<OrderedJson> read_ordered(const std::filesystem::path& file) {
   return parse_ordered_json(text, file.string());
 }
 
+/// The rules of a folder are a stranger's: work and memory are bounded.
+bool regex_matches(const pcre2_code* regex, const std::string& text, bool at_start) {
+  constexpr std::uint32_t kMostSteps = 1'000'000, kMostKibibytes = 20'000;
+  const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(pcre2_match_data_create(1, nullptr),
+                                                                                 pcre2_match_data_free);
+  const std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context(
+      pcre2_match_context_create(nullptr), pcre2_match_context_free);
+  LIEQ_CHECK(data && context);
+  pcre2_set_match_limit(context.get(), kMostSteps);
+  pcre2_set_heap_limit(context.get(), kMostKibibytes);
+  return pcre2_match(regex, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, at_start ? PCRE2_ANCHORED : 0,
+                     data.get(), context.get()) >= 0;
+}
+
 }  // namespace
 
 std::string_view name(Container container) {
@@ -58,12 +75,14 @@ ModulePattern ModulePattern::of_class(ModuleClass which) {
 Result<ModulePattern> ModulePattern::regex(const std::string& text, Find find, const std::string& place) {
   ModulePattern pattern(Kind::kRegex, text);
   pattern.find_ = find;
-  try {
-    pattern.regex_ = std::regex(text, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error&) {
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pattern.regex_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                                     PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr),
+                       pcre2_code_free);
+  if (!pattern.regex_)
     return fail(ErrorCode::kInvalidFormat,
                 fmt::format("{}: found rule {}, expected a regular expression", place, in_quotes(text)));
-  }
   return pattern;
 }
 
@@ -71,10 +90,7 @@ bool ModulePattern::matches(const std::string& module, ModuleClass which) const 
   switch (kind_) {
     case Kind::kExact: return module == text_;
     case Kind::kClass: return which == class_;
-    case Kind::kRegex:
-      return std::regex_search(
-          module, regex_,
-          find_ == Find::kAtStart ? std::regex_constants::match_continuous : std::regex_constants::match_default);
+    case Kind::kRegex: return regex_matches(regex_.get(), module, find_ == Find::kAtStart);
   }
   LIEQ_CHECK(false);
 }

@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +17,8 @@
 #include "lieq/base/json.h"
 #include "lieq/base/result.h"
 #include "lieq/pack/gptq.h"
+
+struct pcre2_real_code_8;
 
 namespace lieq::model {
 
@@ -45,9 +47,10 @@ class ModulePattern {
   [[nodiscard]] static ModulePattern exact(std::string name) { return {Kind::kExact, std::move(name)}; }
   [[nodiscard]] static ModulePattern of_class(ModuleClass which);
   enum class Find { kAtStart, kAnywhere };  ///< Python's re.match and re.search
-  /// Errors, naming `place`: kInvalidFormat when it is no regular expression.
+  /// Read as PCRE2 reads it. Errors, naming `place`: kInvalidFormat when it is no regular expression.
   [[nodiscard]] static Result<ModulePattern> regex(const std::string& text, Find find, const std::string& place);
 
+  /// A regular expression that would need too many steps for this name does not match.
   [[nodiscard]] bool matches(const std::string& module, ModuleClass which) const;
 
  private:
@@ -56,7 +59,7 @@ class ModulePattern {
 
   Kind kind_;
   std::string text_;
-  std::regex regex_;
+  std::shared_ptr<pcre2_real_code_8> regex_;
   Find find_ = Find::kAtStart;
   ModuleClass class_ = ModuleClass::kLinear;
 };

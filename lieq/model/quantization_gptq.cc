@@ -33,15 +33,16 @@ Result<std::map<std::string, DType>> read_blocks(const Json& json, const std::st
                               DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kQ2_0};
   std::map<std::string, DType> blocks;
   if (!json.is_object())
-    return fail(ErrorCode::kInvalidFormat,
-                fmt::format("{}: field 'blocks': found {}, expected an object of modules and block types", place,
-                            brief(json)));
+    return fail(
+        ErrorCode::kInvalidFormat,
+        fmt::format("{}: field 'blocks': found {}, expected an object of modules and block types", place, brief(json)));
   for (const auto& [module, value] : json.items()) {
-    const auto* type = std::ranges::find_if(
-        kTypes, [&](DType one) { return value.is_string() && value.get<std::string>() == lieq::name(one); });
+    const std::string given = value.is_string() ? value.get<std::string>() : "";
+    const auto* type = std::ranges::find_if(kTypes, [&](DType one) { return given == lieq::name(one); });
     if (type == std::end(kTypes))
-      return fail(ErrorCode::kInvalidFormat, fmt::format("{}: blocks: field {}: found {}, expected a block type as Q8_0",
-                                                         place, in_quotes(module), brief(value)));
+      return fail(ErrorCode::kInvalidFormat,
+                  fmt::format("{}: blocks: field {}: found {}, expected a block type as Q8_0", place, in_quotes(module),
+                              brief(value)));
     blocks.emplace(module, *type);
   }
   return blocks;

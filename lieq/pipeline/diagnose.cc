@@ -80,8 +80,9 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, request.diagnosis.score.per_bucket, threads, sink));
   LIEQ_ASSIGN(LayerScores scores,
               diagnose::diagnose(bundle.model, options.model, cells, request.diagnosis, threads, sink));
-  if (options.widths.empty()) return scores;
-  LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
+  if (!options.widths.empty())
+    LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
+  LIEQ_TRY(bundle.model.files.unchanged());
   return scores;
 }
 

@@ -44,6 +44,12 @@ void warn_of_unpacked(const EvaluateOptions& options, const std::vector<const ev
                             options.models[m], unpacked));
 }
 
+/// Numbers of a model that changed under way are of no model.
+Result<void> unchanged(const std::vector<const eval::Bundle*>& bundles) {
+  for (const eval::Bundle* bundle : bundles) LIEQ_TRY(bundle->model.files.unchanged());
+  return {};
+}
+
 Result<std::vector<TaskResults>> evaluate_tasks(const EvaluateOptions& options, const EvaluatedModels& models,
                                                 Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(const Questions questions, read_questions(options, sink));
@@ -95,10 +101,12 @@ Result<EvaluateRecord> evaluate(const EvaluateOptions& options, std::vector<cons
   EvaluateRecord record;
   if (!options.tasks.empty()) {
     LIEQ_ASSIGN(record.tasks, evaluate_tasks(options, models, threads, sink));
+    LIEQ_TRY(unchanged(models.bundles));
     return record;
   }
   LIEQ_ASSIGN(record.texts,
               evaluate_text(options, file.string(), own_text_options_of(options, file), models, threads, sink));
+  LIEQ_TRY(unchanged(models.bundles));
   return record;
 }
 

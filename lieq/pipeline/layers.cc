@@ -91,6 +91,7 @@ Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder* folder
       if (walk) LIEQ_TRY(walk->resume_with(l, layer));
     } else {
       LIEQ_ASSIGN(layer, walk->quantize(l, job.layer_bits[l]));
+      LIEQ_TRY(model.files.unchanged());
       if (folder) LIEQ_TRY(folder->write(l, layer));
     }
     add_reports(layer, l, job.layer_bits[l], sink, reports);

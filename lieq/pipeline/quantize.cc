@@ -7,6 +7,7 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/io/folder_lock.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/export.h"
@@ -131,6 +132,7 @@ struct Quantization::State {
       : options(std::move(o)), threads(t), sink(s), bundle(std::move(b)) {}
 
   QuantizeOptions options;
+  std::optional<io::FolderLock> lock;  ///< on the unfinished run, so that no other works on it
   Threads& threads;
   Sink& sink;
   eval::Bundle bundle;
@@ -162,9 +164,15 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
   if (options.refine) LIEQ_TRY(check(*options.refine));
   LIEQ_TRY(quantize::check_ranks(threads.ranks()));
-  if (threads.ranks().is_first()) LIEQ_TRY(check_output(options));
+  std::optional<io::FolderLock> lock;
+  if (threads.ranks().is_first()) {
+    LIEQ_TRY(check_output(options));
+    LIEQ_ASSIGN(io::FolderLock taken, io::FolderLock::take_new(options.output + ".partial", options.output));
+    lock.emplace(std::move(taken));
+  }
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
+  if (lock) state->lock.emplace(std::move(*lock));
   const QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
   LIEQ_TRY(check_files(o.plan));
@@ -227,13 +235,8 @@ Json Quantization::State::fingerprint() const {
 }
 
 Result<save::RunFolder> Quantization::State::open_folder(const Json& fingerprint) const {
-  const std::string partial = options.output + ".partial";
-  if (options.force) {
-    const auto found = read_json(partial + "/fingerprint.json");
-    std::error_code ignored;
-    if (found && *found != fingerprint) fs::remove_all(partial, ignored);
-  }
-  return save::RunFolder::open(options.output, fingerprint);
+  return options.force ? save::RunFolder::open_anew(options.output, fingerprint)
+                       : save::RunFolder::open(options.output, fingerprint);
 }
 
 Result<QuantizeRecord> Quantization::run() {
@@ -242,6 +245,7 @@ Result<QuantizeRecord> Quantization::run() {
   if (first) LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
   state.job.model_hash = model::fingerprint(state.bundle.model, state.threads);
   LIEQ_TRY(check_same_on_ranks(state.fingerprint(), state.threads.ranks()));
+  LIEQ_TRY(state.bundle.model.files.unchanged());
   if (!first) {
     LIEQ_TRY(quantize_layers(state.job, nullptr, state.threads, state.sink));
     return QuantizeRecord{};
@@ -280,6 +284,7 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
   if (record.warning) record.provenance["warning"] = *record.warning;
   const bool is_file = makes_gguf(job.options);
   if (!is_file) LIEQ_TRY(io::write_json(made / "lieq.json", record.provenance));
+  LIEQ_TRY(bundle.model.files.unchanged());
   LIEQ_TRY(publish(made, options));
   if (is_file) LIEQ_TRY(io::write_json(options.output + ".json", record.provenance));
   folder.remove();

@@ -13,6 +13,7 @@
 #include "lieq/base/labels.h"
 #include "lieq/base/version.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/io/folder_lock.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/layers.h"
@@ -86,6 +87,7 @@ struct Sweep::State {
   std::vector<std::uint64_t> tops_;
   Calibration calibration_;
   std::optional<SweepEvaluation> evaluation_;
+  std::optional<io::FolderLock> lock_;
   std::optional<SweepFolder> folder_;
   std::string model_hash_;
   allocate::Grid grid_;
@@ -126,6 +128,10 @@ Result<void> Sweep::State::check_widths() const {
 }
 
 Result<void> Sweep::State::load() {
+  if (threads_.ranks().is_first()) {
+    LIEQ_ASSIGN(io::FolderLock lock, SweepFolder::lock(options_.output));
+    lock_.emplace(std::move(lock));
+  }
   LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, sink_, model::LoadOptions::unrounded()));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
   LIEQ_TRY(check_widths());
@@ -135,6 +141,7 @@ Result<void> Sweep::State::load() {
   calibration.plain = is_plain(recipes_.front());
   LIEQ_ASSIGN(calibration_, calibrate(*bundle_, calibration, threads_, sink_));
   model_hash_ = model::fingerprint(bundle_->model, threads_);
+  LIEQ_TRY(bundle_->model.files.unchanged());
   LIEQ_TRY(check_same_on_ranks(fingerprint(), threads_.ranks()));
   LIEQ_ASSIGN(folder_, SweepFolder::open(options_.output, fingerprint(), options_.force, threads_.ranks()));
   return {};
@@ -233,6 +240,7 @@ Result<Original> Sweep::State::original(const std::function<void(const SweepStep
   RunSink sink(sink_, "original");
   const Clock::time_point start = Clock::now();
   LIEQ_ASSIGN(Original made, evaluation_->evaluate_original(threads_, sink));
+  LIEQ_TRY(bundle_->model.files.unchanged());
   LIEQ_TRY(folder_->keep("original", to_json(made)));
   have_original_ = true;
   LIEQ_ASSIGN(const EvalSummary summary, summary_of(made.record, "original"));
@@ -289,6 +297,7 @@ Result<SweepCell> Sweep::State::make_cell(std::size_t index, const Original& ori
     cell.true_bits = record.true_bits;
     cell.bytes = record.file_bytes;
     LIEQ_ASSIGN(cell.eval, evaluation_->evaluate(bundle, run.key, original, threads_, sink));
+    LIEQ_TRY(bundle.model.files.unchanged());
   }
   return cell;
 }

@@ -29,17 +29,34 @@ void remove_leftovers(const fs::path& work) {
     if (entry.path().filename().string().find(".tmp-") != std::string::npos) fs::remove_all(entry.path(), ignored);
 }
 
+/// Or nothing but what a run left that was killed before it wrote any of it.
+Result<void> check_holds_sweep(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::exists(path / "sweep.json", ignored)) return {};
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_ours = name == io::FolderLock::kName || name.starts_with("sweep.json.tmp-") ||
+                         ((name == "cells" || name == "work") && fs::is_empty(entry.path(), ignored));
+    if (!is_ours)
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: exists and holds no sweep, expected a new folder or one of lieq sweep", path.string()));
+  }
+  return {};
+}
+
 }  // namespace
+
+Result<io::FolderLock> SweepFolder::lock(const fs::path& path) {
+  LIEQ_TRY(check_holds_sweep(path));
+  return io::FolderLock::take_new(path, path.string());
+}
 
 Result<SweepFolder> SweepFolder::open(const fs::path& path, const Json& fingerprint, bool force, Ranks& ranks) {
   if (!ranks.is_first()) return SweepFolder(path, ranks);
   const SweepFolder folder(path, Ranks::alone());
   std::error_code ignored;
   LIEQ_ASSIGN(const auto found, folder.find("sweep"));
-  if (!found && fs::exists(path, ignored) && !fs::is_empty(path, ignored))
-    return fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("{}: exists and holds no sweep, expected a new folder or one of lieq sweep", path.string()));
   const auto difference = found ? difference_of(*found, fingerprint) : std::nullopt;
   if (difference && !force)
     return fail(ErrorCode::kInvalidArgument,

@@ -8,6 +8,7 @@
 #include "lieq/base/json.h"
 #include "lieq/base/ranks.h"
 #include "lieq/base/result.h"
+#include "lieq/io/folder_lock.h"
 
 namespace lieq::pipeline {
 
@@ -16,9 +17,12 @@ namespace lieq::pipeline {
 /// or not at all. Of several ranks the first one alone reads and writes the .json files, and tells the others.
 class SweepFolder {
  public:
-  /// Makes the folder, or goes on in one whose fingerprint is the same. force: another sweep that lies there is
-  /// removed. ranks must outlive the result. Errors: kInvalidArgument naming the first field that differs, or a folder
-  /// that holds something else; kIo.
+  /// Makes the folder and locks it until this is gone. Errors: kInvalidArgument for a folder that holds something else;
+  /// kIo, also while another sweep works there.
+  [[nodiscard]] static Result<io::FolderLock> lock(const std::filesystem::path& path);
+
+  /// Goes on in a folder whose fingerprint is the same, or starts a sweep in it. force: another sweep that lies there
+  /// is removed. ranks must outlive the result. Errors: kInvalidArgument naming the first field that differs; kIo.
   [[nodiscard]] static Result<SweepFolder> open(const std::filesystem::path& path, const Json& fingerprint, bool force,
                                                 Ranks& ranks = Ranks::alone());
 

@@ -144,6 +144,7 @@ Result<ExportRecord> export_model(const Target& target, const model::Model& mode
   if (target.is_folder) LIEQ_TRY(temporary.make_folder());
   LIEQ_ASSIGN(ExportRecord record,
               temporary.of_target(made_at(temporary.path(), target, model, options, threads, sink)));
+  LIEQ_TRY(model.files.unchanged());
   LIEQ_TRY(temporary.rename());
   return record;
 }

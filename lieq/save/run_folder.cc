@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lieq/io/atomic_file.h"
+#include "lieq/io/folder_lock.h"
 #include "lieq/save/gptq_folder.h"
 
 namespace lieq::save {
@@ -42,6 +43,20 @@ Result<RunFolder> RunFolder::open(const std::filesystem::path& output, const Jso
   if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be made: {}", folder.path_.string(), error.message()));
   LIEQ_TRY(io::write_json(file, fingerprint));
   return folder;
+}
+
+Result<RunFolder> RunFolder::open_anew(const std::filesystem::path& output, const Json& fingerprint) {
+  const RunFolder folder(output.string() + ".partial");
+  const Result<Json> found = read_json(folder.path_ / "fingerprint.json");
+  if (!found || *found == fingerprint) return open(output, fingerprint);
+  // The lock stays; the fingerprint goes last, so that the rest is never taken for another run's.
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path_, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name != io::FolderLock::kName && name != "fingerprint.json") std::filesystem::remove_all(entry.path(), ignored);
+  }
+  std::filesystem::remove(folder.path_ / "fingerprint.json", ignored);
+  return open(output, fingerprint);
 }
 
 Result<RunFolder> RunFolder::adopt(const std::filesystem::path& output, const Json& fingerprint) {

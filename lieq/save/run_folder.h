@@ -18,6 +18,9 @@ class RunFolder {
   /// Errors: kInvalidArgument naming the first field that differs from the run that lies there; kIo.
   [[nodiscard]] static Result<RunFolder> open(const std::filesystem::path& output, const Json& fingerprint);
 
+  /// As open(), but what another run with other options left here is removed.
+  [[nodiscard]] static Result<RunFolder> open_anew(const std::filesystem::path& output, const Json& fingerprint);
+
   /// As open(), but takes over what any other run left here: a layer depends on nothing but its own width and those of
   /// the layers before it (and on all other fields of the fingerprint), so those that both runs share are kept, all
   /// others removed. Errors: kIo.

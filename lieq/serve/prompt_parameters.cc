@@ -102,13 +102,7 @@ ApiResult<OrderedJson> read_message(const OrderedJson& original, const std::stri
 
 ApiResult<void> read_tools(Parameters& parameters, ChatPrompt& prompt, OrderedJson& tools) {
   const OrderedJson* given = parameters.find("tools");
-  const OrderedJson* choice = parameters.find("tool_choice");
-  if (choice && *choice != "auto" && *choice != "none")
-    return bad_parameter("tool_choice", fmt::format("found {}, expected \"auto\" or \"none\"", in_words(*choice)));
-  LIEQ_API_ASSIGN(const auto parallel, parameters.boolean("parallel_tool_calls"));
-  if (parallel == false && given)
-    return bad_parameter("parallel_tool_calls", "found false, but this server does not run it");
-  if (!given) return {};
+  if (!given) return read_tool_choice(parameters, prompt);
   if (!given->is_array()) return bad_parameter("tools", fmt::format("found {}, expected a list", in_words(*given)));
   for (std::size_t i = 0; i < given->size(); ++i) {
     const OrderedJson& tool = (*given)[i];
@@ -120,6 +114,8 @@ ApiResult<void> read_tools(Parameters& parameters, ChatPrompt& prompt, OrderedJs
       return bad_parameter(param + ".type", fmt::format("found {}, expected \"function\"", in_words(tool["type"])));
     prompt.tool_names.push_back(tool["function"]["name"].get<std::string>());
   }
+  LIEQ_API_TRY(read_tool_choice(parameters, prompt));
+  const OrderedJson* choice = parameters.find("tool_choice");
   if (given->empty() || (choice && *choice == "none")) return {};
   tools = *given;
   prompt.tools = true;
@@ -169,6 +165,7 @@ ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextR
     request.output.tool_names = prompt.tool_names;
     request.output.in_reasoning = opens_reasoning(prompt.text);
     request.keep_special = request.output.form.tools != ToolForm::kNone;
+    if (!prompt.must_call.empty()) LIEQ_API_TRY(require_call(parameters, served, prompt, request));
     return check_length(request.prompts.back(), "messages", served);
   }
   constexpr std::size_t kMostPrompts = 128;

@@ -57,6 +57,8 @@ struct ChatPrompt {
   std::string text;
   bool tools = false;  ///< calls of tools are looked for
   std::vector<std::string> tool_names;
+  std::vector<std::size_t>
+      must_call;  ///< indices in `tools` of which the answer has to call one; empty: none has to be
 };
 [[nodiscard]] ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& served);
 
@@ -64,6 +66,11 @@ struct ChatPrompt {
 [[nodiscard]] ApiResult<void> read_sampling(Parameters& parameters, const Served& served, TextRequest& request);
 [[nodiscard]] ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextRequest& request);
 [[nodiscard]] ApiResult<void> read_output_form(Parameters& parameters, const Served& served, TextRequest& request);
+/// tool_choice and parallel_tool_calls, once `prompt` has the names of the tools.
+[[nodiscard]] ApiResult<void> read_tool_choice(Parameters& parameters, ChatPrompt& prompt);
+/// Lets only a call of one of prompt.must_call be written, in the model's form.
+[[nodiscard]] ApiResult<void> require_call(Parameters& parameters, const Served& served, const ChatPrompt& prompt,
+                                           TextRequest& request);
 [[nodiscard]] ApiResult<void> refuse_what_is_not_run(Parameters& parameters);
 
 /// One token id of a JSON value. Errors: 400 naming `param`.

@@ -96,6 +96,12 @@ OutputForm output_form(std::string_view chat_template) {
   return form;
 }
 
+CallFrame call_frame(ToolForm form, const std::string& name) {
+  const std::string quoted = OrderedJson(name).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  if (form == ToolForm::kLlama3) return {R"({"name": )" + quoted + R"(, "parameters": )", "}"};
+  return {std::string(kCall) + "\n{\"name\": " + quoted + ", \"arguments\": ", "}\n" + std::string(kEndCall)};
+}
+
 bool opens_reasoning(std::string_view prompt) {
   const std::size_t last = prompt.find_last_not_of(kBlanks);
   return last != prompt.npos && prompt.substr(0, last + 1).ends_with(kThink);

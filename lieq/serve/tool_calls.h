@@ -23,6 +23,13 @@ struct OutputForm {
 /// Told from the text of the chat template.
 [[nodiscard]] OutputForm output_form(std::string_view chat_template);
 
+/// What stands before and after the arguments where a call of `name` is written alone, as the models of a form were
+/// trained to.
+struct CallFrame {
+  std::string before, after;
+};
+[[nodiscard]] CallFrame call_frame(ToolForm form, const std::string& name);
+
 /// Whether a rendered prompt ends inside <think>, as where the template opens it for the model.
 [[nodiscard]] bool opens_reasoning(std::string_view prompt);
 

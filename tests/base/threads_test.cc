@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,20 @@ TEST_P(ThreadsOf, VisitsEachItemExactlyOnce) {
     });
     for (std::size_t i = 0; i < items; ++i) EXPECT_EQ(visits[i], 1) << i << " of " << items;
     EXPECT_TRUE(thread_in_range);
+  }
+}
+
+TEST_P(ThreadsOf, ThrowsWhatABodyThrowsAndGoesOn) {
+  Threads threads(GetParam());
+  for (int round = 0; round < 50; ++round) {
+    EXPECT_THROW(threads.for_each(100,
+                                  [&](std::size_t item, std::size_t) {
+                                    if (item % 7 == 3) throw std::bad_alloc();
+                                  }),
+                 std::bad_alloc);
+    std::atomic<std::size_t> sum = 0;
+    threads.for_each(100, [&](std::size_t item, std::size_t) { sum += item; });
+    EXPECT_EQ(sum, 4950U);
   }
 }
 

@@ -27,6 +27,17 @@ TEST(WriteFile, WritesAndReplaces) {
   }
 }
 
+TEST(WriteFile, RemovesWhatKilledWritersLeft) {
+  const TemporaryFolder folder;
+  const std::string dead = std::to_string(1 << 30);  // beyond the largest process number
+  folder.write("out.json.tmp-" + dead + "-0", "half");
+  folder.write("other.json.tmp-" + dead + "-0", "half");
+  const auto writing = AtomicFile::create(folder.path() / "out.json");  // another one's, alive
+  ASSERT_TRUE(write_file(folder.path() / "out.json", "whole"));
+  EXPECT_EQ(folder.count(), 3U);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / ("out.json.tmp-" + dead + "-0")));
+}
+
 TEST(WriteFile, TakesARelativePath) {
   const TemporaryFolder folder;
   const auto before = std::filesystem::current_path();

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <optional>
 
 #include <gtest/gtest.h>
@@ -20,6 +21,44 @@ TEST(MappedFile, LivesAsLongAsTheLastCopy) {
   ASSERT_EQ(copy.bytes().size(), 3U);
   EXPECT_EQ(copy.bytes()[2], std::byte{'c'});
   EXPECT_EQ(copy.name(), (folder.path() / "f").string());
+}
+
+TEST(MappedFile, KnowsWhetherTheFileWasWrittenTo) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("f", "abcdef");
+  const MappedFile mapped = *MappedFile::open(path);
+  EXPECT_TRUE(mapped.unchanged());
+  const auto time = std::filesystem::last_write_time(path);
+  std::filesystem::last_write_time(path, time + std::chrono::seconds(1));  // as if it were overwritten
+  EXPECT_EQ(mapped.unchanged().error().message,
+            path.string() +
+                ": was written to while it was in use: found a new time of change, expected the contents it "
+                "was opened with");
+  std::filesystem::last_write_time(path, time);
+  EXPECT_TRUE(mapped.unchanged());
+  std::filesystem::resize_file(path, 2);
+  EXPECT_EQ(mapped.unchanged().error().message,
+            path.string() + ": was written to while it was in use: found 2 bytes, expected the 6 it was opened with");
+  std::filesystem::rename(folder.write("g", "another"), path);  // the old one is still what is mapped
+  EXPECT_TRUE(mapped.unchanged());
+  std::filesystem::remove(path);
+  EXPECT_TRUE(mapped.unchanged());
+}
+
+TEST(MappedFile, IsFoundByAnAddressInIt) {
+  const TemporaryFolder folder;
+  const auto one = folder.write("one", "abc"), two = folder.write("two", "defgh");
+  std::optional<MappedFile> first = *MappedFile::open(one);
+  const MappedFile second = *MappedFile::open(two);
+  const std::byte* begin = first->bytes().data();
+  EXPECT_EQ(mapped_file_at(begin + 2), one.string());
+  EXPECT_EQ(mapped_file_at(second.bytes().data()), two.string());
+  EXPECT_EQ(mapped_file_at(begin + 3), nullptr);
+  EXPECT_EQ(mapped_file_at(&folder), nullptr);
+  first.reset();
+  EXPECT_EQ(mapped_file_at(begin), nullptr);
+  first = *MappedFile::open(two);
+  EXPECT_EQ(mapped_file_at(first->bytes().data()), two.string());
 }
 
 TEST(MappedFile, RefusesWhatIsNoFile) {

@@ -12,39 +12,14 @@ namespace {
 struct Problem : PackedProblem {
   using PackedProblem::PackedProblem;
 
-  /// The reference on the same rounded inputs, and how far a float32 sum in another order may be from it.
+  /// The reference on the same rounded inputs.
   void expect_near_reference(const std::vector<float>& y) const {
-    Threads team(1);
-    Int8Inputs rounded;
-    round_to_int8(team, *weight.packed, inputs(), rounded);
-    std::vector<float> expected(tokens * m.rows);
-    multiply_int8_reference({weight.packed.get(), &rounded, bias, {expected.data(), tokens, m.rows}, 0,
-                             weight.packed->blocks(), 0, tokens});
+    const std::vector<float> expected = int8_reference();
     for (std::size_t t = 0; t < tokens; ++t) {
       const double most = largest(t);
       for (std::size_t i = 0; i < m.rows; ++i)
-        ASSERT_NEAR(y[t * m.rows + i], expected[t * m.rows + i], bound(i, most)) << "token " << t << ", row " << i;
+        ASSERT_NEAR(y[t * m.rows + i], expected[t * m.rows + i], int8_bound(i, most)) << "token " << t << ", row " << i;
     }
-  }
-
-  /// Each of the pieces + 1 additions, and about four roundings within a piece, are off by at most half an epsilon of
-  /// the magnitudes that are added: Σ |scale| (code + zero) |x|, |x| at most the token's largest. 8-bit codes may be
-  /// taken less 128, and zeros with them.
-  [[nodiscard]] double bound(std::size_t i, double largest) const {
-    const double offset = m.bits == 8 ? 256 : 0;
-    double magnitude = std::abs(static_cast<double>(bias[i]));
-    for (std::size_t j = 0; j < m.cols; ++j) {
-      const std::size_t g = i * m.groups() + m.group_of(j);
-      magnitude += std::abs(static_cast<double>(f16_to_float(m.scales[g]))) *
-                   (m.codes[i * m.cols + j] + 0.5 * m.double_zeros[g] + offset) * largest;
-    }
-    const std::size_t pieces = m.groups() * ((m.group_size + 63) / 64);
-    return static_cast<double>(pieces + 9) * 0x1p-24 * magnitude;
-  }
-  [[nodiscard]] double largest(std::size_t t) const {
-    double max = 0;
-    for (std::size_t j = 0; j < m.cols; ++j) max = std::max(max, std::abs(static_cast<double>(x[t * m.cols + j])));
-    return max;
   }
 };
 

@@ -2,6 +2,7 @@
 /// What tests of packed products share: random weights, problems, and every instruction set in turn.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <random>
@@ -65,6 +66,35 @@ struct PackedProblem {
 
   [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic arithmetic = Compute::kInt8) const {
     return run_linear(threads, weight, bias, inputs(), arithmetic);
+  }
+  /// The product in plain loops, of inputs rounded to 8 bits.
+  [[nodiscard]] std::vector<float> int8_reference() const {
+    Threads team(1);
+    Int8Inputs rounded;
+    round_to_int8(team, *weight.packed, inputs(), rounded);
+    std::vector<float> y(tokens * m.rows);
+    multiply_int8_reference(
+        {weight.packed.get(), &rounded, bias, {y.data(), tokens, m.rows}, 0, weight.packed->blocks(), 0, tokens});
+    return y;
+  }
+  /// How far a float32 sum in another order may be from it: each of the pieces + 1 additions, and about four roundings
+  /// within a piece, are off by at most half an epsilon of the magnitudes that are added: Σ |scale| (code + zero) |x|,
+  /// |x| at most the token's largest. 8-bit codes may be taken less 128, and zeros with them.
+  [[nodiscard]] double int8_bound(std::size_t i, double largest) const {
+    const double offset = m.bits == 8 ? 256 : 0;
+    double magnitude = std::abs(static_cast<double>(bias[i]));
+    for (std::size_t j = 0; j < m.cols; ++j) {
+      const std::size_t g = i * m.groups() + m.group_of(j);
+      magnitude += std::abs(static_cast<double>(f16_to_float(m.scales[g]))) *
+                   (m.codes[i * m.cols + j] + 0.5 * m.double_zeros[g] + offset) * largest;
+    }
+    const std::size_t pieces = m.groups() * ((m.group_size + 63) / 64);
+    return static_cast<double>(pieces + 9) * 0x1p-24 * magnitude;
+  }
+  [[nodiscard]] double largest(std::size_t t) const {
+    double max = 0;
+    for (std::size_t j = 0; j < m.cols; ++j) max = std::max(max, std::abs(static_cast<double>(x[t * m.cols + j])));
+    return max;
   }
 };
 

@@ -237,7 +237,7 @@ class Refusals(Case):
             ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
             ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
             (CHAT | {"top_logprobs": 2}, "top_logprobs"), (CHAT | {"tools": {}}, "tools"), (CHAT | {"tools": [{}]}, "tools[0]"),
-            (CHAT | {"tool_choice": "required"}, "tool_choice"), (CHAT | {"chat_template_kwargs": 1}, "chat_template_kwargs"),
+            (CHAT | {"chat_template_kwargs": 1}, "chat_template_kwargs"),
             (CHAT | {"functions": [{}]}, "functions"),
         ]:
             self.refuse(chat, body, param)
@@ -326,6 +326,45 @@ class Structured(Case):
         messages = CHAT["messages"] + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
         status, answer = self.server.post("/v1/chat/completions", {"messages": messages, "tools": self.TOOLS, "max_tokens": 2})
         self.assertEqual(status, 200, answer)
+
+    def test_tool_choice(self):
+        """A call is written whatever the model would say, with arguments that fit."""
+        person = {"type": "object", "properties": {"age": {"$ref": "#/$defs/age"}, "tag": {"enum": ["a", "b"]}},
+                  "required": ["age", "tag"], "additionalProperties": False, "$defs": {"age": {"type": "integer", "minimum": 0, "maximum": 120}}}
+        tools = [{"type": "function", "function": {"name": "say \"so\"", "parameters": {"type": "object", "properties": {
+                     "word": {"type": "string", "maxLength": 5}}, "required": ["word"], "additionalProperties": False}}},
+                 {"type": "function", "function": {"name": "person", "parameters": person}}]
+        named = {"type": "function", "function": {"name": "person"}}
+        called = set()
+        for seed in range(6):
+            for choice in ("required", named):
+                answer = self.answer(tools=tools, tool_choice=choice, parallel_tool_calls=False, seed=seed, temperature=2)
+                self.assertEqual(answer["finish_reason"], "tool_calls", answer)
+                self.assertFalse(answer["message"]["content"])
+                [call] = answer["message"]["tool_calls"]
+                name, arguments = call["function"]["name"], json.loads(call["function"]["arguments"])
+                if name == "person":
+                    self.assertIn(arguments["age"], range(121))
+                    self.assertIn(arguments["tag"], ("a", "b"))
+                else:
+                    self.assertEqual((name, choice), ('say "so"', "required"))
+                    self.assertLessEqual(len(arguments["word"]), 5)
+                called.add((name, choice == named))
+        self.assertEqual(called, {("person", True), ("person", False), ('say "so"', False)})
+        chunks = self.server.stream("/v1/chat/completions", {"messages": CHAT["messages"], "tools": tools, "tool_choice": named})
+        [streamed] = [one for chunk in chunks for one in chunk["choices"][0]["delta"].get("tool_calls", [])]
+        self.assertEqual(streamed["function"]["name"], "person")
+        nothing = [{"type": "function", "function": {"name": "f", "parameters": {"additionalProperties": False}}}]
+        [call] = self.answer(tools=nothing, tool_choice="required")["message"]["tool_calls"]
+        self.assertEqual(call["function"], {"name": "f", "arguments": "{}"})
+        for more, param in [({"tool_choice": "required"}, "tool_choice"), ({"tools": tools, "tool_choice": "must"}, "tool_choice"),
+                            ({"tools": tools, "tool_choice": {"type": "function"}}, "tool_choice.function.name"),
+                            ({"tools": tools, "tool_choice": named | {"function": {"name": "g"}}}, "tool_choice.function.name"),
+                            ({"tools": tools, "tool_choice": "required", "json_schema": {}}, "tool_choice"),
+                            ({"tools": [{"function": {"name": "f", "parameters": {"type": "array"}}}], "tool_choice": "required"},
+                             "tools[0].function.parameters.type"),
+                            ({"tools": [{"function": {"name": "f", "parameters": {"not": {}}}}], "tool_choice": "required"}, "tools")]:
+            self.refuse("/v1/chat/completions", {"messages": CHAT["messages"]} | more, param)
 
     def test_reasoning(self):
         choice = self.answer(max_tokens=20, ignore_eos=True, grammar='root ::= "ok"', chat_template_kwargs={"enable_thinking": True})
