@@ -69,7 +69,7 @@ struct SensitivityOptions {
                 tokens = 0;              ///< tokens of a window, fitted to, and that KL is the mean over
   std::string method, grid;              ///< as of lieq quantize
   std::uint64_t group_size = 0, sweeps = 0;  ///< weights that share a scale (0: a row); rounds of descent
-  std::string running;  ///< the quantised model whose other layers ran; empty: the original's
+  std::string running = {};  ///< the quantised model whose other layers ran; empty: the original's
 };
 
 /// `layers` has one entry for each layer, in order.

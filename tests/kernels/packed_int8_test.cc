@@ -154,7 +154,7 @@ TEST(PackedInt8, ActOrderGathersTheInputs) {
           for (std::size_t j = 0; j < 128; ++j)
             exact += (p.m.codes[i * 128 + j] - 0.5 * p.m.double_zeros[i * 4 + p.m.group_of(j)]) *
                      static_cast<double>(p.x[t * 128 + j]);
-          ASSERT_NEAR(y[t * 48 + i], exact, p.bound(i, 127));
+          ASSERT_NEAR(y[t * 48 + i], exact, p.int8_bound(i, 127));
         }
       }
     }
