@@ -3,7 +3,7 @@
 text, and writes the table of docs/quality.md.
 
     bench/quality/ablation.py --lieq build/release/lieq/cli/lieq --model MODEL --calib FILE --kl NAME=FILE ... \\
-        --perplexity NAME=FILE ... [--draws 3] [--chunks 8] [--only "NAME;NAME"] -o FOLDER
+        --perplexity NAME=FILE ... [--draws 3] [--window 2048] [--chunks 8] [--only "NAME;NAME"] -o FOLDER
 
 A draw is one of `--draws` equal parts of the calibration text, cut at lines. KL is the mean over tokens; its error is that of
 the mean over draws, or with one draw that over tokens. Rows that lie in FOLDER are
@@ -71,7 +71,7 @@ def run(command, log):
 def score(arguments, model, file, windows, log):
     """The records of the original and the quantised model."""
     result = log.with_suffix(".json")
-    command = [arguments.lieq, "eval", arguments.model, str(model), "--text", file, "--window", "2048", "-o", str(result)]
+    command = [arguments.lieq, "eval", arguments.model, str(model), "--text", file, "--window", str(arguments.window), "-o", str(result)]
     run(command + (["--chunks", str(windows)] if windows else []), log)
     return json.loads(result.read_text(encoding="utf-8"))
 
@@ -125,7 +125,8 @@ def main():
     parser.add_argument("--kl", type=named, nargs="+", required=True, metavar="NAME=FILE")
     parser.add_argument("--perplexity", type=named, nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--chunks", type=int, default=8, help="windows of 2048 that KL is measured on, for each text")
+    parser.add_argument("--chunks", type=int, default=8, help="windows that KL is measured on, for each text")
+    parser.add_argument("--window", type=int, default=2048, help="tokens in a window that is scored")
     parser.add_argument("--perplexity-chunks", type=int, default=10)
     parser.add_argument("--options", default="", help="options of every quantisation, e.g. '--calib-windows 48'")
     parser.add_argument("--only", default="", help="names of settings, by semicolons")

@@ -23,9 +23,10 @@ struct DiagnoseOptions {
   /// The paper's weights of perplexity drop, compactness and energy gain; absent: diagnose::set_weights' defaults.
   std::optional<double> alpha, beta, gamma;
   diagnose::DiagnoseOptions diagnosis;
-  std::vector<int> widths;         ///< also measure the sensitivity at 2, 3, 4 or 8 bits; empty: not
-  std::size_t group_size = 64;     ///< of that quantisation; 0: a whole row
-  std::string running;  ///< measure it in this quantised form of the model, as load_bundle takes it; empty: in the model
+  std::vector<int> widths;      ///< also measure the sensitivity at 2, 3, 4 or 8 bits; empty: not
+  std::size_t group_size = 64;  ///< of that quantisation; 0: a whole row
+  std::string
+      running;  ///< measure it in this quantised form of the model, as load_bundle takes it; empty: in the model
   CalibrationOptions calibration;  ///< read only without texts or with widths
 };
 
@@ -38,8 +39,8 @@ struct DiagnoseOptions {
 [[nodiscard]] Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, Sink& sink);
 
 /// The same for a model that is loaded; options.model is its name in the record.
-[[nodiscard]] Result<LayerScores> diagnose(const DiagnoseOptions& options, const eval::Bundle& bundle,
-                                           Threads& threads, Sink& sink);
+[[nodiscard]] Result<LayerScores> diagnose(const DiagnoseOptions& options, const eval::Bundle& bundle, Threads& threads,
+                                           Sink& sink);
 
 /// The part of it that needs no files: diagnoses on the calibration windows. name: the model as the user named it.
 /// Errors: those of diagnose::cut_passages and diagnose::diagnose.
@@ -50,14 +51,15 @@ struct DiagnoseOptions {
 
 struct SensitivityRequest {
   std::vector<int> widths;
-  std::size_t group_size = 64;              ///< 0: a whole row
-  const model::Model* running = nullptr;    ///< as quantize::measure_sensitivity takes it
-  std::string running_name = {};            ///< as the user named it
+  std::size_t group_size = 64;            ///< 0: a whole row
+  const model::Model* running = nullptr;  ///< as quantize::measure_sensitivity takes it
+  std::string running_name = {};          ///< as the user named it
 };
 
 /// Measures on the calibration text what each layer alone loses at each width (mean KL divergence, nats), or what
-/// is left of a running model's loss with that layer at each width, into `scores`. Linears are fitted as quantising fits them by default, but for what works across linears. `asked`: short
-/// windows and few of them are taken unless it names others. Errors: those of quantize::measure_sensitivity.
+/// is left of a running model's loss with that layer at each width, into `scores`. Linears are fitted as quantising
+/// fits them by default, but for what works across linears. `asked`: short windows and few of them are taken unless it
+/// names others. Errors: those of quantize::measure_sensitivity.
 [[nodiscard]] Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bundle& bundle,
                                              const CalibrationOptions& asked, const Calibration& calibration,
                                              Threads& threads, Sink& sink, LayerScores& scores);

@@ -21,8 +21,8 @@ namespace lieq::pipeline {
   return !options.corrected_target && options.sweeps == 0;
 }
 
-/// A whole recipe with a name. Those that begin with "paper-" are the back-ends of the paper's tables as their own papers
-/// have them, on asymmetric groups, so that their rows exist on any model.
+/// A whole recipe with a name. Those that begin with "paper-" are the back-ends of the paper's tables as their own
+/// papers have them, on asymmetric groups, so that their rows exist on any model.
 struct Recipe {
   std::string_view name, what;
   quantize::Options options;

@@ -41,27 +41,28 @@ struct Options {
   Grid grid = Grid::kHalf;
   std::size_t group_size = 64;  ///< inputs that share a scale; 0: the whole row
   Range range = Range::kSearch;
-  double damping = 0.01;        ///< added to diag(H), as a fraction of its mean
+  double damping = 0.01;  ///< added to diag(H), as a fraction of its mean
   ActOrder act_order = ActOrder::kNone;
   OnSingular on_singular = OnSingular::kError;
 
   bool corrected_target = true;  ///< fit to the output of the unquantised model, not to that of the quantised inputs
-  /// How far: 1 is the least-squares answer, which follows each layer's errors too closely. SmolLM2 at 2.35 bits, 32 x 1024
-  /// tokens: perplexity 4.3 times the original's at 0, 2.1 times from 0.25 to 0.5, 2.5 times at 1 (docs/quality.md).
+  /// How far: 1 is the least-squares answer, which follows each layer's errors too closely. SmolLM2 at 2.35 bits, 32 x
+  /// 1024 tokens: perplexity 4.3 times the original's at 0, 2.1 times from 0.25 to 0.5, 2.5 times at 1
+  /// (docs/quality.md).
   double correction = 0.4;
-  double residual_weight = 1;    ///< share of the residual stream's error in the target of o_proj and down_proj
-  std::size_t sweeps = 4;        ///< rounds of group descent and joint scale refit after GPTQ; 0: none
-  bool refit_scales = true;      ///< joint least squares over the scales of a row in each sweep
-  bool refit_gains = true;       ///< least squares per input channel, folded into the norms
-  bool inner_gains = false;      ///< the same for o_proj and down_proj, folded into the rows of v_proj and up_proj
+  double residual_weight = 1;  ///< share of the residual stream's error in the target of o_proj and down_proj
+  std::size_t sweeps = 4;      ///< rounds of group descent and joint scale refit after GPTQ; 0: none
+  bool refit_scales = true;    ///< joint least squares over the scales of a row in each sweep
+  bool refit_gains = true;     ///< least squares per input channel, folded into the norms
+  bool inner_gains = false;    ///< the same for o_proj and down_proj, folded into the rows of v_proj and up_proj
 
   std::optional<Grid> compare_grid;  ///< also report the loss on this grid, in every compare_every-th layer (GPTQ only)
   std::size_t compare_every = 15;
 
   // AWQ scales the inputs of q, k, v and of gate, up through the norms, those of down through the rows of up, and those
   // of o through the rows of v; the last only without grouped-query attention, where query heads share rows of v.
-  bool awq_clip = true;            ///< before rounding from a group's extremes (Range::kMinMax), also search a clipping
-  bool awq_duo = false;            ///< AWQ: divide the scales by the weights' own size
+  bool awq_clip = true;  ///< before rounding from a group's extremes (Range::kMinMax), also search a clipping
+  bool awq_duo = false;  ///< AWQ: divide the scales by the weights' own size
   Method awq_then = Method::kGptq;  ///< what quantises the scaled weights: kRtn or kGptq
 };
 

@@ -19,8 +19,8 @@ namespace {
 
 using model::LinearKind;
 
-constexpr std::size_t kChunkTokens = 2048;                        // tokens that go through a step at once
-constexpr std::size_t kKeptBytes = std::size_t{1} << 30;          // gated activations up to this size are kept
+constexpr std::size_t kChunkTokens = 2048;                // tokens that go through a step at once
+constexpr std::size_t kKeptBytes = std::size_t{1} << 30;  // gated activations up to this size are kept
 
 /// target = a - b
 void subtract(Threads& threads, MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> target) {
@@ -66,7 +66,7 @@ struct LayerWalk::Impl {
   Sink& sink;
   std::size_t next_layer = 0;
   model::BlockState block;
-  std::vector<float> plain, quantised;                 // the residual streams, [tokens, hidden_size]
+  std::vector<float> plain, quantised;  // the residual streams, [tokens, hidden_size]
   kernels::Buffer<float> plain_inputs, inputs, difference, output, kept;
 
   [[nodiscard]] bool uses_activations() const { return options.method != Method::kRtn; }
@@ -127,8 +127,8 @@ struct LayerWalk::Impl {
   [[nodiscard]] GainChannels gated_channels() const;
   /// Fits and stores; returns the gains for the caller to fold in.
   Result<std::vector<float>> fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
-                                 InputStatistics statistics,
-                                 const GainChannels& channels, QuantizedLayer& result, PackedLayer& work);
+                                 InputStatistics statistics, const GainChannels& channels, QuantizedLayer& result,
+                                 PackedLayer& work);
   void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, PackedLayer& work);
   Result<QuantizedLayer> quantize(std::size_t l, unsigned bits);
 };

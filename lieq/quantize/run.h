@@ -25,8 +25,8 @@ namespace lieq::quantize {
 /// Memory of a rank: the streams ([tokens, hidden_size] each), the attention's outputs and, up to 1 GiB, the gated
 /// activations of one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of
 /// the linears that are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation
-/// (8 bytes): up to 20 · in² bytes; while they are summed, 4 · in² and for each of the 4 to 6 levels of the tree another
-/// 2 · in² and a cross product. The model itself is as it was loaded.
+/// (8 bytes): up to 20 · in² bytes; while they are summed, 4 · in² and for each of the 4 to 6 levels of the tree
+/// another 2 · in² and a cross product. The model itself is as it was loaded.
 class LayerWalk {
  public:
   /// calibration: windows of `window` ids, one after the other; a last partial one is left out.

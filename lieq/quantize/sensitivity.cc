@@ -110,8 +110,13 @@ class Comparison {
   /// ids: whole windows.
   Comparison(const model::Model& model, const model::Model& running, std::span<const model::TokenId> ids,
              std::size_t window, std::size_t variants, Threads& threads)
-      : model_(model), running_(running), threads_(threads), sequences_(ids.size() / window, {window, nullptr}),
-        tokens_(ids.size()), run_(model, threads, kernels::Compute::kF32), variants_(variants) {
+      : model_(model),
+        running_(running),
+        threads_(threads),
+        sequences_(ids.size() / window, {window, nullptr}),
+        tokens_(ids.size()),
+        run_(model, threads, kernels::Compute::kF32),
+        variants_(variants) {
     model::forward(model, ids, sequences_, run_, view(reference_));
     model::embed(running, ids, threads, view(stream_));
   }

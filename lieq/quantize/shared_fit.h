@@ -30,14 +30,14 @@ struct InputStatistics {
 
 /// How gains per input channel can be folded into what comes before.
 struct GainChannels {
-  std::size_t count = 0;                 ///< 0: no gains
-  std::vector<std::size_t> channel_of;   ///< [in], the gain each input shares; empty: its own
+  std::size_t count = 0;                ///< 0: no gains
+  std::vector<std::size_t> channel_of;  ///< [in], the gain each input shares; empty: its own
 };
 
 struct SharedFit {
-  std::vector<AnyFitted> fitted;         ///< one per weight
+  std::vector<AnyFitted> fitted;  ///< one per weight
   std::vector<LinearReport> reports;
-  std::vector<float> gains;              ///< [channels]; what the inputs are to be multiplied by; empty: none
+  std::vector<float> gains;  ///< [channels]; what the inputs are to be multiplied by; empty: none
 };
 
 /// weights: [out, in] each, same in. place: names the linears in messages, e.g. "layer 3: q_proj, k_proj, v_proj".
@@ -47,10 +47,10 @@ struct SharedFit {
                                            InputStatistics statistics, const GainChannels& channels,
                                            const Options& options, unsigned bits, const std::string& place, Sink& sink);
 
-/// W + strength C (H + damping)⁻¹; at strength 1 the weights that on the quantised inputs come closest to the unquantised output; C is
-/// W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025, arXiv:2504.02692; differs:
-/// the whole correction is taken at once, before quantising, and for o_proj and down_proj includes the residual
-/// stream's error.
+/// W + strength C (H + damping)⁻¹; at strength 1 the weights that on the quantised inputs come closest to the
+/// unquantised output; C is W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025,
+/// arXiv:2504.02692; differs: the whole correction is taken at once, before quantising, and for o_proj and down_proj
+/// includes the residual stream's error.
 [[nodiscard]] std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, std::size_t first,
                                                   const InputStatistics& statistics, const Quadratic& quadratic,
                                                   float strength);

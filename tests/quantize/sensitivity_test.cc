@@ -63,8 +63,10 @@ TEST_P(Sensitivity, IsLargerAtTwoBitsThanAtEightAndTheSameForAnyThreadCount) {
   Sink sink;
   const model::Model model = load(one);
   const std::vector<model::TokenId> ids = ids_for(model), fit(ids.rbegin(), ids.rend());
-  const auto found = test::must(measure_sensitivity(model, nullptr, fit, ids, kScored, kWidths, with(GetParam()), one, sink));
-  EXPECT_EQ(found, test::must(measure_sensitivity(model, nullptr, fit, ids, kScored, kWidths, with(GetParam()), two, sink)));
+  const auto found =
+      test::must(measure_sensitivity(model, nullptr, fit, ids, kScored, kWidths, with(GetParam()), one, sink));
+  EXPECT_EQ(found,
+            test::must(measure_sensitivity(model, nullptr, fit, ids, kScored, kWidths, with(GetParam()), two, sink)));
   ASSERT_EQ(found.size(), model.layers.size());
   double at_two = 0, at_eight = 0;
   for (const auto& layer : found) {
