@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -17,10 +19,19 @@ namespace last_words {
 struct sigaction sigbus_before;
 std::terminate_handler terminate_before;
 
-/// Only what handlers of signals may do.
+std::atomic_flag said = ATOMIC_FLAG_INIT;
+
+/// Only what handlers of signals may do. Several threads may come here at once: the first one speaks, in one piece.
 [[noreturn]] void say_and_exit(std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
-    if (::write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
+  while (said.test_and_set()) ::pause();
+  static char line[8192];
+  std::size_t length = 0;
+  for (const char* part : parts) {
+    const std::size_t more = std::min(std::strlen(part), sizeof line - length);
+    std::memcpy(line + length, part, more);
+    length += more;
+  }
+  static_cast<void>(::write(STDERR_FILENO, line, length) < 0);  // nobody is left to tell
   ::_exit(1);
 }
 

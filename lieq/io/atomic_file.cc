@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "lieq/io/leftovers.h"
+#include "lieq/io/mapped_file.h"
 
 namespace lieq::io {
 namespace {
@@ -66,6 +67,9 @@ Result<void> AtomicFile::append(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EFAULT)  // the bytes lie in a mapped file that ends before them now
+      if (const char* source = mapped_file_at(bytes.data()))
+        return fail(ErrorCode::kIo, std::string(source) + ": was cut short while it was copied");
     if (written < 0) return refused(path_.string(), "cannot be written", errno);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }

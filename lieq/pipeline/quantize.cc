@@ -114,6 +114,11 @@ Json losses_of(const QuantizeRecord& record) {
   return texts;
 }
 
+/// Keeps other runs away from the unfinished one.
+Result<io::FolderLock> lock_of(const QuantizeOptions& options) {
+  return io::FolderLock::take_new(options.output + ".partial", options.output);
+}
+
 /// Gives the finished model its name.
 Result<void> publish(const fs::path& made, const QuantizeOptions& options) {
   std::error_code error;
@@ -132,7 +137,6 @@ struct Quantization::State {
       : options(std::move(o)), threads(t), sink(s), bundle(std::move(b)) {}
 
   QuantizeOptions options;
-  std::optional<io::FolderLock> lock;  ///< on the unfinished run, so that no other works on it
   Threads& threads;
   Sink& sink;
   eval::Bundle bundle;
@@ -164,15 +168,12 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
   if (options.refine) LIEQ_TRY(check(*options.refine));
   LIEQ_TRY(quantize::check_ranks(threads.ranks()));
-  std::optional<io::FolderLock> lock;
   if (threads.ranks().is_first()) {
     LIEQ_TRY(check_output(options));
-    LIEQ_ASSIGN(io::FolderLock taken, io::FolderLock::take_new(options.output + ".partial", options.output));
-    lock.emplace(std::move(taken));
+    LIEQ_TRY(lock_of(options));  // only tried: another run is told of before text is sampled
   }
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
-  if (lock) state->lock.emplace(std::move(*lock));
   const QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
   LIEQ_TRY(check_files(o.plan));
@@ -250,6 +251,7 @@ Result<QuantizeRecord> Quantization::run() {
     LIEQ_TRY(quantize_layers(state.job, nullptr, state.threads, state.sink));
     return QuantizeRecord{};
   }
+  LIEQ_ASSIGN(const io::FolderLock lock, lock_of(state.options));
   LIEQ_ASSIGN(const save::RunFolder folder, state.open_folder(state.fingerprint()));
   if (folder.finished() > 0)
     state.sink.note(fmt::format("going on after layer {} of {}, from {}", folder.finished(),

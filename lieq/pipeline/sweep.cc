@@ -63,6 +63,8 @@ struct Sweep::State {
       : options_(options), threads_(threads), sink_(sink) {}
 
   Result<void> check();
+  /// Keeps other sweeps out of the folder.
+  Result<void> lock();
   Result<void> load();
   [[nodiscard]] Result<void> check_widths() const;
   Result<void> plan();
@@ -127,11 +129,15 @@ Result<void> Sweep::State::check_widths() const {
   return {};
 }
 
+Result<void> Sweep::State::lock() {
+  if (lock_ || !threads_.ranks().is_first()) return {};
+  LIEQ_ASSIGN(io::FolderLock lock, SweepFolder::lock(options_.output));
+  lock_.emplace(std::move(lock));
+  return {};
+}
+
 Result<void> Sweep::State::load() {
-  if (threads_.ranks().is_first()) {
-    LIEQ_ASSIGN(io::FolderLock lock, SweepFolder::lock(options_.output));
-    lock_.emplace(std::move(lock));
-  }
+  LIEQ_TRY(lock());
   LIEQ_ASSIGN(bundle_, load_bundle(options_.model, threads_, sink_, model::LoadOptions::unrounded()));
   LIEQ_ASSIGN(tops_, allocate::numbers_in(options_.top, bundle_->model.layers.size(), "--top"));
   LIEQ_TRY(check_widths());
@@ -340,6 +346,9 @@ SweepPlan Sweep::plan() const { return state_->size(); }
 
 Result<SweepResults> Sweep::run(const std::string& command, const std::function<void(const SweepStep&)>& finished) {
   State& state = *state_;
+  LIEQ_TRY(state.lock());
+  const std::optional<io::FolderLock> lock = std::move(state.lock_);  // others may go on once this has ended
+  state.lock_.reset();
   const Clock::time_point start = Clock::now();
   const double whole = state.work_left();
   LIEQ_ASSIGN(const Original reference, state.original(finished));
