@@ -107,18 +107,4 @@ std::vector<TokenId> builtin_tokens(const eval::Bundle& bundle) {
   }
 }
 
-std::vector<eval::Openings> builtin_openings(const eval::Bundle& bundle) {
-  const Rendering rendering(bundle);
-  std::vector<eval::Openings> kinds;
-  for (const char* const file : {kBuiltinOpenProse, kBuiltinOpenCode, kBuiltinOpenChat}) {
-    eval::Openings openings;
-    for (const std::string& text : texts_of(file)) {
-      auto ids = text.starts_with(kRole) ? rendering.chat(messages_of(text), true) : rendering.text(text);
-      if (!ids.empty()) openings.push_back(std::move(ids));
-    }
-    if (!openings.empty()) kinds.push_back(std::move(openings));
-  }
-  return kinds;
-}
-
 }  // namespace lieq::pipeline

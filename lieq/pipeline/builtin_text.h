@@ -1,6 +1,6 @@
 #pragma once
 /// Calibration text that comes with the program (data/calibration/README.md): prose, code and conversations, the latter
-/// as the model's own chat template writes them; and openings of such texts for a model to go on from.
+/// as the model's own chat template writes them.
 
 #include <optional>
 #include <string>
@@ -8,14 +8,12 @@
 
 #include "lieq/base/json.h"
 #include "lieq/eval/bundle.h"
-#include "lieq/eval/self_text.h"
 #include "lieq/text/chat_template.h"
 
 namespace lieq::pipeline {
 
 /// The files, made strings by CMake.
 extern const char *const kBuiltinProse, *const kBuiltinCode, *const kBuiltinChat;
-extern const char *const kBuiltinOpenProse, *const kBuiltinOpenCode, *const kBuiltinOpenChat;
 
 /// What a model reads, of any kind of text.
 class Rendering {
@@ -38,8 +36,5 @@ class Rendering {
 
 /// The whole built-in text, its kinds spread evenly: about 85 000 tokens. The same model gives the same tokens.
 [[nodiscard]] std::vector<text::TokenId> builtin_tokens(const eval::Bundle& bundle);
-
-/// Openings of prose (some in other languages than English), of code in many languages, and of conversations.
-[[nodiscard]] std::vector<eval::Openings> builtin_openings(const eval::Bundle& bundle);
 
 }  // namespace lieq::pipeline

@@ -56,8 +56,8 @@ struct Calibration {
 /// From a text: windows spread evenly over it, the last ones held out (of all sources one in sixteen, at least one of
 /// each and at most four together, if there are no more sources), before them those of validation, at most an eighth of
 /// the text; fewer than asked for, with a warning, if the text is short. Warns when the vocabulary hardly covers the
-/// text (under two bytes a token). "self": eval::sample_self_text goes on from openings of prose, code and
-/// conversations, and writes the windows and, beside them, the others.
+/// text (under two bytes a token). "self": eval::sample_self_text writes the windows and, beside them, the others, from the
+/// first token on, at temperature 1.
 /// Cost: reading and encoding the texts; for "self" a forward pass of every token, decoded in one batch.
 /// Errors: kInvalidArgument for a text too short for one window of each, for a window longer than the model's
 /// max_position_embeddings, fewer windows than sources, and names that are none; kCancelled; those of hub::find_text,
