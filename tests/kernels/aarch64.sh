@@ -25,7 +25,7 @@ fi
 lib=$PWD/root/usr/lib/aarch64-linux-gnu
 flags=(-std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Wconversion -Wshadow -Werror -DHWY_SHARED_DEFINE
        -I"$source" -isystem root/usr/include -isystem root/headers)
-files=(lieq/base/{check,dtype,threads}.cc lieq/pack/{decode,decode_iq,decode_k,gptq,grouped_matrix,iq_grids,packed_blocks,packed_matrix,quantized_matrix,stored_matrix}.cc
+files=(lieq/base/{check,dtype,ranks,threads}.cc lieq/pack/{decode,decode_iq,decode_k,gptq,grouped_matrix,iq_grids,packed_blocks,packed_matrix,quantized_matrix,stored_matrix}.cc
        lieq/kernels/{dequantize,dequantize_k,dots,elementwise,int8_inputs,isa,linear,pack_rows,packed_f32,packed_int8,packed_int8_ref,packed_int8_stream,packed_int8_tile}.cc
        tests/kernels/{gemm_plain,isa_test,pack_rows_test,packed_f32_test,packed_int8_test,packed_minima_test,packed_blocks_products_test}.cc)
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -I {} bash -c \
