@@ -123,8 +123,8 @@ Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bu
   fit.group_size = request.group_size;
   fit.sweeps = 1;
   fit.on_singular = quantize::OnSingular::kRtn;
-  LIEQ_ASSIGN(auto measured,
-              quantize::measure_sensitivity(bundle.model, request.running, fit_ids, ids, window, request.widths, fit, threads, sink));
+  LIEQ_ASSIGN(auto measured, quantize::measure_sensitivity(bundle.model, request.running, fit_ids, ids, window,
+                                                           request.widths, fit, threads, sink));
   for (std::size_t l = 0; l < measured.size(); ++l) scores.layers[l].sensitivity = std::move(measured[l]);
   std::vector<text::TokenId> all(fit_ids.begin(), fit_ids.end());
   all.insert(all.end(), ids.begin(), ids.end());

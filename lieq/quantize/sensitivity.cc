@@ -265,12 +265,20 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
   std::vector<std::map<int, double>> sensitivities(model.layers.size());
   std::vector<double> measured(total);  // what other ranks try stays 0 here
   sink.progress("measuring sensitivity", 0, total);
-  const double as_it_is = running ? comparison.divergence() : 0;
+  const double as_it_is = running ? std::max(comparison.divergence(), 0.0) : 0;
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     LIEQ_TRY(check_cancelled(sink));
+    const int present = running ? width_of(running->layers[l]) : 0;
     std::vector<std::size_t> own;  // widths that this rank tries
-    for (std::size_t w = 0; w < widths.size(); ++w)
-      if ((l * widths.size() + w) % threads.ranks().size() == threads.ranks().rank()) own.push_back(w);
+    for (std::size_t w = 0; w < widths.size(); ++w) {
+      const std::size_t place = l * widths.size() + w;
+      if (place % threads.ranks().size() != threads.ranks().rank()) continue;
+      if (widths[w] == present) {
+        measured[place] = as_it_is;
+      } else {
+        own.push_back(w);
+      }
+    }
     LIEQ_ASSIGN(const std::vector<QuantizedLinears> fitted, fitter.fit(l, own));
     comparison.advance(l);
     for (std::size_t v = 0; v < own.size(); ++v) {
@@ -283,9 +291,7 @@ Result<std::vector<std::map<int, double>>> measure_sensitivity(const model::Mode
         return fail(ErrorCode::kNumerical, fmt::format("{}: layer {} at {} bits: found NaN or infinity in the logits, "
                                                        "expected finite values",
                                                        model.path.string(), l, widths[own[v]]));
-      const bool has_it = running && width_of(running->layers[l]) == widths[own[v]];
-      // Rounding may leave -1e-9 where nothing changed.
-      measured[l * widths.size() + own[v]] = std::max(has_it ? as_it_is : kl[v], 0.0);
+      measured[l * widths.size() + own[v]] = std::max(kl[v], 0.0);  // rounding may leave -1e-9 where nothing changed
     }
   }
   sink.progress("measuring sensitivity", total, total);

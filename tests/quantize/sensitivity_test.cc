@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -91,54 +92,53 @@ std::vector<model::Layer> rounded(const model::Model& model, unsigned bits, Thre
   return layers;
 }
 
-double mean_divergence(MatrixView<const float> p, MatrixView<const float> q) {
-  double sum = 0;
-  for (std::size_t t = 0; t < p.rows(); ++t)
-    sum += kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
-  return std::max(sum / static_cast<double>(p.rows()), 0.0);
-}
+class SensitivityOfRtn : public ::testing::Test {
+ protected:
+  [[nodiscard]] std::vector<std::map<int, double>> measure(const model::Model* running) {
+    return test::must(
+        measure_sensitivity(model_, running, {}, all_, kScored, kWidths, with(Method::kRtn), threads_, sink_));
+  }
+  /// Mean KL(model_ || changed) on the windows that are scored.
+  [[nodiscard]] double divergence_of(const model::Model& changed) {
+    const std::span<const model::TokenId> ids = std::span(all_).first(kWindows * kScored);
+    const MatrixView<float> p = logits_of(model_, ids, threads_, p_), q = logits_of(changed, ids, threads_, q_);
+    double sum = 0;
+    for (std::size_t t = 0; t < p.rows(); ++t)
+      sum += kernels::kl_divergence(p.row(t), kernels::log_sum_exp(p.row(t)), q.row(t), kernels::log_sum_exp(q.row(t)));
+    return std::max(sum / static_cast<double>(p.rows()), 0.0);
+  }
 
-TEST(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
-  Threads threads(2);
-  Sink sink;
-  const model::Model model = load(threads);
-  const std::vector<model::TokenId> all = ids_for(model);
-  const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kScored);
-  const auto found =
-      test::must(measure_sensitivity(model, nullptr, {}, all, kScored, kWidths, with(Method::kRtn), threads, sink));
-  kernels::Buffer<float> p_buffer, q_buffer;
-  const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
+  Threads threads_{2};
+  Sink sink_;
+  const model::Model model_ = load(threads_);
+  const std::vector<model::TokenId> all_ = ids_for(model_);
+  kernels::Buffer<float> p_, q_;
+};
+
+TEST_F(SensitivityOfRtn, IsTheDivergenceOfAModelWithThatLayerReplaced) {
+  const auto found = measure(nullptr);
   for (const int bits : kWidths) {
-    const std::vector<model::Layer> layers = rounded(model, static_cast<unsigned>(bits), threads);
-    for (std::size_t l = 0; l < model.layers.size(); ++l) {
-      model::Model changed = load(threads);
+    const std::vector<model::Layer> layers = rounded(model_, static_cast<unsigned>(bits), threads_);
+    for (std::size_t l = 0; l < model_.layers.size(); ++l) {
+      model::Model changed = load(threads_);
       changed.layers[l] = layers[l];
-      const MatrixView<float> q = logits_of(changed, ids, threads, q_buffer);
-      EXPECT_DOUBLE_EQ(found[l].at(bits), mean_divergence(p, q)) << l << " at " << bits;
+      EXPECT_DOUBLE_EQ(found[l].at(bits), divergence_of(changed)) << l << " at " << bits;
     }
   }
 }
 
-TEST(SensitivityOfRtn, InARunningModelIsThatModelsDivergenceWithThatLayerReplaced) {
-  Threads threads(2);
-  Sink sink;
-  const model::Model model = load(threads);
-  const std::vector<model::TokenId> all = ids_for(model);
-  const std::span<const model::TokenId> ids = std::span(all).first(kWindows * kScored);
-  model::Model running = load(threads);
-  running.layers = rounded(model, 2, threads);
-  const auto found =
-      test::must(measure_sensitivity(model, &running, {}, all, kScored, kWidths, with(Method::kRtn), threads, sink));
-  kernels::Buffer<float> p_buffer, q_buffer;
-  const MatrixView<float> p = logits_of(model, ids, threads, p_buffer);
-  const double as_it_is = mean_divergence(p, logits_of(running, ids, threads, q_buffer));
-  const std::vector<model::Layer> wide = rounded(model, 8, threads);
-  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+TEST_F(SensitivityOfRtn, InARunningModelIsThatModelsDivergenceWithThatLayerReplaced) {
+  model::Model running = load(threads_);
+  running.layers = rounded(model_, 2, threads_);
+  const auto found = measure(&running);
+  const double as_it_is = divergence_of(running);
+  const std::vector<model::Layer> wide = rounded(model_, 8, threads_);
+  for (std::size_t l = 0; l < model_.layers.size(); ++l) {
     EXPECT_DOUBLE_EQ(found[l].at(2), as_it_is);
-    model::Model changed = load(threads);
+    model::Model changed = load(threads_);
     changed.layers = running.layers;
     changed.layers[l] = wide[l];
-    EXPECT_DOUBLE_EQ(found[l].at(8), mean_divergence(p, logits_of(changed, ids, threads, q_buffer))) << l;
+    EXPECT_DOUBLE_EQ(found[l].at(8), divergence_of(changed)) << l;
   }
 }
 
