@@ -100,35 +100,25 @@ void MpiRanks::all_gather(std::span<std::byte> bytes, std::span<const std::size_
   const auto part = [&](std::size_t r) { return bytes.subspan(borders[r], borders[r + 1] - borders[r]); };
   for (std::size_t step = 1; step < size_; ++step) {
     const std::size_t to = (rank_ + step) % size_, from = (rank_ + size_ - step) % size_;
-    const Stopwatch watch(traffic_.waited);
-    std::vector<MPI_Request> requests;
-    const auto post = [&](std::size_t peer, std::span<std::byte> data, const auto& start) {
-      for (std::size_t first = 0; first < data.size(); first += kMostBytes) {
-        const std::size_t count = std::min(kMostBytes, data.size() - first);
-        start(data.data() + first, count_of(count), MPI_BYTE, count_of(peer), 0, MPI_COMM_WORLD,
-              &requests.emplace_back(MPI_REQUEST_NULL));
-      }
-    };
-    post(from, part(from), MPI_Irecv);
-    post(to, part(rank_), MPI_Isend);
-    wait_all(requests);
-    traffic_.sent += part(rank_).size();
-    traffic_.received += part(from).size();
+    exchange(to, part(rank_), from, part(from));
   }
 }
 
-void MpiRanks::exchange(std::size_t with, const void* out, std::size_t out_bytes, void* in, std::size_t in_bytes) {
+void MpiRanks::exchange(std::size_t to, std::span<const std::byte> out, std::size_t from, std::span<std::byte> in) {
   const Stopwatch watch(traffic_.waited);
   std::vector<MPI_Request> requests;
-  for (std::size_t first = 0; first < in_bytes; first += kMostBytes)
-    MPI_Irecv(static_cast<std::byte*>(in) + first, count_of(std::min(kMostBytes, in_bytes - first)), MPI_BYTE,
-              count_of(with), 0, MPI_COMM_WORLD, &requests.emplace_back(MPI_REQUEST_NULL));
-  for (std::size_t first = 0; first < out_bytes; first += kMostBytes)
-    MPI_Isend(static_cast<const std::byte*>(out) + first, count_of(std::min(kMostBytes, out_bytes - first)), MPI_BYTE,
-              count_of(with), 0, MPI_COMM_WORLD, &requests.emplace_back(MPI_REQUEST_NULL));
+  const auto post = [&](std::size_t peer, auto data, const auto& start) {
+    for (std::size_t first = 0; first < data.size(); first += kMostBytes) {
+      const std::size_t count = std::min(kMostBytes, data.size() - first);
+      start(data.data() + first, count_of(count), MPI_BYTE, count_of(peer), 0, MPI_COMM_WORLD,
+            &requests.emplace_back(MPI_REQUEST_NULL));
+    }
+  };
+  post(from, in, MPI_Irecv);
+  post(to, out, MPI_Isend);
   wait_all(requests);
-  traffic_.sent += out_bytes;
-  traffic_.received += in_bytes;
+  traffic_.sent += out.size();
+  traffic_.received += in.size();
 }
 
 /// Halves go back and forth between neighbours, then between pairs of them, ...: each rank ends with the sum of its
@@ -136,16 +126,18 @@ void MpiRanks::exchange(std::size_t with, const void* out, std::size_t out_bytes
 template <class T>
 void MpiRanks::add_up_tree(std::span<T> values) {
   const std::size_t paired = std::bit_floor(size_);  // the others hand their values to one of these
+  const auto send = [&](std::size_t to, std::span<const T> out) { exchange(to, std::as_bytes(out), to, {}); };
+  const auto receive = [&](std::size_t from, std::span<T> in) { exchange(from, {}, from, std::as_writable_bytes(in)); };
   std::vector<T> more;
   if (rank_ >= paired) {
-    exchange(rank_ - paired, values.data(), values.size_bytes(), nullptr, 0);
-    exchange(rank_ - paired, nullptr, 0, values.data(), values.size_bytes());
+    send(rank_ - paired, values);
+    receive(rank_ - paired, values);
     return;
   }
   const bool has_extra = rank_ + paired < size_;
   if (has_extra) {
     more.resize(values.size());
-    exchange(rank_ + paired, nullptr, 0, more.data(), values.size_bytes());
+    receive(rank_ + paired, more);
     add_to(values, more);
   }
   struct Step {
@@ -160,15 +152,15 @@ void MpiRanks::add_up_tree(std::span<T> values) {
     const bool keeps_low = (rank_ & distance) == 0;
     const Step& step = steps.emplace_back(Step{rank_ ^ distance, keeps_low ? low : high, keeps_low ? high : low});
     more.resize(step.kept.size());
-    exchange(step.with, step.given.data(), step.given.size_bytes(), more.data(), step.kept.size_bytes());
+    exchange(step.with, std::as_bytes(step.given), step.with, std::as_writable_bytes(std::span(more)));
     add_to(step.kept, more);
     piece = step.kept;
   }
   for (; !steps.empty(); steps.pop_back()) {
     const Step& step = steps.back();
-    exchange(step.with, step.kept.data(), step.kept.size_bytes(), step.given.data(), step.given.size_bytes());
+    exchange(step.with, std::as_bytes(step.kept), step.with, std::as_writable_bytes(step.given));
   }
-  if (has_extra) exchange(rank_ + paired, values.data(), values.size_bytes(), nullptr, 0);
+  if (has_extra) send(rank_ + paired, values);
 }
 
 void MpiRanks::add_up(std::span<float> values) { add_up_tree(values); }

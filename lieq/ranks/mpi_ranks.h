@@ -40,7 +40,8 @@ class MpiRanks : public Ranks {
 
  private:
   MpiRanks(std::size_t rank, std::size_t size) : rank_(rank), size_(size) {}
-  void exchange(std::size_t with, const void* out, std::size_t out_bytes, void* in, std::size_t in_bytes);
+  /// Sends to one rank while another (or the same one) sends here; either may be nothing.
+  void exchange(std::size_t to, std::span<const std::byte> out, std::size_t from, std::span<std::byte> in);
   template <class T>
   void add_up_tree(std::span<T> values);
 
