@@ -7,7 +7,6 @@
 #include <exception>
 #include <new>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "lieq/base/version.h"
@@ -115,8 +114,6 @@ int run(std::vector<std::string> words) {
     return 0;
   } catch (const std::bad_alloc&) {
     return launch.fail("out of memory", 1);
-  } catch (const std::system_error& error) {  // of a thread that the system does not give
-    return launch.fail(std::string("cannot start thread: ") + error.what(), 1);
   } catch (const std::exception& error) {
     return launch.fail(error.what(), 1);
   }

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -39,7 +40,12 @@ void Console::start() {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
-  writer_ = std::thread([this] { write_lines(); });
+  try {
+    writer_ = std::thread([this] { write_lines(); });
+  } catch (const std::system_error& error) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw std::system_error(error.code(), "cannot start thread of the console");
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
