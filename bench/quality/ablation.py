@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """What each step of the recipe is worth: quantises a model under every setting of a list, on several draws of calibration
-text, and writes the table of docs/quality.md.
+text, and prints a table.
 
     bench/quality/ablation.py --lieq build/release/lieq/cli/lieq --model MODEL --calib FILE --kl NAME=FILE ... \\
         --perplexity NAME=FILE ... [--draws 3] [--window 2048] [--chunks 8] [--only "NAME;NAME"] -o FOLDER
 
 A draw is one of `--draws` equal parts of the calibration text, cut at lines. KL is the mean over tokens; its error is that of
-the mean over draws, or with one draw that over tokens. Rows that lie in FOLDER are
-not measured again, so an interrupted run goes on. Models are deleted once they are scored.
+the mean over draws, or with one draw that over tokens. Rows that lie in FOLDER are not measured again, so an interrupted
+run goes on. Models are deleted once they are scored.
 """
 
 import argparse

@@ -68,11 +68,7 @@ struct BlockProblem {
   [[nodiscard]] std::size_t pieces() const {
     return weight.packed->groups() * ((weight.packed->group_size() + Int8Inputs::kPiece - 1) / Int8Inputs::kPiece);
   }
-  [[nodiscard]] double largest(std::size_t t) const {
-    double max = 0;
-    for (std::size_t j = 0; j < m.cols; ++j) max = std::max(max, std::abs(static_cast<double>(x[t * m.cols + j])));
-    return max;
-  }
+  [[nodiscard]] double largest(std::size_t t) const { return largest_of(inputs().row(t)); }
   /// Σ of what is added up for row i: |scale| (code + zero) + |minimum|, times the largest input. Codes of 8 bits may
   /// be taken less 128.
   [[nodiscard]] double magnitude(std::size_t i, double largest_input) const {
@@ -85,16 +81,7 @@ struct BlockProblem {
     }
     return sum * largest_input + std::abs(static_cast<double>(bias[i]));
   }
-  /// The product in plain loops, of inputs rounded to 8 bits.
-  [[nodiscard]] std::vector<float> int8_reference() const {
-    Threads team(1);
-    Int8Inputs rounded;
-    round_to_int8(team, *weight.packed, inputs(), rounded);
-    std::vector<float> y(tokens * m.rows);
-    multiply_int8_reference(
-        {weight.packed.get(), &rounded, bias, {y.data(), tokens, m.rows}, 0, weight.packed->blocks(), 0, tokens});
-    return y;
-  }
+  [[nodiscard]] std::vector<float> int8_reference() const { return kernels::int8_reference(weight, bias, inputs()); }
   /// How far from it float32 sums in another order may be: each adds two terms a piece, and terms have up to four
   /// roundings of their own.
   [[nodiscard]] double int8_bound(std::size_t i, double largest_input) const {

@@ -41,6 +41,30 @@ inline std::vector<float> run_linear(std::size_t threads, const pack::StoredMatr
   return y;
 }
 
+/// The same in plain loops, of inputs rounded to 8 bits.
+inline std::vector<float> int8_reference(const pack::StoredMatrix& weight, std::span<const float> bias,
+                                         MatrixView<const float> x) {
+  Threads team(1);
+  Int8Inputs rounded;
+  round_to_int8(team, *weight.packed, x, rounded);
+  std::vector<float> y(x.rows() * weight.rows);
+  multiply_int8_reference({weight.packed.get(),
+                           &rounded,
+                           bias,
+                           {y.data(), x.rows(), weight.rows},
+                           0,
+                           weight.packed->blocks(),
+                           0,
+                           x.rows()});
+  return y;
+}
+
+inline double largest_of(std::span<const float> values) {
+  double max = 0;
+  for (const float value : values) max = std::max(max, std::abs(static_cast<double>(value)));
+  return max;
+}
+
 /// y = x Wᵀ + b with packed weights, and everything it is made of.
 struct PackedProblem {
   pack::QuantizedMatrix m;
@@ -67,16 +91,7 @@ struct PackedProblem {
   [[nodiscard]] std::vector<float> run(std::size_t threads, Arithmetic arithmetic = Compute::kInt8) const {
     return run_linear(threads, weight, bias, inputs(), arithmetic);
   }
-  /// The product in plain loops, of inputs rounded to 8 bits.
-  [[nodiscard]] std::vector<float> int8_reference() const {
-    Threads team(1);
-    Int8Inputs rounded;
-    round_to_int8(team, *weight.packed, inputs(), rounded);
-    std::vector<float> y(tokens * m.rows);
-    multiply_int8_reference(
-        {weight.packed.get(), &rounded, bias, {y.data(), tokens, m.rows}, 0, weight.packed->blocks(), 0, tokens});
-    return y;
-  }
+  [[nodiscard]] std::vector<float> int8_reference() const { return kernels::int8_reference(weight, bias, inputs()); }
   /// How far a float32 sum in another order may be from it: each of the pieces + 1 additions, and about four roundings
   /// within a piece, are off by at most half an epsilon of the magnitudes that are added: Σ |scale| (code + zero) |x|,
   /// |x| at most the token's largest. 8-bit codes may be taken less 128, and zeros with them.
@@ -91,11 +106,7 @@ struct PackedProblem {
     const std::size_t pieces = m.groups() * ((m.group_size + 63) / 64);
     return static_cast<double>(pieces + 9) * 0x1p-24 * magnitude;
   }
-  [[nodiscard]] double largest(std::size_t t) const {
-    double max = 0;
-    for (std::size_t j = 0; j < m.cols; ++j) max = std::max(max, std::abs(static_cast<double>(x[t * m.cols + j])));
-    return max;
-  }
+  [[nodiscard]] double largest(std::size_t t) const { return largest_of(inputs().row(t)); }
 };
 
 template <class Check>
