@@ -1,7 +1,7 @@
-/// Quantises a model and compares its perplexity with that of the original, with the time and memory it took:
-///   quantize_bench --model DIR [--calibration FILE] [--text FILE] [--samples 32] [--window 1024] [--bits 2]
+/// Quantises a model and compares it with the original on texts, with the time and memory it took:
+///   quantize_bench --model DIR [--calibration FILE] [--text FILE,FILE...] [--samples 32] [--window 1024] [--bits 2]
 ///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
-///                  [--eval-windows 10] [--eval-window 2048] [--base-ppl P] [--layers N] [--keep NAME]
+///                  [--eval-windows 10] [--eval-window 2048] [--layers N] [--keep NAME]
 ///                  [--from FILE] [--ggml LIBRARY] [--SWITCH VALUE ...]
 /// SWITCH: those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so
 /// that a run goes on where it was interrupted. --from: nothing is quantised, the layers are those of another model,
@@ -94,13 +94,17 @@ quantize::Options options_of(const Arguments& a) {
   return o;
 }
 
-double perplexity(const model::Model& m, std::span<const model::TokenId> ids, std::size_t window, Threads& threads,
-                  Sink& sink) {
-  const model::Model* models[] = {&m};
+/// Scores of each text, at most `tokens` of it, by both models; of the second also its distance to the first.
+void compare(const model::Model& original, const model::Model& quantised, const std::string& text,
+             std::span<const model::TokenId> ids, std::size_t window, Threads& threads, Sink& sink) {
+  const model::Model* models[] = {&original, &quantised};
   const auto scores = must(eval::score_windows(models, ids, window, threads, kernels::Compute::kF32, sink));
-  EvalRecord record;
-  eval::summarise(scores.front(), record);
-  return record.perplexity;
+  EvalRecord base, found;
+  eval::summarise(scores[0], base);
+  eval::summarise(scores[1], found);
+  std::printf("%s: base %.4f quantised %.4f ratio %.4f  excess %.4f  KL %.4f +- %.4f\n", text.c_str(), base.perplexity,
+              found.perplexity, found.perplexity / base.perplexity, std::log(found.perplexity / base.perplexity),
+              found.kl.value_or(0), found.kl_stderr.value_or(0));
 }
 
 /// Mean squares of what every linear reads in the original model: [layer][kind][in].
@@ -200,11 +204,7 @@ int run(const Arguments& a) {
   const std::size_t window = count(a, "window", "1024"), eval_window = count(a, "eval-window", "2048");
   std::vector<model::TokenId> calibration =
       encode(get(a, "calibration", shared + "/data/text/wikitext2-train-part.txt"));
-  std::vector<model::TokenId> text = encode(get(a, "text", shared + "/data/text/wikitext2-test.txt"));
   calibration.resize(std::min(calibration.size(), count(a, "samples", "32") * window));
-  text.resize(std::min(text.size(), count(a, "eval-windows", "10") * eval_window));
-  const double base =
-      a.contains("base-ppl") ? std::stod(a.at("base-ppl")) : perplexity(bundle.model, text, eval_window, threads, sink);
 
   const double start = seconds(), user = user_seconds();
   const std::size_t layer_count = std::min(bundle.model.layers.size(), count(a, "layers", "1000"));
@@ -220,13 +220,18 @@ int run(const Arguments& a) {
   }
   const double took = seconds() - start, took_user = user_seconds() - user, peak = peak_gib();
   model::Footprint size;
+  model::Model quantised = bundle.model;
   for (std::size_t l = 0; l < layer_count; ++l) {
     size.add(model::footprint(layers[l]));
-    bundle.model.layers[l] = layers[l];
+    quantised.layers[l] = layers[l];
   }
-  const double found = perplexity(bundle.model, text, eval_window, threads, sink);
-  std::printf("base %.4f quantised %.4f ratio %.4f  excess %.4f  true bits %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n",
-              base, found, found / base, std::log(found / base), size.mean_true_bits(), took, took_user, peak);
+  std::printf("true bits %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n", size.mean_true_bits(), took, took_user, peak);
+  std::istringstream texts(get(a, "text", shared + "/data/text/wikitext2-test.txt"));
+  for (std::string text; std::getline(texts, text, ',');) {
+    std::vector<model::TokenId> ids = encode(text);
+    ids.resize(std::min(ids.size(), count(a, "eval-windows", "10") * eval_window));
+    compare(bundle.model, quantised, text.substr(text.find_last_of('/') + 1), ids, eval_window, threads, sink);
+  }
   return 0;
 }
 
