@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include <fmt/format.h>
 
 #include "lieq/tune/check.h"
-#include "lieq/tune/elementwise.h"
 
 namespace lieq::tune {
 namespace {
@@ -27,10 +25,6 @@ float scale_at(const pack::PackedMatrix& matrix, std::size_t row, std::size_t gr
 /// The half nearest to a scale times its factor.
 std::uint16_t rounded(float scale, float factor) {
   return float_to_f16(std::clamp(scale * factor, -kLargestHalf, kLargestHalf));
-}
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 }  // namespace
@@ -81,12 +75,9 @@ Result<TunedModel> TunedModel::create(const model::Model& original, const model:
 
 TunedModel::TunedModel(const model::Model& original, const model::Model& quantised, std::size_t length,
                        Threads& threads)
-    : original_(&original),
-      quantised_(&quantised),
-      length_(length),
+    : quantised_(&quantised),
       threads_(&threads),
-      state_(original, threads, kernels::Compute::kF32),
-      block_(quantised.config, length, threads) {
+      walk_(original, length, threads) {
   for (const model::Layer& one : quantised.layers) {
     Place& place = offsets_.layers.emplace_back();
     for (const LinearKind kind : model::kLinearKinds) {
@@ -155,64 +146,21 @@ TunedModel::Values TunedModel::values(std::size_t l) const {
 }
 
 void TunedModel::run_original(std::span<const model::TokenId> tokens, MatrixView<float> hidden) {
-  LIEQ_CHECK(tokens.size() % length_ == 0);
-  const std::vector<model::SequenceSpan> sequences(tokens.size() / length_, {length_, nullptr});
-  model::forward(*original_, tokens, sequences, state_, hidden);
-}
-
-/// Room for what block l reads; block number `layers` is the final norm.
-MatrixView<float> TunedModel::block_input(std::size_t l, std::size_t tokens) {
-  const std::size_t hidden = quantised_->config.hidden_size;
-  float* const all = inputs_.reserve((quantised_->layers.size() + 1) * tokens * hidden);
-  return {all + l * tokens * hidden, tokens, hidden};
+  walk_.run_original(tokens, hidden);
 }
 
 Result<double> TunedModel::kl(std::span<const model::TokenId> tokens, MatrixView<const float> original, Sink& sink) {
-  const MatrixView<float> x = hidden_.matrix(tokens.size(), quantised_->config.hidden_size);
-  model::embed(*original_, tokens, *threads_, x);
-  for (std::size_t l = 0; l < quantised_->layers.size(); ++l) {
-    LIEQ_TRY(check_cancelled(sink));
-    block_.forward(layer(l), x);
-  }
-  model::final_norm(*original_, *threads_, x);
-  return mean(kl_of_head(*threads_, rows_of(original_->lm_head), original, x, head_, {}));
+  return walk_.kl(
+      tokens, original, [&](std::size_t l) { return layer(l); }, sink);
 }
 
 Result<double> TunedModel::gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
                                     std::span<float> gradient, Sink& sink) {
   LIEQ_CHECK(gradient.size() == size());
   std::ranges::fill(gradient, 0.0F);
-  const std::size_t count = tokens.size(), layers = quantised_->layers.size();
-  const auto copy = [&](MatrixView<const float> from, MatrixView<float> to) {
-    threads_->for_each(count, [&](std::size_t t, std::size_t) { std::ranges::copy(from.row(t), to.row(t).begin()); });
-  };
-  model::embed(*original_, tokens, *threads_, block_input(0, count));
-  for (std::size_t l = 0; l < layers; ++l) {
-    LIEQ_TRY(check_cancelled(sink));
-    sink.detail("blocks forward", l, layers);
-    const MatrixView<float> next = block_input(l + 1, count);
-    copy(block_input(l, count), next);
-    block_.forward(layer(l), next);
-  }
-  const MatrixView<float> last = block_input(layers, count);
-  const MatrixView<float> hidden = hidden_.matrix(count, last.cols()), d_hidden = d_hidden_.matrix(count, last.cols());
-  copy(last, hidden);
-  model::final_norm(*original_, *threads_, hidden);
-  const double loss = mean(kl_of_head(*threads_, rows_of(original_->lm_head), original, hidden, head_, d_hidden));
-
-  const MatrixView<float> dx = d_stream_.matrix(count, last.cols());
-  threads_->for_each(count, [&](std::size_t t, std::size_t) {
-    std::ranges::fill(dx.row(t), 0.0F);
-    add_rms_norm_gradient(last.row(t), original_->norm, static_cast<float>(original_->config.rms_norm_eps),
-                          d_hidden.row(t), dx.row(t));
-  });
-  for (std::size_t l = layers; l-- > 0;) {
-    LIEQ_TRY(check_cancelled(sink));
-    sink.detail("blocks backward", layers - 1 - l, layers);
-    Observer observer(*this, l, gradient);
-    block_.gradient(layer(l), block_input(l, count), dx, observer);
-  }
-  return loss;
+  return walk_.gradient(
+      tokens, original, [&](std::size_t l) { return layer(l); },
+      [&](std::size_t l) { return std::make_unique<Observer>(*this, l, gradient); }, sink);
 }
 
 }  // namespace lieq::tune

@@ -16,10 +16,9 @@
 #include "lieq/base/result.h"
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
-#include "lieq/model/forward.h"
 #include "lieq/model/model.h"
 #include "lieq/tune/block.h"
-#include "lieq/tune/head.h"
+#include "lieq/tune/kl_gradient.h"
 
 namespace lieq::tune {
 
@@ -41,15 +40,11 @@ class TunedModel {
   /// Puts free numbers into effect. values: [size()].
   void set(std::span<const float> values, Rounding rounding);
 
-  /// What the head reads in the original model. tokens: whole sequences; hidden: [tokens, hidden_size], written.
+  /// What the head reads in the original model, [tokens, hidden_size]; written, and read by the other two.
   void run_original(std::span<const model::TokenId> tokens, MatrixView<float> hidden);
-
-  /// Mean KL(original || tuned) in nats a position. original: what run_original() gave for these tokens.
-  /// Memory: that of one block and of two slices of logits. Errors: kCancelled.
+  /// Mean KL(original || tuned), as KlGradient::kl().
   [[nodiscard]] Result<double> kl(std::span<const model::TokenId> tokens, MatrixView<const float> original, Sink& sink);
-
-  /// The same and its gradient, [size()], written. Memory: also the inputs of all blocks, [layers, tokens,
-  /// hidden_size]. Bitwise the same for any number of threads. Errors: kCancelled, asked for between blocks.
+  /// The same and its gradient, [size()], written; as KlGradient::gradient().
   [[nodiscard]] Result<double> gradient(std::span<const model::TokenId> tokens, MatrixView<const float> original,
                                         std::span<float> gradient, Sink& sink);
 
@@ -74,19 +69,13 @@ class TunedModel {
 
   TunedModel(const model::Model& original, const model::Model& quantised, std::size_t length, Threads& threads);
   [[nodiscard]] TunedLayer layer(std::size_t l) const;
-  [[nodiscard]] MatrixView<float> block_input(std::size_t l, std::size_t tokens);
 
-  const model::Model* original_;
   const model::Model* quantised_;
-  std::size_t length_;
   Threads* threads_;
   Offsets offsets_;
   std::vector<float> factors_;  // [size()]: of scales as they are in effect; then gains themselves
-  model::RunState state_;       // of the original
-  Block block_;
-  HeadScratch head_;
+  KlGradient walk_;
   ProductScratch products_;
-  kernels::Buffer<float> inputs_, hidden_, d_hidden_, d_stream_;
 };
 
 }  // namespace lieq::tune

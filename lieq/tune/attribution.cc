@@ -1,0 +1,113 @@
+#include "lieq/tune/attribution.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lieq/tune/check.h"
+#include "lieq/tune/kl_gradient.h"
+
+namespace lieq::tune {
+namespace {
+
+using model::LinearKind;
+
+constexpr std::size_t kTokens = 1024;  // of one backward pass
+
+struct Scratch {
+  ProductScratch products;
+  kernels::Buffer<float> scaled, original, quantised;
+  std::vector<double> of_tokens;
+};
+
+/// The gains of the norm that a linear reads from; empty: it reads from no norm whose gains quantising changes.
+std::span<const float> gains_before(const model::Layer& layer, LinearKind kind) {
+  if (kind == LinearKind::kO || kind == LinearKind::kDown) return {};
+  const bool attention = kind == LinearKind::kQ || kind == LinearKind::kK || kind == LinearKind::kV;
+  return attention ? layer.input_layernorm : layer.post_attention_layernorm;
+}
+
+class Observer : public GradientObserver {
+ public:
+  Observer(const model::Layer& original, const model::Layer& quantised, Threads& threads, Scratch& scratch,
+           LinearShares& shares)
+      : original_(original), quantised_(quantised), threads_(threads), scratch_(scratch), shares_(shares) {}
+
+  /// The sum over tokens of d_output · (W_original x' - W x): x' is x with the original's gains.
+  void linear(LinearKind kind, MatrixView<const float> input, MatrixView<const float> d_output) override {
+    const std::size_t tokens = input.rows(), out = d_output.cols();
+    const MatrixView<float> wanted = scratch_.original.matrix(tokens, out);
+    const MatrixView<float> found = scratch_.quantised.matrix(tokens, out);
+    product(threads_, rows_of(original_.linear(kind).weight), {}, with_original_gains(kind, input), scratch_.products,
+            wanted);
+    product(threads_, rows_of(quantised_.linear(kind).weight), {}, input, scratch_.products, found);
+    scratch_.of_tokens.assign(tokens, 0);
+    threads_.for_each(tokens, [&](std::size_t t, std::size_t) {
+      double sum = 0;
+      for (std::size_t j = 0; j < out; ++j)
+        sum += static_cast<double>(d_output(t, j)) * static_cast<double>(wanted(t, j) - found(t, j));
+      scratch_.of_tokens[t] = sum;
+    });
+    for (const double one : scratch_.of_tokens) shares_[static_cast<std::size_t>(kind)] -= one;
+  }
+  void norm(model::Role /*role*/, std::span<const float> /*gradient*/) override {}
+
+ private:
+  MatrixView<const float> with_original_gains(LinearKind kind, MatrixView<const float> input) {
+    const std::span<const float> from = gains_before(quantised_, kind), to = gains_before(original_, kind);
+    if (from.empty() || std::ranges::equal(from, to)) return input;
+    const MatrixView<float> scaled = scratch_.scaled.matrix(input.rows(), input.cols());
+    threads_.for_each(input.rows(), [&](std::size_t t, std::size_t) {
+      for (std::size_t j = 0; j < input.cols(); ++j)
+        scaled(t, j) = from[j] == 0 ? 0 : input(t, j) * (to[j] / from[j]);
+    });
+    return scaled;
+  }
+
+  const model::Layer& original_;
+  const model::Layer& quantised_;
+  Threads& threads_;
+  Scratch& scratch_;
+  LinearShares& shares_;
+};
+
+}  // namespace
+
+Result<Attribution> attribute_kl(const model::Model& original, const model::Model& quantised,
+                                 std::span<const model::TokenId> tokens, std::size_t length, Threads& threads,
+                                 Sink& sink) {
+  LIEQ_TRY(check_tunable(quantised));
+  const std::size_t sequences = tokens.size() / length;
+  if (sequences == 0)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("found {} tokens, expected at least one sequence of {}", tokens.size(), length));
+  KlGradient walk(original, length, threads);
+  Scratch scratch;
+  kernels::Buffer<float> hidden;
+  Attribution found{0, std::vector<LinearShares>(original.layers.size())};
+  const std::size_t step = std::max<std::size_t>(1, kTokens / length);
+  for (std::size_t s = 0; s < sequences; s += step) {
+    sink.progress("sharing out KL", s, sequences);
+    const std::size_t count = std::min(step, sequences - s) * length;
+    const auto ids = tokens.subspan(s * length, count);
+    const MatrixView<float> wanted = hidden.matrix(count, original.config.hidden_size);
+    walk.run_original(ids, wanted);
+    std::vector<LinearShares> shares(original.layers.size());
+    LIEQ_ASSIGN(const double kl,
+                walk.gradient(
+                    ids, wanted, [&](std::size_t l) { return TunedLayer(quantised.layers[l]); },
+                    [&](std::size_t l) {
+                      return std::make_unique<Observer>(original.layers[l], quantised.layers[l], threads, scratch,
+                                                        shares[l]);
+                    },
+                    sink));
+    const double part = static_cast<double>(count) / static_cast<double>(sequences * length);
+    found.kl += part * kl;
+    for (std::size_t l = 0; l < shares.size(); ++l)
+      for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) found.shares[l][k] += part * shares[l][k];
+  }
+  sink.progress("sharing out KL", sequences, sequences);
+  return found;
+}
+
+}  // namespace lieq::tune
