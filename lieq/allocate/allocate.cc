@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "lieq/allocate/exact.h"
+#include "lieq/allocate/linears.h"
 #include "lieq/allocate/ledger.h"
 #include "lieq/base/check.h"
 #include "lieq/base/message.h"
@@ -45,6 +46,9 @@ Result<void> check_options(const LayerScores& scores, const AllocateOptions& opt
                                layers, printable(scores.model.name)));
   if (options.budget.kind == Kind::kTop && options.ranking == Ranking::kExact)
     return invalid("top: found with the exact ranking, which has no order; expected a budget in bits or bytes");
+  if (options.unit == Unit::kLinear && options.ranking != Ranking::kKlShare)
+    return invalid(fmt::format("widths of linears: found the ranking {}, expected {}, which knows of linears",
+                               name(options.ranking), name(Ranking::kKlShare)));
   return {};
 }
 
@@ -115,6 +119,8 @@ Result<void> check_reachable(const Ledger& ledger, const BitPlan& plan) {
 
 }  // namespace
 
+std::string_view name(Unit unit) { return unit == Unit::kLayer ? "layer" : "linear"; }
+
 Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& options) {
   LIEQ_CHECK(!scores.layers.empty());
   LIEQ_ASSIGN(const std::vector<int> choices, check_choices(options));
@@ -136,7 +142,9 @@ Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& optio
     return plan;
   }
   LIEQ_ASSIGN(const Order order, order_layers(scores, options.ranking, choices, options.seed, options.place));
-  if (options.budget.kind == Kind::kTop) {
+  if (options.unit == Unit::kLinear) {
+    give_linears(scores, ledger, plan);
+  } else if (options.budget.kind == Kind::kTop) {
     give_top(order, static_cast<std::size_t>(options.budget.value), options.ranking, plan);
   } else {
     give_greedily(order, ledger, options.ranking, plan);
@@ -148,6 +156,7 @@ Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const 
   if (options.budget.kind == Kind::kTop && options.ranking == Ranking::kExact) return std::nullopt;  // refused later
   AllocateOptions any = options;
   any.ranking = Ranking::kDepth;  // needs no scores
+  any.unit = Unit::kLayer;
   LIEQ_ASSIGN(BitPlan plan, allocate(sizes, any));
   const auto all = [](const auto& list, auto field, auto value) {
     return std::ranges::all_of(list, [&](const auto& one) { return one.*field == value; });

@@ -46,10 +46,10 @@ Ledger::Ledger(const LayerScores& scores, const AllocateOptions& options)
   limit_ = static_cast<std::uint64_t>(std::clamp(std::floor(limit), 0.0L, kMost));
 }
 
-std::uint64_t Ledger::cost(std::size_t layer, int bits) const {
+std::uint64_t Ledger::cost_of(std::uint64_t weights, int bits) const {
   const auto width = static_cast<std::uint64_t>(bits);
   const std::uint64_t overhead = budget_.kind == Kind::kCodeBits ? 0 : group_overhead(bits, k_blocks_);
-  return weights_[layer] * (width * group_size_ + overhead);
+  return weights * (width * group_size_ + overhead);
 }
 
 std::string Ledger::words(std::uint64_t cost) const {

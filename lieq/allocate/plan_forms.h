@@ -21,6 +21,8 @@ struct PlanFacts {
   std::size_t group_size = 64;
   double rest_bits = 16;                             ///< of embeddings and head
   std::map<int, std::vector<std::size_t>> layers;    ///< width -> the layers that have it, ascending; 16: left as it is
+  /// Of layers that have several widths and so are not among `layers`: width -> linear -> the layers, ascending.
+  std::map<int, std::map<std::string, std::vector<std::size_t>>> parts;
   int usual = 2;                                     ///< the width most layers have, of those below 16
   std::vector<std::string> linears;                  ///< of one layer, as Hugging Face names them: "self_attn.q_proj"
 };
@@ -37,7 +39,8 @@ struct PlanForm {
 ///   llama-quantize  --tensor-type-file: one "regex=type" a line, the regexes of two widths never match one tensor
 ///                   (github.com/ggml-org/llama.cpp/pull/18572)
 ///   gptqmodel       arguments of QuantizeConfig as JSON: bits, group_size and `dynamic`, a rule for each other width
-///                   that names layers only, which fused names of vLLM and SGLang match as well
+///                   that names layers only, which fused names of vLLM and SGLang match as well, and before it one for
+///                   each linear whose width is not its layer's
 ///   auto-round      arguments of AutoRound as JSON: bits, group_size and `layer_config` by full module names
 ///   mlx             a Python program that converts a model with mlx_lm and this plan as its quant_predicate
 ///   llm-compressor  a recipe (YAML) with one config group a width, their targets disjoint

@@ -28,9 +28,22 @@ Result<std::vector<double>> measured_gain(const LayerScores& scores, std::span<c
   return gain;
 }
 
+Result<std::vector<double>> share_of_weights(const LayerScores& scores, const std::string& place) {
+  std::vector<double> shares;
+  for (std::size_t l = 0; l < scores.layers.size(); ++l) {
+    const LayerScore& layer = scores.layers[l];
+    if (layer.linears.empty()) return missing(place, l, "linears", "lieq diagnose --kl-shares measures them");
+    double sum = 0;
+    for (const auto& [name, linear] : layer.linears) sum += linear.kl_share;
+    shares.push_back(sum / static_cast<double>(layer.weights));
+  }
+  return shares;
+}
+
 Result<std::vector<double>> values_of(const LayerScores& scores, Ranking ranking, std::span<const int> choices,
                                       const std::string& place) {
   if (ranking == Ranking::kMeasured) return measured_gain(scores, choices, place);
+  if (ranking == Ranking::kKlShare) return share_of_weights(scores, place);
   std::vector<double> values;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];
@@ -65,6 +78,7 @@ std::string_view name(Ranking ranking) {
     case Ranking::kRandom: return "random";
     case Ranking::kDepth: return "depth";
     case Ranking::kExact: return "exact";
+    case Ranking::kKlShare: return "kl-share";
   }
   LIEQ_CHECK(false);
 }

@@ -22,13 +22,14 @@ enum class Ranking {
   kRandom,          ///< seeded
   kDepth,           ///< ends first: 0, L-1, 1, L-2, ...
   kExact,           ///< no order: least total sensitivity
+  kKlShare,         ///< what rounding the layer adds to the KL of a draft, for each of its weights
 };
 
 inline constexpr Ranking kRankings[] = {Ranking::kScore,      Ranking::kPerplexityDrop, Ranking::kCompactness,
                                         Ranking::kEnergyGain, Ranking::kMeasured,       Ranking::kRandom,
-                                        Ranking::kDepth,      Ranking::kExact};
+                                        Ranking::kDepth,      Ranking::kExact,          Ranking::kKlShare};
 
-/// "score", "perplexity-drop", "compactness", "energy-gain", "measured", "random", "depth", "exact".
+/// "score", "perplexity-drop", "compactness", "energy-gain", "measured", "random", "depth", "exact", "kl-share".
 [[nodiscard]] std::string_view name(Ranking ranking);
 
 struct Order {

@@ -35,6 +35,26 @@ Result<Budget> budget_from_json(const Fields& fields) {
   return Budget{*found, value};
 }
 
+/// The linears of a layer that have a width of their own.
+Result<void> read_linears(const Fields& fields, LayerPlan& layer) {
+  if (!fields.find("linears")) return {};
+  LIEQ_ASSIGN(const Json* object, required_object(fields, "linears"));
+  std::uint64_t weights = 0;
+  for (const auto& [name, value] : object->items()) {
+    const Fields one(value, fields.place() + ": linears." + printable(name));
+    LinearPlan& linear = layer.linears[name];
+    const Json* bits = one.find("bits");
+    if (!bits) return missing_field(one, "bits", kWidths);
+    LIEQ_ASSIGN(linear.bits, width_from_json(*bits, one.place(), "bits"));
+    LIEQ_ASSIGN(linear.weights, one.required_count("weights"));
+    if (linear.weights == 0 || linear.weights > layer.weights - weights)
+      return wrong_field(one.place(), "weights", linear.weights,
+                         "at least 1, and in all linears at most the layer's weights");
+    weights += linear.weights;
+  }
+  return {};
+}
+
 /// Fills plan.layers from a list in any order.
 Result<void> read_layers(const Json& list, const std::string& place, BitPlan& plan) {
   const std::size_t count = plan.model.num_hidden_layers;
@@ -59,6 +79,7 @@ Result<void> read_layers(const Json& list, const std::string& place, BitPlan& pl
     weights += one.weights;
     LIEQ_ASSIGN(auto reason, fields.string("reason"));
     one.reason = std::move(reason).value_or("by hand");
+    LIEQ_TRY(read_linears(fields, one));
     layers[layer] = std::move(one);
   }
   for (std::size_t l = 0; l < count; ++l) {
@@ -96,13 +117,17 @@ double true_bits(int bits, std::uint64_t group_size, bool k_blocks) {
   return bits + static_cast<double>(group_overhead(bits, k_blocks)) / static_cast<double>(group_size);
 }
 
+int LayerPlan::bits_of(const std::string& linear) const {
+  const auto found = linears.find(linear);
+  return found == linears.end() ? bits : found->second.bits;
+}
+
 PlanSize size_of(const BitPlan& plan) {
   double weights = 0, code = 0, all = 0;  // bits
   for (const LayerPlan& layer : plan.layers) {
-    const auto n = static_cast<double>(layer.weights);
-    weights += n;
-    code += n * layer.bits;
-    all += n * true_bits(layer.bits, plan.group_size, plan.k_blocks);
+    weights += static_cast<double>(layer.weights);
+    code += layer.sum([](int bits) { return static_cast<double>(bits); });
+    all += layer.sum([&](int bits) { return true_bits(bits, plan.group_size, plan.k_blocks); });
   }
   LIEQ_CHECK(weights > 0);
   const double rest = plan.rest_bits * (static_cast<double>(plan.model.parameters) - weights);
@@ -137,6 +162,8 @@ Json to_json(const BitPlan& plan) {
     const LayerPlan& layer = plan.layers[l];
     json["layers"].push_back(
         {{"layer", l}, {"bits", layer.bits}, {"weights", layer.weights}, {"reason", layer.reason}});
+    for (const auto& [name, one] : layer.linears)
+      json["layers"].back()["linears"][name] = {{"bits", one.bits}, {"weights", one.weights}};
   }
   return json;
 }
@@ -161,9 +188,13 @@ Result<BitPlan> bit_plan_from_json(const Json& json, const std::string& place) {
   LIEQ_ASSIGN(const auto k_blocks, fields.boolean("k_blocks"));
   plan.k_blocks = k_blocks.value_or(false);
   LIEQ_TRY(read_layers(*layers, place, plan));
-  for (const LayerPlan& layer : plan.layers)
-    if (plan.k_blocks && (layer.bits < 2 || layer.bits > 4))
-      return wrong_field(place, "layers", layer.bits, "2, 3 or 4 bits, which K blocks have");
+  const auto fits = [&](int bits) { return !plan.k_blocks || (bits >= 2 && bits <= 4); };
+  for (const LayerPlan& layer : plan.layers) {
+    int wrong = fits(layer.bits) ? 0 : layer.bits;
+    for (const auto& [name, one] : layer.linears)
+      if (!fits(one.bits)) wrong = one.bits;
+    if (wrong != 0) return wrong_field(place, "layers", wrong, "2, 3 or 4 bits, which K blocks have");
+  }
   return plan;
 }
 

@@ -3,6 +3,7 @@
 /// It can be edited by hand: everything that follows from the widths is computed anew when it is read.
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,10 +29,31 @@ struct Budget {
 /// "top", "code_bits", "true_bits", "bytes".
 [[nodiscard]] std::string_view name(Budget::Kind kind);
 
-struct LayerPlan {
+/// A linear, or several that lie in one tensor, whose width is not that of the rest of its layer.
+struct LinearPlan {
   int bits = 0;
+  std::uint64_t weights = 0;
+};
+
+struct LayerPlan {
+  int bits = 0;               ///< of all linears that `linears` does not name
   std::uint64_t weights = 0;  ///< N_l, the weights of the layer's linears
   std::string reason;         ///< why this width, in words
+  std::map<std::string, LinearPlan> linears = {};  ///< by module name within the layer: "self_attn.v_proj"
+
+  /// The width of one linear.
+  [[nodiscard]] int bits_of(const std::string& linear) const;
+  /// In bits: the sum over the layer's weights of what `of_width` says of their width.
+  template <class OfWidth>
+  [[nodiscard]] double sum(const OfWidth& of_width) const {
+    std::uint64_t others = weights;
+    double all = 0;
+    for (const auto& [name, one] : linears) {
+      all += static_cast<double>(one.weights) * of_width(one.bits);
+      others -= one.weights;
+    }
+    return all + static_cast<double>(others) * of_width(bits);
+  }
 };
 
 /// `layers` has one entry for each layer, in order.

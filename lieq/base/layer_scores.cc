@@ -100,6 +100,37 @@ Result<SensitivityOptions> sensitivity_options_from_json(const Fields& fields) {
   return options;
 }
 
+template <class Options>
+auto share_words_of(Options& options) {
+  return std::array{std::pair{"text", &options.text}, std::pair{"text_hash", &options.text_hash},
+                    std::pair{"method", &options.method}, std::pair{"grid", &options.grid}};
+}
+template <class Options>
+auto share_counts_of(Options& options) {
+  return std::array{std::pair{"fit_tokens", &options.fit_tokens}, std::pair{"tokens", &options.tokens},
+                    std::pair{"bits", &options.bits}, std::pair{"group_size", &options.group_size},
+                    std::pair{"sweeps", &options.sweeps}};
+}
+
+Json to_json(const KlShareOptions& options) {
+  Json json = {{"kl", options.kl}};
+  for (const auto& [key, value] : share_words_of(options)) json[key] = *value;
+  for (const auto& [key, value] : share_counts_of(options)) json[key] = *value;
+  return json;
+}
+
+Result<KlShareOptions> kl_share_options_from_json(const Fields& fields) {
+  KlShareOptions options;
+  LIEQ_ASSIGN(options.kl, required_number(fields, "kl"));
+  for (const auto& [key, value] : share_words_of(options)) {
+    LIEQ_ASSIGN(*value, required_string(fields, key));
+  }
+  for (const auto& [key, value] : share_counts_of(options)) {
+    LIEQ_ASSIGN(*value, fields.required_count(key));
+  }
+  return options;
+}
+
 Json to_json(const CellScores& cell) {
   Json json = {{"corpus", cell.corpus}, {"bucket", cell.bucket}, {"passages", cell.passages}, {"tokens", cell.tokens},
                {"compactness", cell.compactness}, {"energy_gain", cell.energy_gain}};
@@ -135,6 +166,8 @@ Json to_json(const LayerScore& layer, std::size_t index) {
   if (layer.perplexity_drop) json["perplexity_drop"] = *layer.perplexity_drop;
   if (layer.perplexity_drop_normalised) json["perplexity_drop_normalised"] = *layer.perplexity_drop_normalised;
   for (const auto& [bits, kl] : layer.sensitivity) json["sensitivity"][std::to_string(bits)] = kl;
+  for (const auto& [name, one] : layer.linears)
+    json["linears"][name] = {{"weights", one.weights}, {"kl_share", one.kl_share}};
   return json;
 }
 
@@ -152,6 +185,25 @@ Result<std::map<int, double>> sensitivity_from_json(const Fields& fields) {
     sensitivity[bits] = value.get<double>();
   }
   return sensitivity;
+}
+
+Result<std::map<std::string, LinearShare>> linears_from_json(const Fields& fields, std::uint64_t weights) {
+  std::map<std::string, LinearShare> linears;
+  if (!fields.find("linears")) return linears;
+  LIEQ_ASSIGN(const Json* object, required_object(fields, "linears"));
+  std::uint64_t all = 0;
+  for (const auto& [name, value] : object->items()) {
+    const Fields one(value, fields.place() + ": linears." + printable(name));
+    LinearShare& linear = linears[name];
+    LIEQ_ASSIGN(linear.weights, one.required_count("weights"));
+    LIEQ_ASSIGN(linear.kl_share, required_number(one, "kl_share"));
+    if (linear.weights == 0 || linear.weights > weights - all)
+      return wrong_field(one.place(), "weights", linear.weights, "at least 1, and in all linears the layer's weights");
+    all += linear.weights;
+  }
+  if (all != weights)
+    return wrong_field(fields.place(), "linears", all, std::to_string(weights) + " weights, as the layer has");
+  return linears;
 }
 
 Result<LayerScore> layer_from_json(const Json& json, const std::string& place, std::size_t index) {
@@ -173,6 +225,7 @@ Result<LayerScore> layer_from_json(const Json& json, const std::string& place, s
   LIEQ_ASSIGN(layer.perplexity_drop, fields.number("perplexity_drop"));
   LIEQ_ASSIGN(layer.perplexity_drop_normalised, fields.number("perplexity_drop_normalised"));
   LIEQ_ASSIGN(layer.sensitivity, sensitivity_from_json(fields));
+  LIEQ_ASSIGN(layer.linears, linears_from_json(fields, layer.weights));
   return layer;
 }
 
@@ -235,6 +288,7 @@ Result<ModelFacts> model_facts_from_json(const Fields& fields, std::string_view 
 Json to_json(const LayerScores& scores) {
   Json json = {{"model", to_json(scores.model)}, {"options", to_json(scores.options)}, {"warnings", scores.warnings}};
   if (scores.sensitivity) json["sensitivity"] = to_json(*scores.sensitivity);
+  if (scores.kl_shares) json["kl_shares"] = to_json(*scores.kl_shares);
   json["cells"] = Json::array();
   for (const CellScores& cell : scores.cells) json["cells"].push_back(to_json(cell));
   json["layers"] = Json::array();
@@ -251,6 +305,10 @@ Result<LayerScores> layer_scores_from_json(const Json& json, const std::string& 
   if (fields.find("sensitivity")) {
     LIEQ_ASSIGN(const Json* measured, required_object(fields, "sensitivity"));
     LIEQ_ASSIGN(scores.sensitivity, sensitivity_options_from_json(Fields(*measured, place + ": sensitivity")));
+  }
+  if (fields.find("kl_shares")) {
+    LIEQ_ASSIGN(const Json* measured, required_object(fields, "kl_shares"));
+    LIEQ_ASSIGN(scores.kl_shares, kl_share_options_from_json(Fields(*measured, place + ": kl_shares")));
   }
   const auto at = [&](const char* list, std::size_t i) { return place + ": " + list + "[" + std::to_string(i) + "]"; };
 

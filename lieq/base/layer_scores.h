@@ -39,6 +39,12 @@ struct CellScores {
   std::optional<double> rho_compactness, rho_energy_gain;  ///< Spearman rho(dPPL, dr), rho(dPPL, dE)
 };
 
+/// A linear, or several that lie in one tensor.
+struct LinearShare {
+  std::uint64_t weights = 0;
+  double kl_share = 0;  ///< nats a token: what rounding it to KlShareOptions::bits adds to KL, to first order
+};
+
 /// One layer: metrics (means over the cells), their normalised values, the score and the rank it gives.
 struct LayerScore {
   std::uint64_t weights = 0;  ///< N_l, the weights of the layer's linears
@@ -50,6 +56,8 @@ struct LayerScore {
   std::uint64_t rank = 0;  ///< 1 for the highest score; ties: the lower layer first
   /// Optional, measured elsewhere: KL in nats per token when this layer alone is quantised to so many bits.
   std::map<int, double> sensitivity;
+  /// Optional: what each linear's rounding adds, by module name within the layer: "self_attn.v_proj".
+  std::map<std::string, LinearShare> linears;
 };
 
 /// How the scores were made.
@@ -72,11 +80,21 @@ struct SensitivityOptions {
   std::string running = {};  ///< the quantised model whose other layers ran; empty: the original's
 };
 
+/// How LinearShare::kl_share was measured: in a draft, the model quantised with little care.
+struct KlShareOptions {
+  std::string text, text_hash;               ///< what the draft was fitted to, and KL measured on; names the token ids
+  std::uint64_t fit_tokens = 0, tokens = 0;  ///< tokens fitted to, and that KL is the mean over
+  std::string method, grid;                  ///< of the draft, as of lieq quantize
+  std::uint64_t bits = 0, group_size = 0, sweeps = 0;
+  double kl = 0;                             ///< of the draft, nats a token
+};
+
 /// `layers` has one entry for each layer, in order.
 struct LayerScores {
   ModelFacts model;
   ScoreOptions options;
   std::optional<SensitivityOptions> sensitivity;  ///< empty when it was not measured, or not by us
+  std::optional<KlShareOptions> kl_shares;        ///< empty when they were not measured, or not by us
   std::vector<CellScores> cells;
   std::vector<LayerScore> layers;
   std::vector<std::string> warnings;  ///< plain sentences: where these scores are weak

@@ -17,15 +17,18 @@ namespace lieq::cli {
 namespace allocate_verb {
 
 struct Options {
-  std::string scores, output, tool, ranking = "score";
+  std::string scores, output, tool;
   BudgetOptions budget;
   allocate::AllocateOptions allocate;
 };
 
 void print(const BitPlan& plan) {
   fmt::print("layer  bits  why\n");
-  for (std::size_t l = 0; l < plan.layers.size(); ++l)
-    fmt::print("{:>5}  {:>4}  {}\n", l, plan.layers[l].bits, plan.layers[l].reason);
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+    const LayerPlan& layer = plan.layers[l];
+    fmt::print("{:>5}  {:>4}  {}\n", l, layer.bits, layer.reason);
+    for (const auto& [name, linear] : layer.linears) fmt::print("{:>5}  {:>4}  {}\n", "", linear.bits, name);
+  }
   const PlanSize size = size_of(plan);
   fmt::print(
       "\n{:.4f} code bits, {:.4f} true bits per weight of the layers (groups of {}); compression {:.2f}x (codes "
@@ -64,8 +67,9 @@ Result<void> run(Options options) {
     show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(const Json json, read_json(options.scores));
   LIEQ_ASSIGN(const LayerScores scores, layer_scores_from_json(json, options.scores));
-  for (const allocate::Ranking ranking : allocate::kRankings)
-    if (allocate::name(ranking) == options.ranking) options.allocate.ranking = ranking;
+  const RankingChoice choice = ranking_of(options.budget);
+  options.allocate.ranking = choice.ranking;
+  options.allocate.unit = choice.unit;
   options.allocate.choices = options.budget.choices;
   options.allocate.place = options.scores;
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));
@@ -80,8 +84,6 @@ Result<void> run(Options options) {
 Run add_allocate(OptionSet& app, const Common& /*common*/) {
   using namespace allocate_verb;
   const auto options = std::make_shared<Options>();
-  std::vector<std::string> rankings;
-  for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   app.add("SCORES", options->scores, "scores.json of lieq diagnose").required();
   app.add("--output,-o", options->output, "Write the plan as JSON, for lieq quantize --plan; it may be edited by hand");
   std::string tools, forms;
@@ -91,8 +93,7 @@ Run add_allocate(OptionSet& app, const Common& /*common*/) {
   }
   app.add("--for", options->tool, "Write the plan in the form of another tool instead: " + tools);
   add_budget_options(app, options->budget);
-  app.add("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
-      .one_of(rankings).show_default();
+  add_ranking_options(app, options->budget);
   app.add("--group-size", options->allocate.group_size, "Weights that share a scale: part of true bits and size")
       .show_default();
   app.add("--rest-bits", options->allocate.rest_bits, "Width of embeddings, norms and head: part of size")

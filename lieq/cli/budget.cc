@@ -1,6 +1,7 @@
 #include "lieq/cli/budget.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace lieq::cli {
 
@@ -11,6 +12,29 @@ void add_budget_options(OptionSet& app, BudgetOptions& options) {
   app.add("--size", options.size, "Bytes of the whole model, e.g. 60MiB").bytes();
   app.add("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
       .comma_separated().show_default();
+}
+
+void add_ranking_options(OptionSet& app, BudgetOptions& options) {
+  std::vector<std::string> rankings, units;
+  for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
+  for (const allocate::Unit unit : allocate::kUnits) units.emplace_back(allocate::name(unit));
+  app.add("--rank", options.ranking,
+          fmt::format("What orders the layers: {} (default: score; kl-share with --per linear)",
+                      fmt::join(rankings, ", ")))
+      .one_of(rankings);
+  app.add("--per", options.unit,
+          "What gets a width of its own: layer, which all engines take, or linear, which loses less (default: layer)")
+      .one_of(units);
+}
+
+RankingChoice ranking_of(const BudgetOptions& options) {
+  RankingChoice choice;
+  for (const allocate::Unit unit : allocate::kUnits)
+    if (allocate::name(unit) == options.unit) choice.unit = unit;
+  if (choice.unit == allocate::Unit::kLinear) choice.ranking = allocate::Ranking::kKlShare;
+  for (const allocate::Ranking ranking : allocate::kRankings)
+    if (allocate::name(ranking) == options.ranking) choice.ranking = ranking;
+  return choice;
 }
 
 Result<std::optional<Budget>> budget_of(const BudgetOptions& options) {

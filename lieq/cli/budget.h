@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "lieq/allocate/allocate.h"
 #include "lieq/base/bit_plan.h"
 #include "lieq/base/result.h"
 #include "lieq/cli/options.h"
@@ -15,7 +17,18 @@ struct BudgetOptions {
   std::optional<double> bits, true_bits;
   std::optional<std::uint64_t> top, size;
   std::vector<int> choices = {2, 4};
+  std::string ranking, unit;  ///< empty: not given
 };
+
+/// Registers --rank and --per.
+void add_ranking_options(OptionSet& app, BudgetOptions& options);
+
+/// What they say: without --rank the score, or what --per linear needs.
+struct RankingChoice {
+  allocate::Ranking ranking = allocate::Ranking::kScore;
+  allocate::Unit unit = allocate::Unit::kLayer;
+};
+[[nodiscard]] RankingChoice ranking_of(const BudgetOptions& options);
 
 /// Registers --top, --bits, --true-bits, --size and --choices.
 void add_budget_options(OptionSet& app, BudgetOptions& options);

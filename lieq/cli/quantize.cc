@@ -24,7 +24,7 @@ constexpr std::size_t kPreviewWindows = 3;
 
 struct Options {
   pipeline::QuantizeOptions job;
-  std::string ranking = "score", method = "gptq";
+  std::string method = "gptq";
   RecipeOptions recipe;
   BudgetOptions budget;
   pipeline::RefineOptions refinement;
@@ -39,8 +39,9 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
   job.plan.choices = options.budget.choices;
   LIEQ_ASSIGN(const bool refines, preset_refines(options.recipe));
   if (options.refine || refines) job.refine = options.refinement;
-  for (const allocate::Ranking ranking : allocate::kRankings)
-    if (allocate::name(ranking) == options.ranking) job.plan.ranking = ranking;
+  const RankingChoice choice = ranking_of(options.budget);
+  job.plan.ranking = choice.ranking;
+  job.plan.unit = choice.unit;
   pipeline::set_widths(options.recipe.grid, job.plan);
   return job;
 }
@@ -78,8 +79,6 @@ Run add_quantize(OptionSet& app, const Common& common) {
   using namespace quantize_verb;
   const auto options = std::make_shared<Options>();
   pipeline::QuantizeOptions& job = options->job;
-  std::vector<std::string> rankings;
-  for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   app.add("MODEL", job.model, kModelHelp).required();
   app.add("-o,--output", job.output, "Folder to make, or with a K grid the .gguf file").required();
   add_budget_options(app, options->budget);
@@ -89,9 +88,7 @@ Run add_quantize(OptionSet& app, const Common& common) {
   app.add("--score", job.plan.diagnosis.score.score, "geometry, or lieq: with the perplexity drop, which takes long")
       .one_of({"geometry", "lieq"})
       .show_default();
-  app.add("--rank", options->ranking, fmt::format("What orders the layers: {}", fmt::join(rankings, ", ")))
-      .one_of(rankings)
-      .show_default();
+  add_ranking_options(app, options->budget);
   app.add("--method", options->method, "rtn, gptq or awq").one_of({"rtn", "gptq", "awq"}).show_default();
   add_preset_option(app, options->recipe);
   add_recipe_options(app, options->recipe);

@@ -74,7 +74,12 @@ std::string calibration_text(const pipeline::CalibrationFacts& facts) {
 std::string plan_text(const BitPlan& plan) {
   const PlanSize size = size_of(plan);
   std::map<int, std::vector<std::size_t>> layers_of;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) layers_of[plan.layers[l].bits].push_back(l);
+  std::map<int, std::vector<std::string>> linears_of;
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+    layers_of[plan.layers[l].bits].push_back(l);
+    for (const auto& [name, linear] : plan.layers[l].linears)
+      linears_of[linear.bits].push_back(fmt::format("{}.{}", l, name.substr(name.rfind('.') + 1)));
+  }
   std::string text = fmt::format("plan: {:.3f} code bits, {:.3f} true bits per weight of the layers\n", size.code_bits,
                                  size.true_bits);
   const int usual = std::ranges::max_element(layers_of, {}, [](const auto& one) { return one.second.size(); })->first;
@@ -82,6 +87,8 @@ std::string plan_text(const BitPlan& plan) {
     text += fmt::format("  {} bits: {} layers", bits, layers.size());
     text += bits == usual ? "\n" : fmt::format(" ({})\n", fmt::join(layers, ", "));
   }
+  for (const auto& [bits, linears] : linears_of)
+    text += fmt::format("  {} bits: of other layers {}\n", bits, fmt::join(linears, ", "));
   return text;
 }
 

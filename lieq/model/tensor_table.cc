@@ -162,13 +162,17 @@ std::vector<LinearModule> linear_modules(const ModelConfig& config) {
   return modules;
 }
 
+std::string name_in_layer(const LinearModule& module) {
+  return module.pattern.substr(std::string_view("model.layers.{}.").size());
+}
+
 std::vector<std::string> linear_names(const std::string& architecture) {
   ModelConfig config;  // of whose sizes names do not depend
   const auto found = std::ranges::find(architectures(), architecture, &Architecture::hf_name);
   config.architecture = (found == architectures().end() ? architectures().front() : *found).hf_name;
   std::vector<std::string> names;
   for (const LinearModule& module : linear_modules(config))
-    names.push_back(module.pattern.substr(std::string_view("model.layers.{}.").size()));
+    names.push_back(name_in_layer(module));
   return names;
 }
 

@@ -61,6 +61,8 @@ struct LinearModule {
   std::vector<LinearKind> linears;
 };
 [[nodiscard]] std::vector<LinearModule> linear_modules(const ModelConfig& config);
+/// "self_attn.qkv_proj"
+[[nodiscard]] std::string name_in_layer(const LinearModule& module);
 /// Their names below "model.layers.N."; of an architecture that is not known those of Llama.
 [[nodiscard]] std::vector<std::string> linear_names(const std::string& architecture);
 

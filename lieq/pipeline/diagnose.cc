@@ -9,6 +9,7 @@
 #include "lieq/diagnose/passages.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/hub/data_sets.h"
+#include "lieq/pipeline/kl_shares.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/quantize/sensitivity.h"
 
@@ -73,7 +74,7 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
     sensitivity.running_name = options.running;
   }
   Calibration calibration;
-  if (corpora.empty() || !options.widths.empty()) {
+  if (corpora.empty() || !options.widths.empty() || options.kl_share_bits) {
     LIEQ_ASSIGN(calibration, calibrate(bundle, options.calibration, threads, sink));
   }
   if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
@@ -82,6 +83,12 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
               diagnose::diagnose(bundle.model, options.model, cells, request.diagnosis, threads, sink));
   if (!options.widths.empty())
     LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
+  if (options.kl_share_bits) {
+    quantize::Options recipe;
+    recipe.group_size = options.group_size;
+    LIEQ_TRY(add_kl_shares(bundle, calibration, draft_of(recipe), *options.kl_share_bits,
+                           threads, sink, scores));
+  }
   LIEQ_TRY(bundle.model.files.unchanged());
   return scores;
 }

@@ -80,8 +80,10 @@ double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, u
 double layer_work(const model::Model& model, const BitPlan& plan, const quantize::Options& options, std::size_t l) {
   const model::ModelConfig& c = model.config;
   double work = 0;
-  for (const LinearKind kind : model::kLinearKinds)
-    work += fit_work(model.layers[l].linear(kind).weight, options, static_cast<unsigned>(plan.layers[l].bits),
+  for (const model::LinearModule& module : linear_modules(c))
+    for (const LinearKind kind : module.linears)
+    work += fit_work(model.layers[l].linear(kind).weight, options,
+                     static_cast<unsigned>(plan.layers[l].bits_of(name_in_layer(module))),
                      c.norms != model::NormPlacement::kAfter && kind != LinearKind::kO && kind != LinearKind::kDown);
   if (options.method == quantize::Method::kRtn) return work;
   for (const std::size_t n : {c.hidden_size, c.q_size(), c.hidden_size, c.intermediate_size})

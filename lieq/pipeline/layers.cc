@@ -12,12 +12,13 @@
 namespace lieq::pipeline {
 namespace {
 
-void add_reports(const quantize::QuantizedLayer& layer, std::size_t l, unsigned bits, Sink& sink, Json& reports) {
+void add_reports(const quantize::QuantizedLayer& layer, std::size_t l, const quantize::LayerWidths& widths,
+                 Sink& sink, Json& reports) {
   for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
     const quantize::LinearReport& report = layer.reports[k];
     reports.push_back({{"layer", l},
                        {"linear", model::name(model::kLinearKinds[k])},
-                       {"bits", bits},
+                       {"bits", widths[k]},
                        {"loss", report.loss},
                        {"relative_loss", report.relative_loss},
                        {"compared_loss", report.compared_loss},
@@ -44,17 +45,22 @@ Result<quantize::QuantizedLayer> read_for_all(const save::RunFolder* folder, std
 }  // namespace
 
 Result<void> check(const LayersJob& job) {
-  for (std::size_t l = 0; l < job.layer_bits.size(); ++l)
-    for (const model::Linear& linear : job.bundle->model.layers[l].linears)
-      LIEQ_TRY(quantize::check_options(job.options, job.layer_bits[l], linear.weight.cols, linear.weight.name));
-  return makes_gguf(job.options) ? Result<void>() : save::check_packable(job.bundle->model, job.layer_bits);
+  for (std::size_t l = 0; l < job.widths.size(); ++l)
+    for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
+      const pack::StoredMatrix& weight = job.bundle->model.layers[l].linears[k].weight;
+      LIEQ_TRY(quantize::check_options(job.options, job.widths[l][k], weight.cols, weight.name));
+    }
+  return makes_gguf(job.options) ? Result<void>() : save::check_packable(job.bundle->model, job.widths);
 }
 
 Json fingerprint_of(const LayersJob& job) {
+  Json widths = Json::array();  // a number for a layer that has one
+  for (const quantize::LayerWidths& of_layer : job.widths)
+    widths.push_back(of_layer == quantize::uniform_widths(of_layer[0]) ? Json(of_layer[0]) : Json(of_layer));
   return {{"lieq", kVersion},
           {"model", job.model_hash},
           {"options", quantize::to_json(job.options)},
-          {"layer_bits", job.layer_bits},
+          {"layer_bits", std::move(widths)},
           {"calibration", hash_of(job.calibration->ids)},
           {"calibration_window", job.calibration->window}};
 }
@@ -90,11 +96,11 @@ Result<Json> quantize_layers(const LayersJob& job, const save::RunFolder* folder
       LIEQ_ASSIGN(layer, read_for_all(folder, l, ranks));
       if (walk) LIEQ_TRY(walk->resume_with(l, layer));
     } else {
-      LIEQ_ASSIGN(layer, walk->quantize(l, job.layer_bits[l]));
+      LIEQ_ASSIGN(layer, walk->quantize(l, job.widths[l]));
       LIEQ_TRY(model.files.unchanged());
       if (folder) LIEQ_TRY(folder->write(l, layer));
     }
-    add_reports(layer, l, job.layer_bits[l], sink, reports);
+    add_reports(layer, l, job.widths[l], sink, reports);
     sink.progress("quantising layers", l + 1, layers);
   }
   return reports;
@@ -141,7 +147,7 @@ Result<void> save_layers(const LayersJob& job, const LayerSource& layer, const J
   save::FolderContents contents;
   contents.source = &job.bundle->model;
   contents.options = job.options;
-  contents.layer_bits = job.layer_bits;
+  contents.widths = job.widths;
   contents.quantizer = std::string("lieq:") + kVersion;
   contents.provenance = provenance;
   contents.embeddings = job.embeddings;

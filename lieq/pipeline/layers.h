@@ -30,7 +30,7 @@ struct LayersJob {
   std::string model_hash;  ///< model::fingerprint of it
   quantize::Options options;
   BitPlan plan;
-  std::vector<unsigned> layer_bits;   ///< widths_of(plan)
+  std::vector<quantize::LayerWidths> widths;  ///< widths_of(plan)
   std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
   save::EmbeddingPlan embeddings;     ///< how embedding and head are saved; decides nothing of the layers
 };

@@ -1,10 +1,15 @@
 #include "lieq/pipeline/plan.h"
 
+#include <algorithm>
+#include <map>
+
 #include <fmt/format.h>
 
 #include "lieq/base/json.h"
+#include "lieq/base/message.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/pipeline/diagnose.h"
+#include "lieq/pipeline/kl_shares.h"
 #include "lieq/quantize/options.h"
 
 namespace lieq::pipeline {
@@ -27,11 +32,16 @@ Result<LayerScores> given_scores(const PlanOptions& options) {
 }
 
 Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
-                              const Calibration& calibration, Threads& threads, Sink& sink) {
+                              const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink) {
   if (has_scores(options)) {
     LIEQ_ASSIGN(LayerScores scores, given_scores(options));
     LIEQ_TRY(check_same_model(scores.model, diagnose::facts_of(bundle.model, model), scores_place(options)));
     return scores;
+  }
+  if (options.ranking == allocate::Ranking::kKlShare) {
+    const int bits = std::ranges::min(options.choices);
+    return score_by_kl_shares(bundle, model, calibration, draft_of(shape.recipe), static_cast<unsigned>(bits), threads,
+                              sink);
   }
   diagnose::DiagnoseOptions diagnosis = options.diagnosis;
   LIEQ_TRY(diagnose::set_weights(diagnosis.score, std::nullopt, std::nullopt, std::nullopt));
@@ -79,32 +89,50 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
   allocate::AllocateOptions allocation;
   allocation.budget = options.budget.value_or(kPaperBudget);
   allocation.choices = options.choices;
-  allocation.group_size = shape.group_size == 0 ? bundle.model.config.hidden_size : shape.group_size;
-  allocation.k_blocks = shape.k_blocks;
-  if (shape.k_blocks) allocation.group_size = kKBlockSize;
+  const std::size_t group_size = shape.recipe.group_size;
+  allocation.group_size = group_size == 0 ? bundle.model.config.hidden_size : group_size;
+  allocation.k_blocks = shape.recipe.grid == quantize::Grid::kK;
+  if (allocation.k_blocks) allocation.group_size = kKBlockSize;
   allocation.rest_bits = shape.rest_bits;
   allocation.ranking = options.ranking;
+  allocation.unit = options.unit;
   if (has_scores(options)) {
     allocation.place = scores_place(options);
   } else {
     LIEQ_ASSIGN(auto uniform, allocate::allocate_uniform(sizes_of(bundle.model, model), allocation));
     if (uniform) return Plan{std::move(*uniform), std::nullopt};
   }
-  LIEQ_ASSIGN(made.scores, scores_of(bundle, model, options, calibration, threads, sink));
+  LIEQ_ASSIGN(made.scores, scores_of(bundle, model, options, shape, calibration, threads, sink));
   LIEQ_ASSIGN(made.plan, allocate::allocate(*made.scores, allocation));
   return made;
 }
 
-Result<std::vector<unsigned>> widths_of(const BitPlan& plan, const std::string& place) {
-  std::vector<unsigned> bits;
+Result<std::vector<quantize::LayerWidths>> widths_of(const BitPlan& plan, const model::ModelConfig& config,
+                                                     const std::string& place) {
+  std::vector<quantize::LayerWidths> all;
+  const std::vector<model::LinearModule> modules = linear_modules(config);
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-    const int width = plan.layers[l].bits;
-    if (width != 2 && width != 3 && width != 4 && width != 8)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: layer {}: found {} bits, expected 2, 3, 4 or 8", place, l, width));
-    bits.push_back(static_cast<unsigned>(width));
+    const LayerPlan& layer = plan.layers[l];
+    std::map<std::string, LinearPlan> unknown = layer.linears;
+    quantize::LayerWidths& widths = all.emplace_back();
+    for (const model::LinearModule& module : modules) {
+      const std::string name = name_in_layer(module);
+      const int width = layer.bits_of(name);
+      unknown.erase(name);
+      if (width != 2 && width != 3 && width != 4 && width != 8)
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("{}: layer {}: found {} bits, expected 2, 3, 4 or 8", place, l, width));
+      for (const model::LinearKind kind : module.linears)
+        widths[static_cast<std::size_t>(kind)] = static_cast<unsigned>(width);
+    }
+    if (unknown.empty()) continue;
+    std::string names;
+    for (const model::LinearModule& module : modules)
+      names.append(names.empty() ? "" : ", ").append(name_in_layer(module));
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: layer {}: linears: found {}, expected some of {}", place,
+                                                         l, in_quotes(unknown.begin()->first), names));
   }
-  return bits;
+  return all;
 }
 
 }  // namespace lieq::pipeline

@@ -16,6 +16,8 @@
 #include "lieq/diagnose/diagnose.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/pipeline/calibrate.h"
+#include "lieq/quantize/options.h"
+#include "lieq/quantize/quantized_layer.h"
 
 namespace lieq::pipeline {
 
@@ -31,6 +33,7 @@ struct PlanOptions {
   std::optional<BitPlan> plan;        ///< instead of plan_file
   std::optional<LayerScores> scores;  ///< instead of scores_file
   allocate::Ranking ranking = allocate::Ranking::kScore;
+  allocate::Unit unit = allocate::Unit::kLayer;  ///< kLinear means Ranking::kKlShare
   diagnose::DiagnoseOptions diagnosis;  ///< without scores_file; its weights are set_weights' defaults
 };
 
@@ -49,13 +52,13 @@ struct Plan {
 
 /// What of the rest of a job counts in true bits and bytes.
 struct PlanShape {
-  std::size_t group_size = 64;  ///< weights that share a scale; 0: a whole row
-  bool k_blocks = false;        ///< codes lie in K blocks of GGUF
-  double rest_bits = 16;        ///< of all weights but the layers' linears (save::rest_bits)
+  quantize::Options recipe;  ///< grid and groups; a draft is made by it where shares of KL are to be measured
+  double rest_bits = 16;     ///< of all weights but the layers' linears (save::rest_bits)
 };
 
 /// A plan for the model: read from its file, or allocated (allocate::allocate) from scores that are read or measured.
-/// Where the budget leaves no choice nothing is measured. model: as the user named it.
+/// Where the budget leaves no choice nothing is measured; for Ranking::kKlShare a draft is (add_kl_shares), unless the
+/// scores that are read have shares. model: as the user named it.
 /// Errors: kInvalidArgument (a plan beside a budget, a budget no plan fits), kInvalidFormat naming file and field,
 /// scores or a plan of another model; kCancelled; those of diagnosing.
 [[nodiscard]] Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
@@ -68,8 +71,10 @@ struct PlanShape {
 /// Weights of each layer, and no scores: all that plans without a choice need.
 [[nodiscard]] LayerScores sizes_of(const model::Model& model, const std::string& name);
 
-/// The width of each layer. Errors: kInvalidArgument naming `place` and the first layer whose width quantising cannot
-/// give: all but 2, 3, 4 and 8 bits.
-[[nodiscard]] Result<std::vector<unsigned>> widths_of(const BitPlan& plan, const std::string& place);
+/// The widths of each layer's linears. Errors: kInvalidArgument naming `place` and the first layer with a width that
+/// quantising cannot give, all but 2, 3, 4 and 8 bits, or with a linear that the model has not.
+[[nodiscard]] Result<std::vector<quantize::LayerWidths>> widths_of(const BitPlan& plan,
+                                                                   const model::ModelConfig& config,
+                                                                   const std::string& place);
 
 }  // namespace lieq::pipeline

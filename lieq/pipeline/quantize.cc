@@ -185,18 +185,18 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.calibration = &state->calibration;
   // Rows that K blocks do not fit need no diagnosis to be refused: all widths want the same of them.
   if (makes_gguf(o.recipe) && !o.plan.choices.empty()) {
-    job.layer_bits.assign(state->bundle.model.layers.size(), static_cast<unsigned>(o.plan.choices.front()));
+    job.widths.assign(state->bundle.model.layers.size(),
+                      quantize::uniform_widths(static_cast<unsigned>(o.plan.choices.front())));
     LIEQ_TRY(check(job));
   }
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
-  const PlanShape shape{o.recipe.group_size, makes_gguf(o.recipe),
-                        save::rest_bits(state->bundle.model, job.embeddings)};
+  const PlanShape shape{o.recipe, save::rest_bits(state->bundle.model, job.embeddings)};
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);
-  LIEQ_ASSIGN(job.layer_bits, widths_of(job.plan, has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan"));
+  LIEQ_ASSIGN(job.widths, widths_of(job.plan, state->bundle.model.config, has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan"));
   LIEQ_TRY(check(job));
   if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads, sink));
   if (threads.ranks().is_first()) LIEQ_TRY(state->trial_exports());
@@ -312,13 +312,13 @@ Result<void> Quantization::State::trial_exports() const {
   if (options.exports.empty()) return {};
   quantize::Options nearest = job.options;
   nearest.method = quantize::Method::kRtn;
-  std::map<unsigned, quantize::QuantizedLayer> layers;
-  for (const unsigned bits : job.layer_bits) {
-    if (layers.contains(bits)) continue;
+  std::map<quantize::LayerWidths, quantize::QuantizedLayer> layers;
+  for (const quantize::LayerWidths& widths : job.widths) {
+    if (layers.contains(widths)) continue;
     LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(bundle.model, {}, 1, nearest, threads, sink));
-    LIEQ_ASSIGN(layers[bits], walk.quantize(0, bits));
+    LIEQ_ASSIGN(layers[widths], walk.quantize(0, widths));
   }
-  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> { return layers.at(job.layer_bits[l]); };
+  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> { return layers.at(job.widths[l]); };
   LIEQ_ASSIGN(const model::Model made, with_layers(job, layer, threads));
   for (const std::string& name : options.exports) {
     LIEQ_ASSIGN(const save::Target* target, save::find_target(name));

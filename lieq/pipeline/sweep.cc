@@ -123,7 +123,7 @@ Result<void> Sweep::State::check_widths() const {
       LayersJob job;
       job.bundle = &*bundle_;
       job.options = recipe;
-      job.layer_bits.assign(bundle_->model.layers.size(), static_cast<unsigned>(bits));
+      job.widths.assign(bundle_->model.layers.size(), quantize::uniform_widths(static_cast<unsigned>(bits)));
       LIEQ_TRY(pipeline::check(job));
     }
   return {};
@@ -200,8 +200,10 @@ Result<void> Sweep::State::add_run(const allocate::GridRun& planned, std::size_t
   const auto method = std::ranges::find(methods_, planned.method) - methods_.begin();
   run.job.options = recipes_[static_cast<std::size_t>(method)];
   run.job.plan = planned.plan;
-  LIEQ_ASSIGN(run.job.layer_bits, widths_of(planned.plan, "--choices"));
-  const std::string widths = fmt::format("{}", fmt::join(run.job.layer_bits, ","));
+  LIEQ_ASSIGN(run.job.widths, widths_of(planned.plan, bundle_->model.config, "--choices"));
+  std::string widths;
+  for (const LayerPlan& layer : planned.plan.layers)
+    widths += fmt::format("{}{}", widths.empty() ? "" : ",", layer.bits);
   run.key = fmt::format("{}-{:.2f}-{}", planned.method, size_of(planned.plan).code_bits,
                         model::fingerprint(widths.data(), widths.size()).substr(0, 8));
   const Run* before = index > 0 ? &runs_[index - 1] : nullptr;

@@ -6,6 +6,12 @@
 
 namespace lieq::quantize {
 
+LayerWidths uniform_widths(unsigned bits) {
+  LayerWidths widths{};
+  widths.fill(bits);
+  return widths;
+}
+
 std::string names_of(std::size_t layer, std::span<const model::LinearKind> kinds) {
   std::string names = fmt::format("layer {}:", layer);
   for (const model::LinearKind kind : kinds)

@@ -12,6 +12,14 @@
 
 namespace lieq::quantize {
 
+/// Bits of each linear of a layer, by LinearKind.
+using LayerWidths = std::array<unsigned, model::kLinearsPerLayer>;
+
+[[nodiscard]] LayerWidths uniform_widths(unsigned bits);
+[[nodiscard]] inline unsigned width_of(const LayerWidths& widths, model::LinearKind kind) {
+  return widths[static_cast<std::size_t>(kind)];
+}
+
 /// How well one linear was fitted, measured with the damped Hessian H of its calibration inputs; after rounding to
 /// nearest without one (Method::kRtn, or a fall-back to it) with H = I.
 struct LinearReport {

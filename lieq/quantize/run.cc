@@ -126,11 +126,11 @@ struct LayerWalk::Impl {
   [[nodiscard]] GainChannels attended_channels() const;
   [[nodiscard]] GainChannels gated_channels() const;
   /// Fits and stores; returns the gains for the caller to fold in.
-  Result<std::vector<float>> fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
+  Result<std::vector<float>> fit(std::size_t l, const LayerWidths& widths, std::span<const LinearKind> kinds,
                                  InputStatistics statistics, const GainChannels& channels, QuantizedLayer& result,
                                  PackedLayer& work);
   void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, PackedLayer& work);
-  Result<QuantizedLayer> quantize(std::size_t l, unsigned bits);
+  Result<QuantizedLayer> quantize(std::size_t l, const LayerWidths& widths);
 };
 
 template <class Step>
@@ -280,7 +280,7 @@ GainChannels LayerWalk::Impl::gated_channels() const {
   return {config.intermediate_size, {}};
 }
 
-Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, std::span<const LinearKind> kinds,
+Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, const LayerWidths& widths, std::span<const LinearKind> kinds,
                                                 InputStatistics statistics, const GainChannels& channels,
                                                 QuantizedLayer& result, PackedLayer& work) {
   const model::Layer& original = model.layers[l];
@@ -293,7 +293,11 @@ Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, unsigned bits, st
     weights.push_back(w);
   }
   const std::string place = names_of(l, kinds);
-  LIEQ_TRY(check_options(options, bits, weights.front().cols(), place));
+  std::vector<unsigned> bits;
+  for (const LinearKind kind : kinds) {
+    bits.push_back(width_of(widths, kind));
+    LIEQ_TRY(check_options(options, bits.back(), weights.front().cols(), place));
+  }
   Options fit_options = options;
   if (l % options.compare_every != 0) fit_options.compare_grid.reset();
   LIEQ_ASSIGN(SharedFit fitted,
@@ -329,7 +333,7 @@ void LayerWalk::Impl::fold_into_rows(LinearKind kind, std::span<const float> gai
   }
 }
 
-Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
+Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, const LayerWidths& widths) {
   static constexpr LinearKind kAttentionIn[] = {LinearKind::kQ, LinearKind::kK, LinearKind::kV};
   static constexpr LinearKind kMlpIn[] = {LinearKind::kGate, LinearKind::kUp};
   static constexpr LinearKind kO[] = {LinearKind::kO}, kDown[] = {LinearKind::kDown};
@@ -347,24 +351,24 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, unsigned bits) {
 
   InputStatistics statistics = calibrated ? gather_normed(original, layer, true) : InputStatistics{};
   LIEQ_ASSIGN(std::vector<float> gains,
-              fit(l, bits, kAttentionIn, std::move(statistics), channels_of(layer.input_layernorm), result, work));
+              fit(l, widths, kAttentionIn, std::move(statistics), channels_of(layer.input_layernorm), result, work));
   fold_into_norm(layer.input_layernorm, gains);
 
   LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_attended(original, layer, l) : InputStatistics{};
-  LIEQ_ASSIGN(gains, fit(l, bits, kO, std::move(statistics), attended_channels(), result, work));
+  LIEQ_ASSIGN(gains, fit(l, widths, kO, std::move(statistics), attended_channels(), result, work));
   fold_into_rows(LinearKind::kV, gains, result, work);
   if (calibrated) finish_attention(layer, l, gains.empty());
 
   LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_normed(original, layer, false) : InputStatistics{};
   LIEQ_ASSIGN(gains,
-              fit(l, bits, kMlpIn, std::move(statistics), channels_of(layer.post_attention_layernorm), result, work));
+              fit(l, widths, kMlpIn, std::move(statistics), channels_of(layer.post_attention_layernorm), result, work));
   fold_into_norm(layer.post_attention_layernorm, gains);
 
   LIEQ_TRY(check_cancelled(sink));
   statistics = calibrated ? gather_gated(original, layer) : InputStatistics{};
-  LIEQ_ASSIGN(gains, fit(l, bits, kDown, std::move(statistics), gated_channels(), result, work));
+  LIEQ_ASSIGN(gains, fit(l, widths, kDown, std::move(statistics), gated_channels(), result, work));
   fold_into_rows(LinearKind::kUp, gains, result, work);
   const bool last = l + 1 == model.layers.size();  // nobody reads what it gives
   if (calibrated && !last) finish_mlp(layer, keeps_gated() && gains.empty());
@@ -412,9 +416,9 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
   return LayerWalk(std::move(impl));
 }
 
-Result<QuantizedLayer> LayerWalk::quantize(std::size_t layer, unsigned bits) {
+Result<QuantizedLayer> LayerWalk::quantize(std::size_t layer, const LayerWidths& widths) {
   LIEQ_CHECK(layer == impl_->next_layer && layer < impl_->model.layers.size());
-  auto result = impl_->quantize(layer, bits);
+  auto result = impl_->quantize(layer, widths);
   if (result) ++impl_->next_layer;
   return result;
 }

@@ -36,11 +36,15 @@ class LayerWalk {
                                                 std::size_t window, const Options& options, Threads& threads,
                                                 Sink& sink);
 
-  /// Quantises the next layer to `bits` and advances both streams. Layers are taken in order from 0.
+  /// Quantises each linear of the next layer to its width and advances both streams. Layers are taken in order from 0.
   /// Errors: kInvalidArgument (bits); kNumerical naming the linears whose Hessian is singular even when damped, or
   /// whose activations are not finite; kCancelled. After an error the streams may stand half way through the layer: the
   /// walk can only be destroyed. Bitwise equal for any number of threads and any power of two of ranks.
-  [[nodiscard]] Result<QuantizedLayer> quantize(std::size_t layer, unsigned bits);
+  [[nodiscard]] Result<QuantizedLayer> quantize(std::size_t layer, const LayerWidths& widths);
+  /// All linears to `bits`.
+  [[nodiscard]] Result<QuantizedLayer> quantize(std::size_t layer, unsigned bits) {
+    return quantize(layer, uniform_widths(bits));
+  }
 
   /// Takes a layer that was quantised before and advances both streams as quantize() had done: the same bytes.
   [[nodiscard]] Result<void> resume_with(std::size_t layer, const QuantizedLayer& finished);

@@ -84,7 +84,7 @@ class Fitter : public model::Observer {
     InputStatistics statistics;
     if (auto sum = sums_.extract(kinds.front())) statistics.hessian = sum.mapped().take_symmetric(threads_);
     for (std::size_t w = 0; w < wanted.size(); ++w) {
-      const auto bits = static_cast<unsigned>(widths_[wanted[w]]);
+      const std::vector<unsigned> bits(weights.size(), static_cast<unsigned>(widths_[wanted[w]]));
       LIEQ_ASSIGN(const SharedFit shared,
                   fit_shared(threads_, weights, statistics, {}, options_, bits, names_of(layer, kinds), sink_));
       for (std::size_t k = 0; k < kinds.size(); ++k)

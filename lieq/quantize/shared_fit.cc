@@ -18,6 +18,9 @@ constexpr std::size_t kFitTile = 96;
 
 using Weights = std::span<const MatrixView<const float>>;
 
+/// Of each weight.
+using AllRules = std::vector<FitRules>;
+
 AnyFitted round_to_nearest(Threads& threads, MatrixView<const float> weight, const FitRules& rules) {
   if (rules.grid.grid == Grid::kK) return k_rtn(threads, weight, pack::k_form(rules.grid.bits), {});
   return rtn(threads, weight, rules);
@@ -30,10 +33,11 @@ Result<AnyFitted> feed_back(Threads& threads, MatrixView<const float> target, co
   return gptq(threads, target, quadratic, rules);
 }
 
-SharedFit fit_rtn(Threads& threads, Weights weights, const FitRules& rules, bool fallback) {
+SharedFit fit_rtn(Threads& threads, Weights weights, const AllRules& rules, bool fallback) {
   SharedFit fit;
-  for (const MatrixView<const float>& w : weights) {
-    fit.fitted.push_back(round_to_nearest(threads, w, rules));
+  for (std::size_t k = 0; k < weights.size(); ++k) {
+    const MatrixView<const float>& w = weights[k];
+    fit.fitted.push_back(round_to_nearest(threads, w, rules[k]));
     LinearReport report;
     double energy = 0;
     std::vector<float> row(w.cols());
@@ -139,9 +143,11 @@ std::vector<float> corrected_target(Threads& threads, MatrixView<const float> we
 }
 
 Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics statistics,
-                             const GainChannels& channels, const Options& options, unsigned bits,
-                             const std::string& place, Sink& sink) {
-  const FitRules rules = fit_rules(options, bits, weights.front().cols());
+                             const GainChannels& channels, const Options& options,
+                             std::span<const unsigned> bits, const std::string& place, Sink& sink) {
+  LIEQ_CHECK(bits.size() == weights.size());
+  AllRules rules;
+  for (const unsigned width : bits) rules.push_back(fit_rules(options, width, weights.front().cols()));
   if (options.method == Method::kRtn) return fit_rtn(threads, weights, rules, false);
   auto created = Quadratic::create(threads, std::move(statistics.hessian), options.damping);
   if (!created) {
@@ -171,7 +177,8 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
   for (std::size_t k = 0; k < own.size(); ++k)
     energies.push_back(shares.sum(k, row_energies(threads, own[k], quadratic.hessian())));
   if (awq && channels.count == quadratic.size() && channels.channel_of.empty()) {
-    auto gains = scale_awq(threads, statistics.magnitude, rules, options, targets, quadratic);
+    const auto narrowest = std::ranges::min_element(rules, {}, [](const FitRules& one) { return one.grid.bits; });
+    auto gains = scale_awq(threads, statistics.magnitude, *narrowest, options, targets, quadratic);
     if (!gains) return fail(gains.error().code, fmt::format("{}: {}", place, gains.error().message));
     fit.gains = std::move(gains).value();
   }
@@ -179,9 +186,9 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     sink.detail(place + ": fitted", k, weights.size());
     AnyFitted rows;
     if (awq && options.awq_then == Method::kRtn) {
-      rows = clip_and_round(threads, targets.views[k], rules, options, quadratic);
+      rows = clip_and_round(threads, targets.views[k], rules[k], options, quadratic);
     } else {
-      auto fitted = feed_back(threads, targets.views[k], quadratic, rules);
+      auto fitted = feed_back(threads, targets.views[k], quadratic, rules[k]);
       if (!fitted) return fail(fitted.error().code, fmt::format("{}: {}", place, fitted.error().message));
       rows = std::move(fitted).value();
     }
@@ -190,7 +197,7 @@ Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics 
     fit.fitted.push_back(shares.gather(k, std::move(rows)));
     report.relative_loss = energies[k] > 0 ? report.loss / energies[k] : 0;
     if (options.compare_grid && options.method == Method::kGptq) {
-      FitRules other = rules;
+      FitRules other = rules[k];
       other.grid.grid = *options.compare_grid;
       if (const auto compared = gptq(threads, targets.views[k], quadratic, other))
         report.compared_loss = shares.sum(k, row_losses(threads, targets.views[k], *compared, quadratic.hessian()));

@@ -40,12 +40,13 @@ struct SharedFit {
   std::vector<float> gains;  ///< [channels]; what the inputs are to be multiplied by; empty: none
 };
 
-/// weights: [out, in] each, same in. place: names the linears in messages, e.g. "layer 3: q_proj, k_proj, v_proj".
+/// weights: [out, in] each, same in; bits: the width of each. place: names the linears in messages, e.g. "layer 3: q_proj, k_proj, v_proj".
 /// Errors: kNumerical naming `place` when the damped Hessian is singular and Options::on_singular does not allow RTN.
 /// Ranks share the rows (all make the same call); each gets all of the result.
 [[nodiscard]] Result<SharedFit> fit_shared(Threads& threads, std::span<const MatrixView<const float>> weights,
                                            InputStatistics statistics, const GainChannels& channels,
-                                           const Options& options, unsigned bits, const std::string& place, Sink& sink);
+                                           const Options& options, std::span<const unsigned> bits,
+                                           const std::string& place, Sink& sink);
 
 /// W + strength C (H + damping)⁻¹; at strength 1 the weights that on the quantised inputs come closest to the
 /// unquantised output; C is W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025,

@@ -108,7 +108,6 @@ class FolderWriter {
   /// Names and shapes of a layer's tensors, in the order layer_arrays() gives them.
   [[nodiscard]] std::vector<io::TensorInfo> layer_infos(std::size_t l) const {
     std::vector<io::TensorInfo> infos;
-    const std::size_t bits = contents_.layer_bits[l];
     for (const model::TensorSpec& spec : table_) {
       if (!spec.per_layer || !spec.required) continue;
       const std::string name = model::tensor_name(spec.hf_name, l);
@@ -117,6 +116,7 @@ class FolderWriter {
         continue;
       }
       const std::string module = model::module_name(name);
+      const std::size_t bits = quantize::width_of(contents_.widths[l], spec.linears.front());
       const std::size_t out = spec.shape[0], in = spec.shape[1];
       const std::size_t groups = contents_.options.group_size == 0 ? 1 : in / contents_.options.group_size;
       infos.push_back({module + ".qweight", DType::kI32, {in * bits / 32, out}});
@@ -194,16 +194,25 @@ Result<void> check_packable(const pack::StoredMatrix& w, unsigned bits, const st
                           w.name, w.rows, w.cols, outputs, bits));
 }
 
-Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits) {
-  LIEQ_CHECK(layer_bits.size() == model.layers.size());
-  for (std::size_t l = 0; l < layer_bits.size(); ++l)
-    for (const model::Linear& linear : model.layers[l].linears)
-      LIEQ_TRY(check_packable(linear.weight, layer_bits[l], model.path.string()));
+Result<void> check_packable(const model::Model& model, const std::vector<quantize::LayerWidths>& widths) {
+  LIEQ_CHECK(widths.size() == model.layers.size());
+  const std::string place = model.path.string();
+  for (std::size_t l = 0; l < widths.size(); ++l)
+    for (const model::LinearModule& module : linear_modules(model.config))
+      for (const model::LinearKind kind : module.linears) {
+        const unsigned bits = quantize::width_of(widths[l], kind),
+                       first = quantize::width_of(widths[l], module.linears.front());
+        if (bits != first)
+          return fail(ErrorCode::kInvalidArgument,
+                      fmt::format("{}: {}: found {} and {} bits, expected one width for what lies in one tensor", place,
+                                  model::tensor_name(module.pattern, l), first, bits));
+        LIEQ_TRY(check_packable(model.layers[l].linear(kind).weight, bits, place));
+      }
   return {};
 }
 
 Result<void> write_gptq_folder(const FolderContents& contents, const std::filesystem::path& folder) {
-  LIEQ_CHECK(contents.layer_bits.size() == contents.source->layers.size());
+  LIEQ_CHECK(contents.widths.size() == contents.source->layers.size());
   if (contents.options.grid == quantize::Grid::kK)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: grid: found k, expected sym, skew, asym or half: a GPTQ folder cannot hold K blocks, "
@@ -215,7 +224,14 @@ Result<void> write_gptq_folder(const FolderContents& contents, const std::filesy
   LIEQ_TRY(copy_small_files(*contents.source, temporary.path()));
   LIEQ_ASSIGN(Json config, base_config(*contents.source));
   const quantize::Options& options = contents.options;
-  const Json quantization = quantization_config({.layer_bits = contents.layer_bits, .group_size = options.group_size,
+  const auto modules = linear_modules(contents.source->config);
+  std::map<unsigned, std::vector<Member>> members;
+  for (std::size_t l = 0; l < contents.widths.size(); ++l)
+    for (const model::LinearModule& module : modules)
+      members[quantize::width_of(contents.widths[l], module.linears.front())].push_back(
+          {l, model::tensor_name(module.pattern, l)});
+  const Json quantization = quantization_config({.members = std::move(members), .layers = contents.widths.size(),
+                                                 .modules = modules.size(), .group_size = options.group_size,
                                                  .symmetric = options.grid == quantize::Grid::kSym,
                                                  .desc_act = options.act_order == quantize::ActOrder::kDynamic,
                                                  .zeros = zero_format(options.grid), .damp_percent = options.damping,

@@ -21,7 +21,7 @@ namespace lieq::save {
 struct FolderContents {
   const model::Model* source = nullptr;  ///< embeddings, head, norms and small files come from here
   quantize::Options options;
-  std::vector<unsigned> layer_bits;      ///< one width per layer
+  std::vector<quantize::LayerWidths> widths;  ///< of each layer
   std::string quantizer;                 ///< "lieq:0.1.0"
   Json provenance;                       ///< written as lieq.json
   /// Nothing: as stored, blocks of GGUF as F16, so that any GPTQ reader takes the folder. A plan that packs them makes
@@ -34,9 +34,10 @@ struct FolderContents {
 /// The zero-point field that holds the options' grid: v1 for symmetric, v2 for skewed and asymmetric, our own for half.
 [[nodiscard]] pack::ZeroFormat zero_format(quantize::Grid grid);
 
-/// Says before the work starts whether every linear fills whole words at its layer's width.
-/// Errors: kInvalidArgument naming the linear, its shape and the multiple it needs.
-[[nodiscard]] Result<void> check_packable(const model::Model& model, const std::vector<unsigned>& layer_bits);
+/// Says before the work starts whether every linear fills whole words at its width, and linears that lie in one tensor
+/// have one width. Errors: kInvalidArgument naming the linear, its shape and the multiple it needs, or the tensor.
+[[nodiscard]] Result<void> check_packable(const model::Model& model,
+                                          const std::vector<quantize::LayerWidths>& widths);
 
 /// The same for one matrix. `place` opens the message.
 [[nodiscard]] Result<void> check_packable(const pack::StoredMatrix& matrix, unsigned bits, const std::string& place);

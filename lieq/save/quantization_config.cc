@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include <fmt/format.h>
-
 #include "lieq/base/check.h"
 #include "lieq/model/quantization_config.h"
 
@@ -39,11 +37,9 @@ Json gptq_config(const GptqFacts& facts) {
 }
 
 Json quantization_config(const PackingFacts& facts) {
-  std::map<unsigned, std::vector<std::size_t>> layers_of;
-  for (std::size_t l = 0; l < facts.layer_bits.size(); ++l) layers_of[facts.layer_bits[l]].push_back(l);
-  LIEQ_CHECK(!layers_of.empty());
+  LIEQ_CHECK(!facts.members.empty());
   const unsigned usual =
-      std::ranges::max_element(layers_of, {}, [](const auto& one) { return one.second.size(); })->first;
+      std::ranges::max_element(facts.members, {}, [](const auto& one) { return one.second.size(); })->first;
   Json config = gptq_config({.bits = usual, .group_size = facts.group_size, .symmetric = facts.symmetric,
                              .desc_act = facts.desc_act, .zeros = facts.zeros, .damp_percent = facts.damp_percent,
                              .quantizer = facts.quantizer});
@@ -51,9 +47,9 @@ Json quantization_config(const PackingFacts& facts) {
     config["checkpoint_format"] = config["format"] = checkpoint_format(facts.zeros, true);
     for (const auto& [module, type] : facts.blocks) config["blocks"][module] = name(type);
   }
-  for (const auto& [bits, layers] : layers_of) {
+  for (const auto& [bits, members] : facts.members) {
     if (bits == usual) continue;
-    const std::string rule = fmt::format("+:^model\\.layers\\.(?:{})\\..*", fmt::join(layers, "|"));
+    const std::string rule = "+:" + pattern_of(members, facts.layers, facts.modules);
     config["dynamic"][rule] = {{"bits", bits}, {"group_size", group_size_field(facts.group_size)}};
   }
   return config;

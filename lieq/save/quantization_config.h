@@ -10,6 +10,7 @@
 #include "lieq/base/dtype.h"
 #include "lieq/base/json.h"
 #include "lieq/pack/gptq.h"
+#include "lieq/save/widths.h"
 
 namespace lieq::save {
 
@@ -27,7 +28,8 @@ struct GptqFacts {
 [[nodiscard]] Json gptq_config(const GptqFacts& facts);
 
 struct PackingFacts {
-  std::vector<unsigned> layer_bits;  ///< one width per layer
+  std::map<unsigned, std::vector<Member>> members;  ///< width -> the modules that have it
+  std::size_t layers = 0, modules = 0;              ///< of the model, of a layer
   std::size_t group_size = 64;       ///< 0: one group per row
   bool symmetric = false;            ///< every zero point is 2^(bits-1)
   bool desc_act = false;             ///< groups are not consecutive columns
@@ -37,8 +39,8 @@ struct PackingFacts {
   std::map<std::string, DType> blocks;  ///< embedding and head by module where they are saved in blocks
 };
 
-/// The width most layers have is the default; the others get one rule per width that names layer indices only, since
-/// vLLM and SGLang match rules against fused module names.
+/// The width most modules have is the default; the others get one rule per width, which names whole layers by their
+/// index (WidthGroup::pattern).
 [[nodiscard]] Json quantization_config(const PackingFacts& facts);
 
 /// -1 for one group per row, which is kept as 0.

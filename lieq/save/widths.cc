@@ -25,30 +25,6 @@ Width width_of(const model::Layer& layer, const model::LinearModule& module, con
   return {facts.bits, facts.group_size == in ? 0 : facts.group_size, symmetric};
 }
 
-/// A module of a layer.
-struct Member {
-  std::size_t layer;
-  std::string name;
-};
-
-/// Layers that belong to the group whole, then single modules.
-std::string pattern_of(const std::vector<Member>& members, std::size_t layers, std::size_t modules) {
-  std::vector<std::size_t> count(layers);
-  for (const Member& member : members) ++count[member.layer];
-  std::vector<std::size_t> whole;
-  for (std::size_t l = 0; l < layers; ++l)
-    if (count[l] == modules) whole.push_back(l);
-  std::vector<std::string> parts;
-  if (!whole.empty()) parts.push_back(fmt::format(R"(model\.layers\.(?:{})\..*)", fmt::join(whole, "|")));
-  for (const Member& member : members) {
-    if (count[member.layer] == modules) continue;
-    std::string name = member.name;
-    for (std::size_t at = 0; (at = name.find('.', at)) != std::string::npos; at += 2) name.insert(at, 1, '\\');
-    parts.push_back(name + "$");
-  }
-  return parts.size() == 1 ? "^" + parts.front() : fmt::format("^(?:{})", fmt::join(parts, "|"));
-}
-
 Unexpected refuse(const model::Model& model, std::size_t l, model::LinearKind kind, const CodeLimits& limits,
                   const std::string& found, const std::string& expected) {
   return fail(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': found {}, but {} holds {}", model.path.string(),
@@ -96,6 +72,23 @@ Result<void> check_linear(const model::Model& model, std::size_t l, model::Linea
 }
 
 }  // namespace
+
+std::string pattern_of(const std::vector<Member>& members, std::size_t layers, std::size_t modules) {
+  std::vector<std::size_t> count(layers);
+  for (const Member& member : members) ++count[member.layer];
+  std::vector<std::size_t> whole;
+  for (std::size_t l = 0; l < layers; ++l)
+    if (count[l] == modules) whole.push_back(l);
+  std::vector<std::string> parts;  // whole layers, then single modules
+  if (!whole.empty()) parts.push_back(fmt::format(R"(model\.layers\.(?:{})\..*)", fmt::join(whole, "|")));
+  for (const Member& member : members) {
+    if (count[member.layer] == modules) continue;
+    std::string name = member.name;
+    for (std::size_t at = 0; (at = name.find('.', at)) != std::string::npos; at += 2) name.insert(at, 1, '\\');
+    parts.push_back(name + "$");
+  }
+  return parts.size() == 1 ? "^" + parts.front() : fmt::format("^(?:{})", fmt::join(parts, "|"));
+}
 
 Widths widths_of(const model::Model& model) {
   Widths widths;

@@ -34,6 +34,15 @@ struct Widths {
   std::vector<std::string> dense;  ///< linears that are not quantised
 };
 
+/// A module of a layer: "model.layers.3.mlp.up_proj".
+struct Member {
+  std::size_t layer;
+  std::string name;
+};
+
+/// WidthGroup::pattern of `members`, in a model of so many layers and modules in each.
+[[nodiscard]] std::string pattern_of(const std::vector<Member>& members, std::size_t layers, std::size_t modules);
+
 /// Of a model that passed check_codes().
 [[nodiscard]] Widths widths_of(const model::Model& model);
 

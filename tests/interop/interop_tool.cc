@@ -49,12 +49,12 @@ Result<void> quantize_model(Words words, Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(contents.options.grid, grid_named(words[2]));
   contents.options.group_size = std::stoul(words[3]);
   for (const std::string& bits : words.subspan(4))
-    contents.layer_bits.push_back(static_cast<unsigned>(std::stoul(bits)));
-  contents.layer_bits.resize(model.layers.size(), contents.layer_bits.back());
+    contents.widths.push_back(quantize::uniform_widths(static_cast<unsigned>(std::stoul(bits))));
+  contents.widths.resize(model.layers.size(), contents.widths.back());
   contents.quantizer = "lieq:test";
   contents.provenance = Json::object();
   LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(model, {}, 1, contents.options, threads, sink));
-  contents.layer = [&](std::size_t l) { return walk.quantize(l, contents.layer_bits[l]); };
+  contents.layer = [&](std::size_t l) { return walk.quantize(l, contents.widths[l]); };
   return save::write_gptq_folder(contents, words[1]);
 }
 

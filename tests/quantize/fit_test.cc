@@ -219,7 +219,8 @@ TEST(SharedFit, FallsBackToRtnOnlyWhenAllowed) {
   Options options;
   options.damping = 0;
   const MatrixView<const float> weights[] = {p.w()};
-  const auto fit = [&] { return fit_shared(threads, weights, {p.hessian, {}, {}, false}, {}, options, 2,
+  const unsigned bits[] = {2};
+  const auto fit = [&] { return fit_shared(threads, weights, {p.hessian, {}, {}, false}, {}, options, bits,
                                            "layer 3: o_proj", sink); };
   const auto refused = fit();
   ASSERT_FALSE(refused);

@@ -71,7 +71,7 @@ class Families : public SaveTest, public testing::WithParamInterface<const char*
     FolderContents contents;
     contents.source = &model;
     contents.options = options;
-    contents.layer_bits = bits;
+    for (const unsigned one : bits) contents.widths.push_back(quantize::uniform_widths(one));
     contents.quantizer = "lieq:test";
     contents.layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> {
       LIEQ_ASSIGN(quantize::QuantizedLayer done, walk.quantize(l, 4));

@@ -43,7 +43,7 @@ class SaveTest : public testing::Test {
     FolderContents contents;
     contents.source = &model;
     contents.options = options;
-    contents.layer_bits = layer_bits;
+    for (const unsigned bits : layer_bits) contents.widths.push_back(quantize::uniform_widths(bits));
     contents.quantizer = "lieq:test";
     contents.embeddings = embeddings;
     contents.layer = [&](std::size_t l) { return walk.quantize(l, layer_bits[l]); };

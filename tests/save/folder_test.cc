@@ -53,7 +53,7 @@ class Folder : public testing::Test {
     FolderContents c;
     c.source = &model;
     c.options = options_;
-    c.layer_bits = {bits};
+    c.widths = {quantize::uniform_widths(bits)};
     c.quantizer = "lieq:test";
     c.provenance = {{"why", "test"}};
     c.layer = [&layer](std::size_t) { return layer; };

@@ -1,0 +1,100 @@
+#include "lieq/pipeline/kl_shares.h"
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "lieq/pipeline/plan.h"
+#include "lieq/quantize/run.h"
+#include "lieq/tune/attribution.h"
+#include "lieq/tune/check.h"
+
+namespace lieq::pipeline {
+namespace {
+
+constexpr std::size_t kFitTokens = 16384, kTokens = 4096, kLength = 512;
+
+/// The model with quantised layers, on the first `tokens` of the calibration text.
+Result<model::Model> draft_model(const model::Model& model, std::span<const text::TokenId> ids, std::size_t window,
+                                 const quantize::Options& draft, unsigned bits, Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(model, ids, window, draft, threads, sink));
+  model::Model made = model;
+  for (std::size_t l = 0; l < model.layers.size(); ++l) {
+    LIEQ_TRY(check_cancelled(sink));
+    sink.progress("draft: quantising layers", l, model.layers.size());
+    LIEQ_ASSIGN(const quantize::QuantizedLayer layer, walk.quantize(l, bits));
+    made.layers[l] = quantize::PackedLayer(threads, model.layers[l], layer).layer();
+  }
+  sink.progress("draft: quantising layers", model.layers.size(), model.layers.size());
+  return made;
+}
+
+}  // namespace
+
+quantize::Options draft_of(const quantize::Options& recipe) {
+  quantize::Options draft = recipe;
+  draft.sweeps = std::min<std::size_t>(recipe.sweeps, 1);
+  draft.compare_grid.reset();
+  draft.inner_gains = false;  // would show as rounding
+  draft.on_singular = quantize::OnSingular::kRtn;
+  if (draft.method == quantize::Method::kAwq) draft.method = quantize::Method::kGptq;  // as would its scales
+  return draft;
+}
+
+Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibration, const quantize::Options& draft,
+                           unsigned bits, Threads& threads, Sink& sink, LayerScores& scores) {
+  const model::Model& model = bundle.model;
+  LIEQ_TRY(tune::check_tunable(model));
+  const std::span<const text::TokenId> all(calibration.ids);
+  const std::size_t window = calibration.window;
+  const std::size_t fitted = std::min(all.size(), std::max<std::size_t>(1, kFitTokens / window) * window);
+  const std::size_t first = all.size() - fitted >= kTokens ? fitted : 0;
+  const auto judged = all.subspan(first, std::min(kTokens, all.size() - first));
+  LIEQ_ASSIGN(const model::Model quantised,
+              draft_model(model, all.first(fitted), window, draft, bits, threads, sink));
+  LIEQ_ASSIGN(const tune::Attribution found, tune::attribute_kl(model, quantised, judged, std::min(kLength, window),
+                                                                threads, sink));
+  for (std::size_t l = 0; l < model.layers.size(); ++l)
+    for (const model::LinearModule& module : linear_modules(model.config)) {
+      LinearShare& share = scores.layers[l].linears[name_in_layer(module)];
+      share = {};
+      for (const model::LinearKind kind : module.linears) {
+        const pack::StoredMatrix& weight = model.layers[l].linear(kind).weight;
+        share.weights += weight.rows * weight.cols;
+        share.kl_share += found.shares[l][static_cast<std::size_t>(kind)];
+      }
+    }
+  std::vector<text::TokenId> seen(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(fitted));
+  seen.insert(seen.end(), judged.begin(), judged.end());
+  scores.kl_shares = KlShareOptions{.text = calibration.source,
+                                    .text_hash = hash_of(seen),
+                                    .fit_tokens = fitted,
+                                    .tokens = judged.size(),
+                                    .method = std::string(quantize::name(draft.method)),
+                                    .grid = std::string(quantize::name(draft.grid)),
+                                    .bits = bits,
+                                    .group_size = draft.group_size,
+                                    .sweeps = draft.sweeps,
+                                    .kl = found.kl};
+  return {};
+}
+
+Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::string& name,
+                                       const Calibration& calibration, const quantize::Options& draft, unsigned bits,
+                                       Threads& threads, Sink& sink) {
+  LayerScores scores = sizes_of(bundle.model, name);
+  LIEQ_TRY(add_kl_shares(bundle, calibration, draft, bits, threads, sink, scores));
+  scores.options.score = "kl-share";
+  std::vector<std::size_t> order(scores.layers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (LayerScore& layer : scores.layers) {
+    for (const auto& [linear, share] : layer.linears) layer.score += share.kl_share;
+    layer.score /= static_cast<double>(layer.weights);
+  }
+  std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t l) { return scores.layers[l].score; });
+  for (std::size_t r = 0; r < order.size(); ++r) scores.layers[order[r]].rank = r + 1;
+  return scores;
+}
+
+}  // namespace lieq::pipeline
