@@ -59,6 +59,21 @@ class SensitivityOptions:
 
 
 @dataclass
+class KlShareOptions:
+    """How LinearShare.kl_share was measured: in a draft, the model quantised with little care."""
+    kl: float  #: of the draft, nats per token
+    text: str
+    text_hash: str
+    method: str
+    grid: str
+    fit_tokens: int
+    tokens: int
+    bits: int
+    group_size: int
+    sweeps: int
+
+
+@dataclass
 class CellScores:
     """The metrics of every layer on the passages of one corpus and length."""
     corpus: str
@@ -71,6 +86,13 @@ class CellScores:
     perplexity_drop: list[float] | None = None
     rho_compactness: float | None = None
     rho_energy_gain: float | None = None
+
+
+@dataclass
+class LinearShare:
+    """A linear, or several that lie in one tensor."""
+    weights: int
+    kl_share: float  #: nats per token: what rounding it adds to the KL of the draft, to first order
 
 
 @dataclass
@@ -87,6 +109,7 @@ class LayerScore:
     perplexity_drop: float | None = None
     perplexity_drop_normalised: float | None = None
     sensitivity: dict[int, float] | None = None  #: by width: KL in nats per token when this layer alone is quantised
+    linears: dict[str, LinearShare] | None = None  #: by module name within the layer, such as "self_attn.v_proj"
 
 
 class _Savable:
@@ -111,6 +134,7 @@ class LayerScores(_Savable):
     layers: list[LayerScore]
     warnings: list[str]
     sensitivity: SensitivityOptions | None = None
+    kl_shares: KlShareOptions | None = None
 
     def frame(self):
         """A pandas frame, a row for each layer."""
@@ -135,12 +159,20 @@ class PlanSize:
 
 
 @dataclass
+class LinearPlan:
+    """A linear, or several that lie in one tensor, whose width is not that of the rest of its layer."""
+    bits: int
+    weights: int
+
+
+@dataclass
 class LayerPlan:
     """The width of one layer, and why."""
     layer: int
     bits: int
     weights: int
     reason: str
+    linears: dict[str, LinearPlan] | None = None  #: by module name within the layer, such as "self_attn.v_proj"
 
 
 @dataclass

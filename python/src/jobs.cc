@@ -49,7 +49,9 @@ struct DiagnoseArguments {
     add_diagnosis(keywords, job.diagnosis);
     keywords.add("widths", job.widths, "also quantise each layer alone to so many bits, and measure the KL divergence");
     keywords.add("running", job.running, "measure that in this quantised form of the model; '': in the model itself");
-    keywords.add("group_size", job.group_size, "of that: weights that share a scale; 0: a whole row");
+    keywords.add("kl_share_bits", job.kl_share_bits,
+                 "also quantise all layers to so many bits with little care, and share KL out among the linears");
+    keywords.add("group_size", job.group_size, "of both: weights that share a scale; 0: a whole row");
     add_calibration(keywords, job.calibration);
     add_progress(keywords, progress);
   }
@@ -77,6 +79,9 @@ struct AllocateArguments {
     keywords.add_name(
         "rank", options.ranking, allocate::kRankings, [](allocate::Ranking ranking) { return allocate::name(ranking); },
         "what orders the layers");
+    keywords.add_name(
+        "per", options.unit, allocate::kUnits, [](allocate::Unit unit) { return allocate::name(unit); },
+        "what gets a width of its own; linear: with rank 'kl-share'");
     keywords.add("group_size", options.group_size, "weights that share a scale: part of true bits and size");
     keywords.add("k_blocks", options.k_blocks, "codes lie in K blocks of GGUF");
     keywords.add("rest_bits", options.rest_bits, "width of embeddings, norms and head: part of size");

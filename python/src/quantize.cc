@@ -36,6 +36,9 @@ struct QuantizeArguments {
     keywords.add_name(
         "rank", job.plan.ranking, allocate::kRankings,
         [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
+    keywords.add_name(
+        "per", job.plan.unit, allocate::kUnits, [](allocate::Unit unit) { return allocate::name(unit); },
+        "what gets a width of its own; linear: with rank 'kl-share'");
     keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
                       "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
                       "and q4_k: GGUF's K blocks, by their lower width");

@@ -8,7 +8,7 @@ namespace lieq::test {
 
 /// Seeded scores; layers of the same size, or of sizes between 1,000 and 3,000.
 inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool same_size = true) {
-  Random random(seed);
+  Random random(seed), shares(seed + 1);
   LayerScores scores;
   scores.model = {.name = "tiny", .architecture = "LlamaForCausalLM", .num_hidden_layers = layers, .hidden_size = 64,
                   .intermediate_size = 192, .num_attention_heads = 4, .num_key_value_heads = 2, .vocab_size = 300,
@@ -29,6 +29,8 @@ inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool s
     layer.score = 1 / static_cast<double>(layer.rank);
     const double base = random.uniform();
     layer.sensitivity = {{2, base}, {3, base * (0.2 + 0.3 * random.uniform())}, {4, base * 0.1 * random.uniform()}};
+    layer.linears = {{"mlp.up_proj", {layer.weights / 4, shares.normal()}},
+                     {"self_attn.v_proj", {layer.weights - layer.weights / 4, shares.normal()}}};
     scores.model.parameters += layer.weights;
   }
   CellScores cell{.corpus = "wiki.txt",
@@ -57,6 +59,16 @@ inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool s
                                           .grid = "skew",
                                           .group_size = 64,
                                           .sweeps = 1};
+  scores.kl_shares = KlShareOptions{.text = "wiki.txt",
+                                    .text_hash = "b2",
+                                    .fit_tokens = 128,
+                                    .tokens = 64,
+                                    .method = "gptq",
+                                    .grid = "half",
+                                    .bits = 2,
+                                    .group_size = 64,
+                                    .sweeps = 1,
+                                    .kl = 0.5};
   return scores;
 }
 

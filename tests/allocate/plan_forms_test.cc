@@ -113,6 +113,38 @@ TEST(PlanForms, LlmCompressorTargetsAreDisjoint) {
   EXPECT_EQ(groups_of("model.layers.0.self_attn.q_norm"), "");
 }
 
+/// Layer 5 keeps 2 bits but for q_proj.
+TEST(PlanForms, SingleLinearsHaveWidthsOfTheirOwn) {
+  BitPlan plan = mixed_plan();
+  plan.layers[5].linears["self_attn.q_proj"] = {4, 1024};
+  std::map<std::string, std::string> types;
+  for (const std::string& line : lines_of(text_of("llama-quantize", plan)))
+    for (const char* tensor : {"blk.5.attn_q.weight", "blk.5.attn_output.weight", "blk.5.ffn_down.weight",
+                               "blk.1.attn_q.weight", "blk.4.attn_q.weight"})
+      if (std::regex_search(std::string(tensor), std::regex(line.substr(0, line.rfind('=')))))
+        types[tensor] += line.substr(line.rfind('=') + 1) + " ";
+  EXPECT_EQ(types, (std::map<std::string, std::string>{{"blk.5.attn_q.weight", "q4_k "},
+                                                       {"blk.5.attn_output.weight", "q2_k "},
+                                                       {"blk.5.ffn_down.weight", "q2_k "},
+                                                       {"blk.1.attn_q.weight", "q4_k "},
+                                                       {"blk.4.attn_q.weight", "q2_k "}}));
+
+  const Json config = *parse_json(text_of("gptqmodel", plan), "text");
+  EXPECT_EQ(gptqmodel_width(config, "model.layers.5.self_attn.q_proj"), "4");
+  EXPECT_EQ(gptqmodel_width(config, "model.layers.5.self_attn.o_proj"), "2");
+  EXPECT_EQ(gptqmodel_width(config, "model.layers.1.self_attn.o_proj"), "4");
+
+  const Json layers = (*parse_json(text_of("auto-round", plan), "text"))["layer_config"];
+  EXPECT_EQ(layers.size(), 10U);
+  EXPECT_EQ(layers["model.layers.5.self_attn.q_proj"], Json({{"bits", 4}, {"group_size", 64}}));
+
+  EXPECT_NE(text_of("mlx", plan).find(R"(LINEARS = {"layers.5.self_attn.q_proj":4})"), std::string::npos);
+
+  const std::string recipe = text_of("llm-compressor", plan);
+  EXPECT_NE(recipe.find(R"('re:.*layers\.(?:5)\.self_attn\.q_proj$']
+          weights: {num_bits: 4)"), std::string::npos) << recipe;
+}
+
 TEST(PlanForms, WhatCannotBeSaidIsRefused) {
   BitPlan plan = mixed_plan();
   for (LayerPlan& layer : plan.layers) layer.bits = 16;

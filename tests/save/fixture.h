@@ -35,6 +35,13 @@ class SaveTest : public testing::Test {
   std::filesystem::path quantized(const model::Model& model, quantize::Grid grid, std::size_t group_size,
                                   const std::vector<unsigned>& layer_bits,
                                   const std::optional<EmbeddingPlan>& embeddings = std::nullopt) {
+    std::vector<quantize::LayerWidths> widths;
+    for (const unsigned bits : layer_bits) widths.push_back(quantize::uniform_widths(bits));
+    return of_widths(model, grid, group_size, widths, embeddings);
+  }
+  std::filesystem::path of_widths(const model::Model& model, quantize::Grid grid, std::size_t group_size,
+                                  const std::vector<quantize::LayerWidths>& widths,
+                                  const std::optional<EmbeddingPlan>& embeddings = std::nullopt) {
     quantize::Options options;
     options.method = quantize::Method::kRtn;
     options.grid = grid;
@@ -43,10 +50,10 @@ class SaveTest : public testing::Test {
     FolderContents contents;
     contents.source = &model;
     contents.options = options;
-    for (const unsigned bits : layer_bits) contents.widths.push_back(quantize::uniform_widths(bits));
+    contents.widths = widths;
     contents.quantizer = "lieq:test";
     contents.embeddings = embeddings;
-    contents.layer = [&](std::size_t l) { return walk.quantize(l, layer_bits[l]); };
+    contents.layer = [&](std::size_t l) { return walk.quantize(l, widths[l]); };
     const std::filesystem::path folder = path_ / ("quantized" + std::to_string(made_++));
     const auto written = write_gptq_folder(contents, folder);
     if (!written) throw std::runtime_error(written.error().message);

@@ -150,8 +150,8 @@ TEST_F(Folder, SmallFilesAreCarriedOverAndWeightsAreNot) {
 
 TEST_F(Folder, ShapesThatDoNotFillWordsAreRefusedBeforeTheWork) {
   const model::Model model = load(kTiny);
-  EXPECT_TRUE(check_packable(model, {2}));
-  const auto three = check_packable(model, {3});
+  EXPECT_TRUE(check_packable(model, {quantize::uniform_widths(2)}));
+  const auto three = check_packable(model, {quantize::uniform_widths(3)});
   ASSERT_FALSE(three);
   EXPECT_NE(three.error().message.find("k_proj"), std::string::npos) << three.error().message;
 }

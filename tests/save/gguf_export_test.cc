@@ -56,6 +56,21 @@ TEST_F(GgufExport, TwoAndFourBitLayersKeepEveryWeight) {
   }
 }
 
+/// Two linears of one layer wider than the rest, one of another.
+TEST_F(GgufExport, WidthsOfSingleLinearsComeThroughTheFolder) {
+  std::vector<quantize::LayerWidths> widths(12, quantize::uniform_widths(2));
+  widths[3][static_cast<std::size_t>(model::LinearKind::kV)] = 4;
+  widths[3][static_cast<std::size_t>(model::LinearKind::kDown)] = 8;
+  widths[7][static_cast<std::size_t>(model::LinearKind::kV)] = 4;
+  const model::Model model = load(of_widths(load(kDemoModel), Grid::kSkew, 64, widths));
+  for (std::size_t l = 0; l < widths.size(); ++l)
+    for (const model::LinearKind kind : model::kLinearKinds)
+      EXPECT_EQ(model.layers[l].linear(kind).weight.packed->bits(), quantize::width_of(widths[l], kind)) << l;
+  EXPECT_EQ(value(convert(model)).largest_difference(), 0);
+  const std::map<DType, std::size_t> expected = {{DType::kQ4_0, 2}, {DType::kQ8_0, 1}, {DType::kQ2_0, 81}};
+  EXPECT_EQ(types_of("blk."), expected);
+}
+
 TEST_F(GgufExport, EightBitLayersKeepEveryWeight) {
   const model::Model model = load(quantized(load(kDemoModel), Grid::kSkew, 64, std::vector<unsigned>(12, 8)));
   EXPECT_EQ(value(convert(model)).largest_difference(), 0);

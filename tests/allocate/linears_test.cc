@@ -1,0 +1,127 @@
+/// Widths of single linears.
+
+#include <gtest/gtest.h>
+
+#include "lieq/allocate/allocate.h"
+#include "tests/allocate/example_scores.h"
+
+namespace lieq::allocate {
+namespace {
+
+/// Layers of three linears with 1024, 1024 and 2048 weights, and these shares.
+LayerScores scores_with(const std::vector<std::vector<double>>& shares) {
+  LayerScores scores = test::example_scores(shares.size(), 3);
+  for (std::size_t l = 0; l < shares.size(); ++l)
+    scores.layers[l].linears = {{"a", {1024, shares[l][0]}}, {"b", {1024, shares[l][1]}}, {"c", {2048, shares[l][2]}}};
+  return scores;
+}
+
+AllocateOptions options_for(Budget budget, std::vector<int> choices) {
+  AllocateOptions options;
+  options.budget = budget;
+  options.choices = std::move(choices);
+  options.ranking = Ranking::kKlShare;
+  options.unit = Unit::kLinear;
+  return options;
+}
+
+std::map<std::string, int> widths_of(const LayerPlan& layer) {
+  std::map<std::string, int> widths;
+  for (const auto& [name, one] : layer.linears) widths[name] = one.bits;
+  return widths;
+}
+
+TEST(Linears, GetBitsWhereTheyBuyMost) {
+  const LayerScores scores = scores_with({{0.1, 0.4, 0.1}, {0.3, -0.2, 0.2}});
+  // Of 8192 weights: 3072 at 4 bits.
+  const BitPlan plan = *allocate(scores, options_for({Budget::Kind::kCodeBits, 2.75}, {2, 4}));
+  EXPECT_EQ(widths_of(plan.layers[0]), (std::map<std::string, int>{{"a", 4}, {"b", 4}}));
+  EXPECT_EQ(widths_of(plan.layers[1]), (std::map<std::string, int>{{"a", 4}}));
+  EXPECT_EQ(plan.layers[0].bits, 2);
+  EXPECT_DOUBLE_EQ(size_of(plan).code_bits, 2.75);
+  EXPECT_EQ(plan.ranking, "kl-share");
+  EXPECT_EQ(plan.layers[0].reason, "share of KL 0.6; 2 of 3 linears raised");
+}
+
+/// The first bit above the lowest takes three quarters of a share, the next less than a fifth.
+TEST(Linears, AreRaisedBitByBit) {
+  const LayerScores scores = scores_with({{0.4, 0.2, 0.1}, {0.01, 0.01, 0.01}});
+  const BitPlan plan = *allocate(scores, options_for({Budget::Kind::kCodeBits, 2.375}, {2, 3, 4}));  // 3072 bits
+  EXPECT_EQ(widths_of(plan.layers[0]), (std::map<std::string, int>{{"a", 4}, {"b", 3}}));
+}
+
+TEST(Linears, WithOneWidthAreALayer) {
+  const LayerScores scores = scores_with({{1, 1, 1}, {0.1, 0.1, 0.1}});
+  const BitPlan plan = *allocate(scores, options_for({Budget::Kind::kTop, 1}, {2, 4}));
+  EXPECT_EQ(plan.layers[0].bits, 4);
+  EXPECT_TRUE(plan.layers[0].linears.empty());
+  EXPECT_EQ(plan.layers[1].bits, 2);
+  EXPECT_TRUE(plan.layers[1].linears.empty());
+}
+
+/// True bits count what groups cost beside codes.
+TEST(Linears, KeepWithinTheBudget) {
+  Random random(5);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::vector<double>> shares(6, std::vector<double>(3));
+    for (auto& layer : shares)
+      for (double& one : layer) one = random.normal();
+    const double most = 2.29 + 2 * random.uniform();
+    const BitPlan plan = *allocate(scores_with(shares), options_for({Budget::Kind::kTrueBits, most}, {2, 3, 4}));
+    EXPECT_LE(size_of(plan).true_bits, most + 1e-9);
+    for (std::size_t l = 0; l < shares.size(); ++l)
+      for (const auto& [name, one] : plan.layers[l].linears)
+        EXPECT_GT(shares[l][name[0] - std::size_t{'a'}], 0) << "worse at the original's weights";
+  }
+}
+
+TEST(Linears, NeedSharesOfKl) {
+  AllocateOptions options = options_for({Budget::Kind::kCodeBits, 2.5}, {2, 4});
+  LayerScores without = test::example_scores(4, 1);
+  for (LayerScore& layer : without.layers) layer.linears.clear();
+  const auto lacking = allocate(without, options);
+  ASSERT_FALSE(lacking);
+  EXPECT_EQ(lacking.error().message,
+            "scores: layers[0]: field 'linears': missing, expected a number (lieq diagnose --kl-shares measures them)");
+  options.ranking = Ranking::kScore;
+  const auto refused = allocate(scores_with({{1, 1, 1}}), options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "widths of linears: found the ranking score, expected kl-share, which knows of linears");
+}
+
+TEST(KlShare, RanksLayersByWhatTheirWeightsAdd) {
+  AllocateOptions options = options_for({Budget::Kind::kTop, 1}, {2, 4});
+  options.unit = Unit::kLayer;
+  const BitPlan plan = *allocate(scores_with({{0.1, 0.1, 0.1}, {0.3, -0.2, 0.4}}), options);
+  EXPECT_EQ(plan.layers[0].bits, 2);
+  EXPECT_EQ(plan.layers[1].bits, 4);
+}
+
+TEST(Linears, GoThroughFiles) {
+  const LayerScores scores = scores_with({{0.1, 0.4, 0.1}, {0.3, -0.2, 0.2}});
+  const LayerScores scores_again = *layer_scores_from_json(*parse_json(to_json(scores).dump(), "s"), "s");
+  EXPECT_EQ(to_json(scores_again), to_json(scores));
+  const BitPlan plan = *allocate(scores_again, options_for({Budget::Kind::kCodeBits, 2.75}, {2, 4}));
+  const BitPlan again = *bit_plan_from_json(*parse_json(to_json(plan).dump(), "p"), "p");
+  EXPECT_EQ(to_json(again), to_json(plan));
+  EXPECT_EQ(again.layers[0].bits_of("b"), 4);
+  EXPECT_EQ(again.layers[0].bits_of("c"), 2);
+  EXPECT_DOUBLE_EQ(size_of(again).code_bits, 2.75);
+
+  const auto error_of = [&](const auto& change) {
+    Json json = to_json(plan);
+    change(json["layers"][0]["linears"]["b"]);
+    const auto read = bit_plan_from_json(*parse_json(json.dump(), "p"), "p");
+    return read ? "" : read.error().message;
+  };
+  EXPECT_EQ(error_of([](Json& b) { b["bits"] = 5; }),
+            "p: layers[0]: linears.b: field 'bits': found 5, expected 2, 3, 4, 8 or 16 bits");
+  EXPECT_EQ(error_of([](Json& b) { b["weights"] = 5000; }),
+            "p: layers[0]: linears.b: field 'weights': found 5000, expected at least 1, and in all linears at most the "
+            "layer's weights");
+  EXPECT_EQ(error_of([](Json& b) { b.erase("weights"); }).find("p: layers[0]: linears.b: field 'weights': missing"), 0U);
+}
+
+}  // namespace
+}  // namespace lieq::allocate
