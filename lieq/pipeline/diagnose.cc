@@ -85,6 +85,7 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
     LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
   if (options.kl_share_bits) {
     quantize::Options recipe;
+    recipe.grid = quantize::Grid::kSkew;
     recipe.group_size = options.group_size;
     LIEQ_TRY(add_kl_shares(bundle, calibration, draft_of(recipe), *options.kl_share_bits,
                            threads, sink, scores));
