@@ -85,8 +85,8 @@ function showAnswer(made, message) {
       return details;
     });
     const thinking = writing && !message.content;
-    // It folds by itself when the answer begins, unless it was folded or unfolded by hand.
-    if (writing && !thinking && !box.dataset.folded) {
+    // It folds by itself once the answer begins (of which the first that is drawn may be its end).
+    if (message.content && !box.dataset.folded) {
       box.open = false;
       box.dataset.folded = 'yes';
     }
