@@ -48,6 +48,30 @@ ApiResult<OrderedJson> tokens_of_text(const OrderedJson& body, const Served& ser
   return OrderedJson{{"tokens", std::move(tokens)}};
 }
 
+/// What a request gets that says nothing else.
+OrderedJson defaults(const Service& service) {
+  const eval::SamplingOptions& sampling = service.served().sampling;
+  OrderedJson parameters = {{"temperature", sampling.temperature},
+                            {"top_k", sampling.top_k},
+                            {"top_p", sampling.top_p},
+                            {"min_p", sampling.min_p},
+                            {"typical_p", sampling.typical_p},
+                            {"repeat_penalty", sampling.repeat_penalty},
+                            {"repeat_last_n", sampling.repeat_last_n}};
+  OrderedJson variables = OrderedJson::object();
+  if (const auto thinks = service.chat_capabilities().thinks) variables["enable_thinking"] = *thinks;
+  parameters["chat_template_kwargs"] = std::move(variables);
+  return parameters;
+}
+
+OrderedJson capabilities(const text::ChatCapabilities& found) {
+  return {{"supports_system_role", found.system_role},
+          {"supports_tools", found.tools},
+          {"supports_tool_calls", found.tool_calls},
+          {"supports_parallel_tool_calls", found.parallel_tool_calls},
+          {"supports_preserve_reasoning", found.preserve_reasoning}};
+}
+
 template <class Read>
 void reply_to(const httplib::Request& request, httplib::Response& response, const Read& read) {
   const auto body = parse_body(request.body);
@@ -77,24 +101,17 @@ void HttpServer::models(Service& service, const Request&, HttpResponse& response
 }
 
 void HttpServer::props(Service& service, const Request&, HttpResponse& response) {
-  const eval::SamplingOptions& sampling = service.served().sampling;
   const auto& chat_template = service.chat_template();
   const auto special = [&](const char* name) {
     return chat_template ? chat_template->special_tokens().value(name, "") : std::string();
   };
   reply(response, OrderedJson{{"default_generation_settings",
-                               {{"n_ctx", service.served().context},
-                                {"params",
-                                 {{"temperature", sampling.temperature},
-                                  {"top_k", sampling.top_k},
-                                  {"top_p", sampling.top_p},
-                                  {"min_p", sampling.min_p},
-                                  {"typical_p", sampling.typical_p},
-                                  {"repeat_penalty", sampling.repeat_penalty},
-                                  {"repeat_last_n", sampling.repeat_last_n}}}}},
+                               {{"n_ctx", service.served().context}, {"params", defaults(service)}}},
                               {"total_slots", service.scheduler().options().slots},
                               {"model_alias", service.name()},
+                              {"modalities", {{"vision", false}, {"audio", false}}},
                               {"chat_template", chat_template ? chat_template->source() : ""},
+                              {"chat_template_caps", capabilities(service.chat_capabilities())},
                               {"bos_token", special("bos_token")},
                               {"eos_token", special("eos_token")},
                               {"build_info", std::string("lieq ") + kVersion}});

@@ -46,7 +46,11 @@ class Routes(Case):
         self.assertEqual(self.server.get("/models")[1], models)
         status, props = self.server.get("/props")
         self.assertEqual((status, props["total_slots"], props["default_generation_settings"]["n_ctx"]), (200, 4, 512))
-        self.assertEqual(props["default_generation_settings"]["params"]["temperature"], 0.8)
+        parameters = props["default_generation_settings"]["params"]
+        self.assertEqual((parameters["temperature"], parameters["chat_template_kwargs"]), (0.8, {}))
+        self.assertEqual(props["chat_template_caps"], {
+            "supports_system_role": True, "supports_tools": False, "supports_tool_calls": False,
+            "supports_parallel_tool_calls": False, "supports_preserve_reasoning": False})
         status, headers, page = self.server.request("GET", "/")
         self.assertEqual(status, 200)
         self.assertIn("text/html", headers["Content-Type"])
@@ -367,6 +371,9 @@ class Structured(Case):
             self.refuse("/v1/chat/completions", {"messages": CHAT["messages"]} | more, param)
 
     def test_reasoning(self):
+        props = self.server.get("/props")[1]
+        self.assertEqual(props["default_generation_settings"]["params"]["chat_template_kwargs"], {"enable_thinking": False})
+        self.assertTrue(props["chat_template_caps"]["supports_tools"])
         choice = self.answer(max_tokens=20, ignore_eos=True, grammar='root ::= "ok"', chat_template_kwargs={"enable_thinking": True})
         self.assertEqual(choice["message"]["content"], "")
         self.assertGreater(len(choice["message"]["reasoning_content"]), 5)
