@@ -48,6 +48,18 @@ ApiResult<OrderedJson> tokens_of_text(const OrderedJson& body, const Served& ser
   return OrderedJson{{"tokens", std::move(tokens)}};
 }
 
+OrderedJson description(const Service& service) {
+  const model::ModelConfig& config = service.bundle().model.config;
+  OrderedJson model = {{"id", service.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "lieq"}};
+  model["meta"] = {{"n_vocab", config.vocab_size},
+                   {"n_ctx", service.served().context},
+                   {"n_ctx_train", config.max_position_embeddings},
+                   {"n_embd", config.hidden_size},
+                   {"n_params", model::parameter_count(service.bundle().model)},
+                   {"size", service.weight_bytes()}};
+  return model;
+}
+
 /// What a request gets that says nothing else.
 OrderedJson defaults(const Service& service) {
   const eval::SamplingOptions& sampling = service.served().sampling;
@@ -89,15 +101,12 @@ void HttpServer::health(const Request&, HttpResponse& response) {
 }
 
 void HttpServer::models(Service& service, const Request&, HttpResponse& response) {
-  const model::ModelConfig& config = service.bundle().model.config;
-  OrderedJson model = {{"id", service.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "lieq"}};
-  model["meta"] = {{"n_vocab", config.vocab_size},
-                   {"n_ctx", service.served().context},
-                   {"n_ctx_train", config.max_position_embeddings},
-                   {"n_embd", config.hidden_size},
-                   {"n_params", model::parameter_count(service.bundle().model)},
-                   {"size", service.weight_bytes()}};
-  reply(response, OrderedJson{{"object", "list"}, {"data", OrderedJson::array({std::move(model)})}});
+  reply(response, OrderedJson{{"object", "list"}, {"data", OrderedJson::array({description(service)})}});
+}
+
+void HttpServer::one_model(Service& service, const Request& request, HttpResponse& response) {
+  if (request.matches[1] == service.name()) return reply(response, description(service));
+  reply(response, ApiError{404, "no such model: only " + service.name() + " is served", "model", "model_not_found"});
 }
 
 void HttpServer::props(Service& service, const Request&, HttpResponse& response) {
