@@ -81,7 +81,8 @@ OrderedJson capabilities(const text::ChatCapabilities& found) {
           {"supports_tools", found.tools},
           {"supports_tool_calls", found.tool_calls},
           {"supports_parallel_tool_calls", found.parallel_tool_calls},
-          {"supports_preserve_reasoning", found.preserve_reasoning}};
+          {"supports_preserve_reasoning", found.preserve_reasoning},
+          {"supports_reasoning_effort", found.reasoning_effort}};
 }
 
 template <class Read>

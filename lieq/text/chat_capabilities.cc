@@ -46,6 +46,16 @@ ChatRequest calling(std::initializer_list<const char*> names) {
   return request;
 }
 
+/// Whether the prompt depends on a variable.
+bool differs(const ChatTemplate& chat_template, ChatRequest request, const char* variable, const char* one,
+             const char* other) {
+  request.arguments[variable] = one;
+  const auto first = chat_template.render(request);
+  request.arguments[variable] = other;
+  const auto second = chat_template.render(request);
+  return first && second && *first != *second;
+}
+
 std::optional<bool> thinks(const ChatTemplate& chat_template, ChatRequest request) {
   const auto unsaid = chat_template.render(request);
   request.arguments["enable_thinking"] = true;
@@ -67,7 +77,7 @@ ChatCapabilities capabilities_of(const ChatTemplate& chat_template) {
   OrderedJson answer = said("assistant", "Answer");
   answer["reasoning_content"] = "Deliberation";
   reasoned.messages.push_back(std::move(answer));
-  reasoned.add_generation_prompt = false;
+  reasoned.messages.push_back(said("user", "Further question"));
 
   ChatCapabilities found;
   found.system_role = shows(chat_template, instructed, {"Instruction"});
@@ -76,6 +86,7 @@ ChatCapabilities capabilities_of(const ChatTemplate& chat_template) {
   found.parallel_tool_calls =
       shows(chat_template, calling({"first_called", "then_called"}), {"first_called", "then_called"});
   found.preserve_reasoning = shows(chat_template, reasoned, {"Deliberation"});
+  found.reasoning_effort = differs(chat_template, question, "reasoning_effort", "low", "high");
   found.thinks = thinks(chat_template, question);
   return found;
 }

@@ -13,7 +13,8 @@ struct ChatCapabilities {
   bool tools = false;                ///< descriptions of tools
   bool tool_calls = false;           ///< calls of tools in earlier answers
   bool parallel_tool_calls = false;  ///< two of them in one answer
-  bool preserve_reasoning = false;   ///< `reasoning_content` of an answer that no question follows
+  bool preserve_reasoning = false;   ///< `reasoning_content` of an answer that a further question follows
+  bool reasoning_effort = false;     ///< a variable of this name, "low" or "high"
   /// Whether a model thinks when a request does not say; nothing: `enable_thinking` changes no prompt.
   std::optional<bool> thinks;
 };

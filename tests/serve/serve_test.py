@@ -53,7 +53,7 @@ class Routes(Case):
         self.assertEqual((parameters["temperature"], parameters["chat_template_kwargs"]), (0.8, {}))
         self.assertEqual(props["chat_template_caps"], {
             "supports_system_role": True, "supports_tools": False, "supports_tool_calls": False,
-            "supports_parallel_tool_calls": False, "supports_preserve_reasoning": False})
+            "supports_parallel_tool_calls": False, "supports_preserve_reasoning": False, "supports_reasoning_effort": False})
         status, headers, page = self.server.request("GET", "/")
         self.assertEqual(status, 200)
         self.assertIn("text/html", headers["Content-Type"])
@@ -389,6 +389,11 @@ class Structured(Case):
         self.assertEqual(apart["reasoning_content"], together["content"].strip())
         self.assertNotIn("reasoning_content", together)
 
+    def test_a_schema_beside_the_type(self):
+        for kind in ("json_object", "json_schema"):
+            content = self.answer(response_format={"type": kind, "schema": {"const": 7}})["message"]["content"]
+            self.assertEqual(content, "7", kind)
+
     def test_efforts_go_to_the_template(self):
         def prompt(**more):
             status, answer = self.server.post("/apply-template", {"messages": CHAT["messages"]} | more)
@@ -487,6 +492,15 @@ class Lifetime(unittest.TestCase):
             self.assertEqual(server.get("/v1/models")[1]["data"][0]["id"], "named")
             props = server.get("/props")[1]
             self.assertEqual((props["total_slots"], props["default_generation_settings"]["n_ctx"]), (3, 200))
+
+    def test_an_address_of_ipv6_is_told_as_browsers_want_it(self):
+        if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists() or not Path("/proc/net/if_inet6").read_text():
+            self.skipTest("needs IPv6, which is not configured")
+        server = subprocess.Popen([LIEQ, "serve", DEMO, "--host", "::1", "--port", "0"], stdout=subprocess.PIPE, text=True,
+                                  stderr=subprocess.DEVNULL)
+        self.assertRegex(server.stdout.readline(), r" at http://\[::1\]:\d+$")
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=60)
 
     def test_usage(self):
         def refuse(*args, env=None):
