@@ -57,8 +57,9 @@ void tell_start(const serve::Service& service, const std::string& host, int port
   fmt::print(
       "lieq: serving {} at http://{}:{}\n"
       "      {} of weights, up to {} of cache; {} texts at a time, {} more may wait, {} tokens each\n",
-      service.name(), host, port, size_text(service.weight_bytes()), size_text(service.cache_bytes()), options.slots,
-      options.queue, options.context);
+      service.name(), host.find(':') == std::string::npos ? host : '[' + host + ']', port,
+      size_text(service.weight_bytes()), size_text(service.cache_bytes()), options.slots, options.queue,
+      options.context);
   std::fflush(stdout);
 }
 

@@ -48,6 +48,43 @@ ApiResult<OrderedJson> tokens_of_text(const OrderedJson& body, const Served& ser
   return OrderedJson{{"tokens", std::move(tokens)}};
 }
 
+OrderedJson description(const Service& service) {
+  const model::ModelConfig& config = service.bundle().model.config;
+  OrderedJson model = {{"id", service.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "lieq"}};
+  model["meta"] = {{"n_vocab", config.vocab_size},
+                   {"n_ctx", service.served().context},
+                   {"n_ctx_train", config.max_position_embeddings},
+                   {"n_embd", config.hidden_size},
+                   {"n_params", model::parameter_count(service.bundle().model)},
+                   {"size", service.weight_bytes()}};
+  return model;
+}
+
+/// What a request gets that says nothing else.
+OrderedJson defaults(const Service& service) {
+  const eval::SamplingOptions& sampling = service.served().sampling;
+  OrderedJson parameters = {{"temperature", sampling.temperature},
+                            {"top_k", sampling.top_k},
+                            {"top_p", sampling.top_p},
+                            {"min_p", sampling.min_p},
+                            {"typical_p", sampling.typical_p},
+                            {"repeat_penalty", sampling.repeat_penalty},
+                            {"repeat_last_n", sampling.repeat_last_n}};
+  OrderedJson variables = OrderedJson::object();
+  if (const auto thinks = service.chat_capabilities().thinks) variables["enable_thinking"] = *thinks;
+  parameters["chat_template_kwargs"] = std::move(variables);
+  return parameters;
+}
+
+OrderedJson capabilities(const text::ChatCapabilities& found) {
+  return {{"supports_system_role", found.system_role},
+          {"supports_tools", found.tools},
+          {"supports_tool_calls", found.tool_calls},
+          {"supports_parallel_tool_calls", found.parallel_tool_calls},
+          {"supports_preserve_reasoning", found.preserve_reasoning},
+          {"supports_reasoning_effort", found.reasoning_effort}};
+}
+
 template <class Read>
 void reply_to(const httplib::Request& request, httplib::Response& response, const Read& read) {
   const auto body = parse_body(request.body);
@@ -65,36 +102,26 @@ void HttpServer::health(const Request&, HttpResponse& response) {
 }
 
 void HttpServer::models(Service& service, const Request&, HttpResponse& response) {
-  const model::ModelConfig& config = service.bundle().model.config;
-  OrderedJson model = {{"id", service.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "lieq"}};
-  model["meta"] = {{"n_vocab", config.vocab_size},
-                   {"n_ctx", service.served().context},
-                   {"n_ctx_train", config.max_position_embeddings},
-                   {"n_embd", config.hidden_size},
-                   {"n_params", model::parameter_count(service.bundle().model)},
-                   {"size", service.weight_bytes()}};
-  reply(response, OrderedJson{{"object", "list"}, {"data", OrderedJson::array({std::move(model)})}});
+  reply(response, OrderedJson{{"object", "list"}, {"data", OrderedJson::array({description(service)})}});
+}
+
+void HttpServer::one_model(Service& service, const Request& request, HttpResponse& response) {
+  if (request.matches[1] == service.name()) return reply(response, description(service));
+  reply(response, ApiError{404, "no such model: only " + service.name() + " is served", "model", "model_not_found"});
 }
 
 void HttpServer::props(Service& service, const Request&, HttpResponse& response) {
-  const eval::SamplingOptions& sampling = service.served().sampling;
   const auto& chat_template = service.chat_template();
   const auto special = [&](const char* name) {
     return chat_template ? chat_template->special_tokens().value(name, "") : std::string();
   };
   reply(response, OrderedJson{{"default_generation_settings",
-                               {{"n_ctx", service.served().context},
-                                {"params",
-                                 {{"temperature", sampling.temperature},
-                                  {"top_k", sampling.top_k},
-                                  {"top_p", sampling.top_p},
-                                  {"min_p", sampling.min_p},
-                                  {"typical_p", sampling.typical_p},
-                                  {"repeat_penalty", sampling.repeat_penalty},
-                                  {"repeat_last_n", sampling.repeat_last_n}}}}},
+                               {{"n_ctx", service.served().context}, {"params", defaults(service)}}},
                               {"total_slots", service.scheduler().options().slots},
                               {"model_alias", service.name()},
+                              {"modalities", {{"vision", false}, {"audio", false}}},
                               {"chat_template", chat_template ? chat_template->source() : ""},
+                              {"chat_template_caps", capabilities(service.chat_capabilities())},
                               {"bos_token", special("bos_token")},
                               {"eos_token", special("eos_token")},
                               {"build_info", std::string("lieq ") + kVersion}});

@@ -89,6 +89,7 @@ void HttpServer::add_routes() {
     const std::string v1 = prefix;
     Get(v1 + "/health", [this](const Request& request, HttpResponse& response) { health(request, response); });
     add_get(v1 + "/models", &HttpServer::models);
+    add_get(v1 + "/models/(.+)", &HttpServer::one_model);
     add_post(v1 + "/chat/completions", &HttpServer::chat);
     add_post(v1 + "/completions", &HttpServer::completion);
     add_post(v1 + "/embeddings", &HttpServer::embeddings);

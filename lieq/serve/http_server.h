@@ -49,6 +49,7 @@ class HttpServer : private httplib::Server {
 
   void health(const Request& request, HttpResponse& response);
   void models(Service& service, const Request& request, HttpResponse& response);
+  void one_model(Service& service, const Request& request, HttpResponse& response);
   void props(Service& service, const Request& request, HttpResponse& response);
   void metrics(Service& service, const Request& request, HttpResponse& response);
   void tokenize(Service& service, const Request& request, HttpResponse& response);

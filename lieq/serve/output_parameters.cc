@@ -20,13 +20,15 @@ ApiResult<grammar::Grammar> of_schema(const OrderedJson& schema, const char* par
   return compiled(grammar::Grammar::from_json_schema(schema, place), param);
 }
 
-/// {"type": "text" | "json_object" | "json_schema", ...}; llama.cpp also takes a schema beside json_object.
+/// {"type": "text" | "json_object" | "json_schema", ...}; llama.cpp also takes a schema beside the type.
 ApiResult<std::optional<grammar::Grammar>> of_response_format(const OrderedJson& format) {
   const char* const param = "response_format";
   const auto type = format.is_object() && format.contains("type") ? format["type"] : OrderedJson();
   if (type == "text") return std::nullopt;
-  if (type == "json_object" && !format.contains("schema")) return grammar::Grammar::json_object();
-  if (type == "json_object") return of_schema(format["schema"], param, "response_format.schema");
+  if ((type == "json_object" || (type == "json_schema" && !format.contains("json_schema"))) &&
+      format.contains("schema"))
+    return of_schema(format["schema"], param, "response_format.schema");
+  if (type == "json_object") return grammar::Grammar::json_object();
   if (type == "json_schema") {
     const auto outer = format.find("json_schema");
     if (outer == format.end() || !outer->is_object() || !outer->contains("schema"))

@@ -122,6 +122,37 @@ ApiResult<void> read_tools(Parameters& parameters, ChatPrompt& prompt, OrderedJs
   return {};
 }
 
+/// Variables of the template: chat_template_kwargs, and OpenAI's reasoning_effort under the name that the template
+/// knows.
+ApiResult<OrderedJson> read_variables(Parameters& parameters, const text::ChatTemplate& chat_template) {
+  OrderedJson variables = OrderedJson::object();
+  LIEQ_API_ASSIGN(const auto effort, parameters.string("reasoning_effort"));
+  if (effort) {
+    const bool none = *effort == "none" && chat_template.mentions("enable_thinking");
+    if (!none && !chat_template.mentions("reasoning_effort"))
+      return bad_parameter(
+          "reasoning_effort",
+          fmt::format("found {}, but the model's chat template has no place for it", in_words(OrderedJson(*effort))));
+    if (none) variables["enable_thinking"] = false;
+    variables["reasoning_effort"] = *effort;
+  }
+  if (const OrderedJson* given = parameters.find("chat_template_kwargs")) {
+    if (!given->is_object())
+      return bad_parameter("chat_template_kwargs", fmt::format("found {}, expected an object", in_words(*given)));
+    variables.update(*given);
+  }
+  return variables;
+}
+
+/// llama.cpp's reasoning_format: whether what a model thinks is told apart from what it answers.
+ApiResult<bool> read_reasoning_format(Parameters& parameters) {
+  LIEQ_API_ASSIGN(const auto format, parameters.string("reasoning_format"));
+  if (!format || *format == "auto" || *format == "deepseek") return true;
+  if (*format == "none") return false;
+  return bad_parameter("reasoning_format", fmt::format("found {}, expected \"auto\", \"deepseek\" or \"none\"",
+                                                       in_words(OrderedJson(*format))));
+}
+
 }  // namespace
 
 ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& served) {
@@ -142,11 +173,7 @@ ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& ser
   LIEQ_API_TRY(read_tools(parameters, prompt, chat.tools));
   if (prompt.tools && !served.chat_template->mentions("tools"))
     return bad_parameter("tools", "the model's chat template has no place for tools");
-  if (const OrderedJson* arguments = parameters.find("chat_template_kwargs")) {
-    if (!arguments->is_object())
-      return bad_parameter("chat_template_kwargs", fmt::format("found {}, expected an object", in_words(*arguments)));
-    chat.arguments = *arguments;
-  }
+  LIEQ_API_ASSIGN(chat.arguments, read_variables(parameters, *served.chat_template));
   LIEQ_API_ASSIGN(const auto add_prompt, parameters.boolean("add_generation_prompt"));
   chat.add_generation_prompt = add_prompt.value_or(true);
   auto text = served.chat_template->render(chat);
@@ -163,7 +190,9 @@ ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextR
     request.output.form = output_form(served.chat_template->source());
     if (!prompt.tools) request.output.form.tools = ToolForm::kNone;
     request.output.tool_names = prompt.tool_names;
-    request.output.in_reasoning = opens_reasoning(prompt.text);
+    LIEQ_API_ASSIGN(const bool told_apart, read_reasoning_format(parameters));
+    request.output.form.reasoning = request.output.form.reasoning && told_apart;
+    request.output.in_reasoning = told_apart && opens_reasoning(prompt.text);
     request.keep_special = request.output.form.tools != ToolForm::kNone;
     if (!prompt.must_call.empty()) LIEQ_API_TRY(require_call(parameters, served, prompt, request));
     return check_length(request.prompts.back(), "messages", served);

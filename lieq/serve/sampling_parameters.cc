@@ -114,14 +114,14 @@ ApiResult<void> refuse_what_is_not_run(Parameters& parameters) {
        {Neutral{"mirostat", 0, 0}, Neutral{"dynatemp_range", 0, 0}, Neutral{"xtc_probability", 0, 0},
         Neutral{"dry_multiplier", 0, 0}, Neutral{"top_n_sigma", -kAny, 0}, Neutral{"min_keep", 0, 0},
         Neutral{"n_indent", 0, 0}, Neutral{"t_max_predict_ms", -kAny, 0}, Neutral{"num_beams", 1, 1},
-        Neutral{"best_of", 1, 1}}) {
+        Neutral{"best_of", 1, 1}, Neutral{"thinking_budget_tokens", -kAny, -1},
+        Neutral{"reasoning_budget_tokens", -kAny, -1}}) {
     const OrderedJson* value = parameters.find(one.name);
     if (value && !(value->is_number() && value->get<double>() >= one.least && value->get<double>() <= one.most))
       return bad_parameter(one.name, fmt::format("found {}, but this server does not run it", in_words(*value)));
   }
-  for (const char* name :
-       {"functions", "function_call", "suffix", "lora", "reasoning_effort", "verbosity", "audio", "web_search_options",
-        "post_sampling_probs", "use_beam_search", "image_data", "input_prefix", "input_suffix"}) {
+  for (const char* name : {"functions", "function_call", "suffix", "lora", "verbosity", "audio", "web_search_options",
+                           "post_sampling_probs", "use_beam_search", "image_data", "input_prefix", "input_suffix"}) {
     const OrderedJson* value = parameters.find(name);
     if (value && *value != false && *value != "" && !(value->is_array() && value->empty()))
       return bad_parameter(name, fmt::format("found {}, but this server does not run it", in_words(*value)));
@@ -158,7 +158,9 @@ ApiResult<void> refuse_what_is_not_run(Parameters& parameters) {
                            "penalize_nl",
                            "early_stopping",
                            "length_penalty",
-                           "reasoning_format"})
+                           "reasoning_format",  // read for chats
+                           "reasoning_control",
+                           "backend_sampling"})
     parameters.ignore(name);
   return {};
 }

@@ -46,6 +46,7 @@ Result<std::unique_ptr<Service>> Service::load(const std::filesystem::path& mode
   LIEQ_ASSIGN(const eval::GenerationConfig generation, eval::GenerationConfig::load(bundle.model.path));
   std::unique_ptr<Service> service(new Service(std::move(bundle), std::move(chat_template)));
   const auto& loaded = service->chat_template_;
+  if (loaded) service->chat_capabilities_ = text::capabilities_of(*loaded);
   service->name_ = options.alias.empty() ? name_of(service->bundle_.model.path) : options.alias;
   service->served_ = {
       &service->bundle_,

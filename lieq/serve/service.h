@@ -19,6 +19,7 @@
 #include "lieq/serve/answer.h"
 #include "lieq/serve/request.h"
 #include "lieq/serve/scheduler.h"
+#include "lieq/text/chat_capabilities.h"
 #include "lieq/text/chat_template.h"
 
 namespace lieq::serve {
@@ -57,6 +58,8 @@ class Service {
   [[nodiscard]] const Served& served() const { return served_; }
   [[nodiscard]] const eval::Bundle& bundle() const { return bundle_; }
   [[nodiscard]] const std::optional<text::ChatTemplate>& chat_template() const { return chat_template_; }
+  /// Of that template; nothing is true where there is none.
+  [[nodiscard]] const text::ChatCapabilities& chat_capabilities() const { return chat_capabilities_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] Scheduler& scheduler() { return *scheduler_; }
   [[nodiscard]] const Scheduler& scheduler() const { return *scheduler_; }
@@ -75,6 +78,7 @@ class Service {
   std::shared_ptr<const grammar::Vocabulary> vocabulary_;  // made when the first request with a grammar comes
   std::list<std::pair<std::string, std::shared_ptr<const grammar::Constraint>>> constraints_;  // the newest first
   std::optional<text::ChatTemplate> chat_template_;
+  text::ChatCapabilities chat_capabilities_;
   std::string name_;
   Served served_;
   std::unique_ptr<Scheduler> scheduler_;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Other people's clients against `lieq serve`: clients_test.py CLASS. Skipped with a line where one is not installed:
-pip install openai lm_eval[api] (into the Python that runs this, or that LIEQ_CLIENTS_PYTHON names)."""
+pip install openai langchain-openai lm_eval[api] (into the Python that runs this, or that LIEQ_CLIENTS_PYTHON names)."""
 
 import json
 import os
@@ -40,6 +40,8 @@ class OpenAi(unittest.TestCase):
 
     def test_models_and_answers(self):
         self.assertEqual([model.id for model in self.client.models.list()], ["demo"])
+        self.assertEqual(self.client.models.retrieve("demo").id, "demo")
+        self.assertRaises(self.openai.NotFoundError, self.client.models.retrieve, "other")
         answer = self.client.chat.completions.create(model="demo", messages=self.MESSAGES, max_tokens=8, seed=1, logprobs=True,
                                                      extra_body={"ignore_eos": True})
         self.assertEqual(answer.usage.completion_tokens, 8)
@@ -83,6 +85,32 @@ class OpenAi(unittest.TestCase):
         self.assertEqual(caught.exception.param, "temperature")
         stranger = self.openai.OpenAI(base_url=self.client.base_url, api_key="wrong", max_retries=0)
         self.assertRaises(self.openai.AuthenticationError, stranger.models.list)
+
+
+class LangChain(unittest.TestCase):
+    SCHEMA = {"title": "number", "description": "a number", "type": "object",
+              "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}}, "required": ["n"],
+              "additionalProperties": False}
+
+    def test_answers_streams_schemas_and_tools(self):
+        langchain_openai = need("langchain_openai")
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as template:
+            template.write("{#- <tool_call> -#}{{ tools | tojson }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+            template.flush()
+            with Server("--chat-template", template.name, "-c", 1024) as server:
+                options = {"base_url": f"http://{server.host}:{server.port}/v1", "api_key": "k", "model": "demo", "temperature": 0,
+                           "max_tokens": 60, "max_retries": 0}
+                endless = langchain_openai.ChatOpenAI(**options, extra_body={"ignore_eos": True})
+                words = [("system", "Speak."), ("human", "In the beginning")]
+                whole = endless.invoke(words)
+                self.assertEqual(whole.usage_metadata["output_tokens"], 60)
+                self.assertEqual("".join(chunk.content for chunk in endless.stream(words)), whole.content)
+                chat = langchain_openai.ChatOpenAI(**options | {"max_tokens": 200})
+                for method in ("json_schema", "function_calling"):
+                    got = chat.with_structured_output(self.SCHEMA, method=method).invoke("Say a number.")
+                    self.assertIn(got["n"], range(10), method)
+                texts = langchain_openai.OpenAI(**options).generate(["And God", "The king"])
+                self.assertEqual(len(texts.generations), 2)
 
 
 class LmEval(unittest.TestCase):

@@ -117,7 +117,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/v1/models" and self.allowed():
             body = {"object": "list", "data": [{"id": "Qwen2.5-0.5B 2.3 bits", "object": "model"}]}
             return self.answer(200, json.dumps(body).encode())
-        if self.path != "/v1/models":
+        if self.path == "/props" and self.allowed():
+            variables = {} if self.server.thinks is None else {"enable_thinking": self.server.thinks}
+            body = {"default_generation_settings": {"params": {"chat_template_kwargs": variables}}}
+            return self.answer(200, json.dumps(body).encode())
+        if self.path not in ("/v1/models", "/props"):
             self.error(404, "no such route")
 
     def do_POST(self):
@@ -135,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         try:
-            self.stream(said)
+            self.stream(said, body)
         except (BrokenPipeError, ConnectionResetError):
             self.server.dropped += 1
         self.close_connection = True
@@ -149,13 +153,13 @@ class Handler(BaseHTTPRequestHandler):
     def delta(self, finish=None, **delta):
         self.event(choices=[{"index": 0, "delta": delta, "finish_reason": finish}])
 
-    def stream(self, said: str):
+    def stream(self, said: str, body: dict):
         self.delta(role="assistant", content="")
         if said == "slow":
             for i in range(2000):
                 self.delta(content=f"word{i} ")
                 time.sleep(0.03)
-        if said == "reason":
+        if said == "reason" and body.get("chat_template_kwargs") != {"enable_thinking": False}:
             for piece in pieces("First I add three and four. That gives seven."):
                 self.delta(reasoning_content=piece)
                 time.sleep(self.server.pause)
@@ -181,6 +185,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.page, self.policy = page, policy
         self.key, self.loading, self.pause = "", 0, 0.002
+        self.thinks = None  # whether the model thinks by itself, for one that can be told to or not to
         self.requests, self.dropped = [], 0
         self.address = f"http://127.0.0.1:{self.server_address[1]}/"
 

@@ -422,6 +422,35 @@ class Page(BrowserCase):
         self.browser.click(".reasoning summary")
         self.assertIn("That gives seven.", self.text(".reasoning"))
 
+    def test_a_model_that_thinks_can_be_told_not_to(self):
+        pressed = "document.getElementById('think').getAttribute('aria-pressed')"
+        self.open()
+        self.assertTrue(self.browser.value("document.getElementById('think').hidden"))
+        self.say("reason")
+        self.assertNotIn("chat_template_kwargs", self.server.requests[0])
+        for by_itself in (True, False):
+            self.server.thinks = by_itself
+            self.browser.value("delete store.settings.thinking; store.saveSettings()")
+            self.open()
+            self.browser.wait("!document.getElementById('think').hidden")
+            self.assertEqual(self.browser.value(pressed), "true" if by_itself else "false")
+            for told in (by_itself, not by_itself):
+                if told != by_itself:
+                    self.browser.click("#think")
+                    self.open()  # it is remembered
+                    self.browser.wait("!document.getElementById('think').hidden")
+                self.browser.click("#new")
+                self.say("reason")
+                self.assertEqual(self.server.requests[-1]["chat_template_kwargs"], {"enable_thinking": told})
+                self.assertEqual(self.browser.value(pressed), "true" if told else "false")
+                self.assertEqual(self.count(".reasoning"), 1 if told else 0)
+                self.assertEqual(self.answers(), ["It is seven."])
+        for width, scheme in ((1200, "light"), (1200, "dark"), (390, "light"), (390, "dark")):
+            self.browser.size(width, 844, width < 500)
+            self.browser.scheme(scheme)
+            self.assertLessEqual(self.browser.value("document.documentElement.scrollWidth"), width)
+            self.picture(f"think-{width}-{scheme}")
+
     def test_the_view_follows_unless_it_was_scrolled(self):
         self.open()
         self.say("long")

@@ -44,9 +44,16 @@ class Routes(Case):
         status, models = self.server.get("/v1/models")
         self.assertEqual((status, models["object"], models["data"][0]["id"]), (200, "list", "demo"))
         self.assertEqual(self.server.get("/models")[1], models)
+        self.assertEqual(self.server.get("/v1/models/demo"), (200, models["data"][0]))
+        status, answer = self.server.get("/v1/models/other")
+        self.assertEqual((status, answer["error"]["code"]), (404, "model_not_found"))
         status, props = self.server.get("/props")
         self.assertEqual((status, props["total_slots"], props["default_generation_settings"]["n_ctx"]), (200, 4, 512))
-        self.assertEqual(props["default_generation_settings"]["params"]["temperature"], 0.8)
+        parameters = props["default_generation_settings"]["params"]
+        self.assertEqual((parameters["temperature"], parameters["chat_template_kwargs"]), (0.8, {}))
+        self.assertEqual(props["chat_template_caps"], {
+            "supports_system_role": True, "supports_tools": False, "supports_tool_calls": False,
+            "supports_parallel_tool_calls": False, "supports_preserve_reasoning": False, "supports_reasoning_effort": False})
         status, headers, page = self.server.request("GET", "/")
         self.assertEqual(status, 200)
         self.assertIn("text/html", headers["Content-Type"])
@@ -238,6 +245,9 @@ class Refusals(Case):
             ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
             (CHAT | {"top_logprobs": 2}, "top_logprobs"), (CHAT | {"tools": {}}, "tools"), (CHAT | {"tools": [{}]}, "tools[0]"),
             (CHAT | {"chat_template_kwargs": 1}, "chat_template_kwargs"),
+            (CHAT | {"reasoning_effort": "low"}, "reasoning_effort"), (CHAT | {"reasoning_effort": "none"}, "reasoning_effort"),
+            (CHAT | {"reasoning_format": "other"}, "reasoning_format"),
+            (CHAT | {"thinking_budget_tokens": 100}, "thinking_budget_tokens"),
             (CHAT | {"functions": [{}]}, "functions"),
         ]:
             self.refuse(chat, body, param)
@@ -367,10 +377,41 @@ class Structured(Case):
             self.refuse("/v1/chat/completions", {"messages": CHAT["messages"]} | more, param)
 
     def test_reasoning(self):
+        props = self.server.get("/props")[1]
+        self.assertEqual(props["default_generation_settings"]["params"]["chat_template_kwargs"], {"enable_thinking": False})
+        self.assertTrue(props["chat_template_caps"]["supports_tools"])
         choice = self.answer(max_tokens=20, ignore_eos=True, grammar='root ::= "ok"', chat_template_kwargs={"enable_thinking": True})
         self.assertEqual(choice["message"]["content"], "")
         self.assertGreater(len(choice["message"]["reasoning_content"]), 5)
         self.assertEqual(self.answer(grammar='root ::= "ok"')["message"], {"role": "assistant", "content": "ok"})
+        thinking = {"max_tokens": 20, "ignore_eos": True, "seed": 1, "chat_template_kwargs": {"enable_thinking": True}}
+        apart, together = (self.answer(**thinking, reasoning_format=form)["message"] for form in ("auto", "none"))
+        self.assertEqual(apart["reasoning_content"], together["content"].strip())
+        self.assertNotIn("reasoning_content", together)
+
+    def test_a_schema_beside_the_type(self):
+        for kind in ("json_object", "json_schema"):
+            content = self.answer(response_format={"type": kind, "schema": {"const": 7}})["message"]["content"]
+            self.assertEqual(content, "7", kind)
+
+    def test_efforts_go_to_the_template(self):
+        def prompt(**more):
+            status, answer = self.server.post("/apply-template", {"messages": CHAT["messages"]} | more)
+            return answer["prompt"] if status == 200 else answer["error"]["param"]
+
+        self.assertTrue(prompt(chat_template_kwargs={"enable_thinking": True}).endswith("<think>\n"))
+        self.assertEqual(prompt(reasoning_effort="none"), prompt(chat_template_kwargs={"enable_thinking": False}))
+        self.assertEqual(prompt(reasoning_effort="high"), "reasoning_effort")  # this template knows no degrees
+
+    def test_what_the_page_of_llama_cpp_sends(self):
+        sent = {"return_progress": True, "reasoning_format": "auto", "backend_sampling": False, "reasoning_control": True,
+                "temperature": 0.8, "dynatemp_range": 0, "dynatemp_exponent": 1, "top_k": 40, "top_p": 0.95, "min_p": 0.05,
+                "xtc_probability": 0, "xtc_threshold": 0.1, "typ_p": 1, "repeat_last_n": 64, "repeat_penalty": 1,
+                "presence_penalty": 0, "frequency_penalty": 0, "dry_multiplier": 0, "dry_base": 1.75, "dry_allowed_length": 2,
+                "dry_penalty_last_n": -1, "timings_per_token": True, "thinking_budget_tokens": -1, "max_tokens": -1,
+                "samplers": ["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"]}
+        chunks = self.server.stream("/v1/chat/completions", CHAT | sent | {"grammar": 'root ::= "ok"', "ignore_eos": False})
+        self.assertEqual("".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks), "ok")
 
 
 class Keys(Case):
@@ -451,6 +492,15 @@ class Lifetime(unittest.TestCase):
             self.assertEqual(server.get("/v1/models")[1]["data"][0]["id"], "named")
             props = server.get("/props")[1]
             self.assertEqual((props["total_slots"], props["default_generation_settings"]["n_ctx"]), (3, 200))
+
+    def test_an_address_of_ipv6_is_told_as_browsers_want_it(self):
+        if not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists() or not Path("/proc/net/if_inet6").read_text():
+            self.skipTest("needs IPv6, which is not configured")
+        server = subprocess.Popen([LIEQ, "serve", DEMO, "--host", "::1", "--port", "0"], stdout=subprocess.PIPE, text=True,
+                                  stderr=subprocess.DEVNULL)
+        self.assertRegex(server.stdout.readline(), r" at http://\[::1\]:\d+$")
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=60)
 
     def test_usage(self):
         def refuse(*args, env=None):

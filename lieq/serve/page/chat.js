@@ -10,6 +10,7 @@ const SAVE_EVERY = 1000; // milliseconds, while an answer is written
 let current = null; // the conversation that is shown; in the store once it has a message
 let running = null; // {chat, message, abort}: the answer that is being written
 let atEnd = true; // the view follows the text
+let thinks = null; // whether the model thinks by itself; null: nobody can tell it to
 
 const emptyChat = () => ({id: store.newId(), title: '', named: false, updated: Date.now(), messages: []});
 
@@ -43,6 +44,15 @@ function showControls() {
   $('send').hidden = busy;
   $('stop').hidden = !busy;
   $('send').disabled = !$('prompt').value.trim();
+}
+
+// What is sent: nothing to a model that cannot be told.
+const thinking = () => (thinks === null ? undefined : (store.settings.thinking ?? thinks));
+
+function showThinking() {
+  $('think').hidden = thinks === null;
+  $('think').setAttribute('aria-pressed', String(thinking() ?? false));
+  $('think').title = thinking() ? 'The model reasons before it answers' : 'The model answers at once';
 }
 
 function follow() {
@@ -85,8 +95,8 @@ function showAnswer(made, message) {
       return details;
     });
     const thinking = writing && !message.content;
-    // It folds by itself when the answer begins, unless it was folded or unfolded by hand.
-    if (writing && !thinking && !box.dataset.folded) {
+    // It folds by itself once the answer begins (of which the first that is drawn may be its end).
+    if (message.content && !box.dataset.folded) {
       box.open = false;
       box.dataset.folded = 'yes';
     }
@@ -212,7 +222,7 @@ async function answer(chat) {
     }
   };
   try {
-    const result = await complete(sent, store.settings, own.abort.signal, (piece) => {
+    const result = await complete(sent, {...store.settings, thinking: thinking()}, own.abort.signal, (piece) => {
       message.content += piece.content;
       message.reasoning += piece.reasoning;
       if (piece.rate) message.stats = `${piece.rate.toFixed(1)} tokens/s`;
@@ -268,7 +278,9 @@ async function showModel() {
     $('hello-model').textContent = words;
   };
   try {
-    const name = await modelName();
+    const {name, thinks: byItself} = await servedModel();
+    thinks = byItself;
+    showThinking();
     show(name || 'lieq', name ? `${name}, running on this server` : '');
   } catch (error) {
     if (error.status === 401 || error.status === 403) {
@@ -317,6 +329,12 @@ $('composer').addEventListener('submit', (event) => {
   prompt.value = '';
   fit(prompt);
   showControls();
+});
+$('think').addEventListener('click', () => {
+  store.settings.thinking = !thinking();
+  store.saveSettings();
+  showThinking();
+  prompt.focus();
 });
 $('stop').addEventListener('click', () => {
   stop();

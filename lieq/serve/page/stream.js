@@ -37,9 +37,12 @@ async function request(path, options) {
   return response;
 }
 
-async function modelName() {
-  const answer = await (await request('v1/models', {headers: requestHeaders()})).json();
-  return String(answer?.data?.[0]?.id ?? '');
+// {name, thinks}: the model's name, and whether it thinks unless it is told to or not to; null where it cannot be told.
+async function servedModel() {
+  const ask = async (path) => (await request(path, {headers: requestHeaders()})).json();
+  const name = String((await ask('v1/models'))?.data?.[0]?.id ?? '');
+  const thinks = (await ask('props'))?.default_generation_settings?.params?.chat_template_kwargs?.enable_thinking;
+  return {name, thinks: typeof thinks === 'boolean' ? thinks : null};
 }
 
 // The `data:` lines of an event stream, as they come.
@@ -68,6 +71,7 @@ async function complete(messages, settings, signal, told) {
   for (const name of ['temperature', 'top_p', 'top_k', 'min_p', 'max_tokens', 'seed']) {
     if (settings[name] !== undefined && settings[name] !== '') body[name] = Number(settings[name]);
   }
+  if (typeof settings.thinking === 'boolean') body.chat_template_kwargs = {enable_thinking: settings.thinking};
   const began = performance.now();
   const response = await request('v1/chat/completions', {
     method: 'POST',
