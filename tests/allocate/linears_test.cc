@@ -43,6 +43,15 @@ TEST(Linears, GetBitsWhereTheyBuyMost) {
   EXPECT_EQ(plan.layers[0].reason, "share of KL 0.6; 2 of 3 linears raised");
 }
 
+TEST(Linears, CompeteForWhatIsTooLittleForALayer) {
+  const LayerScores scores = scores_with({{0.1, 0.4, 0.1}, {0.3, 0.2, 0.2}});
+  AllocateOptions options = options_for({Budget::Kind::kCodeBits, 2.5}, {2, 4});
+  EXPECT_FALSE(*allocate_uniform(scores, options));
+  EXPECT_EQ(widths_of(allocate(scores, options)->layers[0]), (std::map<std::string, int>{{"b", 4}}));
+  options.budget = {Budget::Kind::kTop, 0};
+  EXPECT_TRUE(*allocate_uniform(scores, options));
+}
+
 /// The first bit above the lowest takes three quarters of a share, the next less than a fifth.
 TEST(Linears, AreRaisedBitByBit) {
   const LayerScores scores = scores_with({{0.4, 0.2, 0.1}, {0.01, 0.01, 0.01}});

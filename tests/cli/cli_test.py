@@ -793,17 +793,17 @@ class Quantize(InTemporaryFolder):
         self.assertEqual({key: read["kl_shares"][key] for key in ("bits", "grid", "group_size", "fit_tokens", "sweeps")},
                          {"bits": 2, "grid": "skew", "group_size": 32, "fit_tokens": 256, "sweeps": 1})
         self.assertEqual(len(read["layers"][0]["linears"]), 7)
-        said = self.succeed("allocate", scores, "--top", 1, "--per", "linear", "--choices", "2,4", "--group-size", 32, "-o", plan)
+        said = self.succeed("allocate", scores, "--bits", 2.5, "--per", "linear", "--group-size", 32, "-o", plan)
         linears = {(layer["layer"], name) for layer in json.loads(plan.read_text())["layers"] for name in layer.get("linears", {})}
         self.assertTrue(linears)
         self.assertIn("self_attn.", said + str(linears))
         common = ("--group-size", 32, "--embed-bits", 16, "--window", 64, "--chunks", 1, *calibration)
         self.succeed("quantize", TINY, "-o", self.folder / "a", "--plan", plan, *common)
-        self.succeed("quantize", TINY, "-o", self.folder / "b", "--top", 1, "--per", "linear", *common)
+        self.succeed("quantize", TINY, "-o", self.folder / "b", "--bits", 2.5, "--per", "linear", *common)
         self.assertEqual((self.folder / "a/model.safetensors").read_bytes(), (self.folder / "b/model.safetensors").read_bytes())
         rules = json.loads((self.folder / "a/config.json").read_text())["quantization_config"]["dynamic"]
         self.assertTrue(any("_proj$" in rule for rule in rules), rules)
-        self.assertIn("expected kl-share", self.refuse(2, "allocate", scores, "--per", "linear", "--rank", "score"))
+        self.assertIn("expected kl-share", self.refuse(2, "allocate", scores, "--top", 1, "--per", "linear", "--rank", "score"))
 
     def test_sensitivity_in_a_running_model(self):
         """--running: the width that a layer has there stands for what is left as it is; others leave less; ranked by the gain."""
