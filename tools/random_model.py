@@ -97,6 +97,11 @@ class SafetensorsFile:
         self.file.write(len(text).to_bytes(8, "little") + text)
         self.rest = dict(layout)
 
+    def leave_out(self, name):
+        """The tensor is a hole, which reads as zeros and takes no room."""
+        dtype, dims = self.rest.pop(name)
+        self.file.truncate(self.file.seek(int(numpy.prod(dims)) * numpy.dtype(dtype).itemsize, 1))
+
     def add(self, name, pieces):
         """pieces: the tensor's rows, some at a time."""
         dtype, dims = self.rest.pop(name)
@@ -155,7 +160,7 @@ def write_tokenizer(out, vocab_size):
     return tokenizer["added_tokens"][0]["id"]
 
 
-def write_dense(out, config, random):
+def write_dense(out, config, random, empty):
     out.mkdir()
     end = write_tokenizer(out, config["vocab_size"])
     config = dict(config, torch_dtype="bfloat16", bos_token_id=end, eos_token_id=end)
@@ -165,6 +170,9 @@ def write_dense(out, config, random):
     for path, part in files.items():
         file = SafetensorsFile(out / path, part)
         for name, (_, dims) in part.items():
+            if empty and len(dims) == 2:
+                file.leave_out(name)
+                continue
             file.add(name, brain_rows(random, *dims) if len(dims) == 2 else [brain(numpy.ones(dims, numpy.float32))])
         file.file.close()
     index = {"metadata": {"total_size": sum(2 * int(numpy.prod(dims)) for dims in layout.values())},
@@ -241,6 +249,7 @@ def main():
     parser.add_argument("--shape", choices=SHAPES, default="llama-3.2-1b")
     parser.add_argument("--layers", type=int, help="how many of them to make (default: all)")
     parser.add_argument("--bits", type=int, choices=(2, 4, 8, 16), default=2, help="of the folder's linears")
+    parser.add_argument("--empty", action="store_true", help="with 16 bits: matrices are holes in the files, read as zeros")
     parser.add_argument("--group-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=42)
     args = parser.parse_args()
@@ -255,7 +264,7 @@ def main():
             parser.error(f"{args.shape}: expected for a .gguf a shape of the family llama")
         write_gguf(args.out, config, random)
     elif args.bits == 16:
-        write_dense(args.out, config, random)
+        write_dense(args.out, config, random, args.empty)
     else:
         write_gptq(args.out, config, args.bits, args.group_size, random)
 
