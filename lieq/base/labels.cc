@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 namespace lieq {
 
 std::string model_label(const std::string& path) {
@@ -24,6 +26,13 @@ std::string bytes_text(std::size_t bytes) {
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), unit.format, value / unit.size);
   return text.data();
+}
+
+std::string duration_text(double seconds) {
+  if (seconds < 100) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 600) return fmt::format("{:.1f} min", seconds / 60);
+  if (seconds < 6000) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
 }
 
 }  // namespace lieq

@@ -1,5 +1,5 @@
 #pragma once
-/// What people are shown for paths and numbers of bytes.
+/// What people are shown for paths, numbers of bytes and times.
 
 #include <cstddef>
 #include <string>
@@ -15,5 +15,8 @@ namespace lieq {
 
 /// "269.1 MB" (powers of ten, as file managers and hubs show them)
 [[nodiscard]] std::string bytes_text(std::size_t bytes);
+
+/// "75 s", "2.5 min", "12 min", "3.2 h"
+[[nodiscard]] std::string duration_text(double seconds);
 
 }  // namespace lieq

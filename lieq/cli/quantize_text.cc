@@ -13,7 +13,6 @@
 #include "lieq/base/labels.h"
 #include "lieq/cli/export_text.h"
 #include "lieq/report/eval_table.h"
-#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 namespace {
@@ -94,7 +93,7 @@ std::string plan_text(const BitPlan& plan) {
 
 std::string estimate_text(const pipeline::Estimate& estimate) {
   return fmt::format("it takes about {}, {} of memory beside the mapped model, and {} of disk{}\n",
-                     terminal::duration_text(estimate.seconds), bytes_text(estimate.memory), bytes_text(estimate.disk),
+                     duration_text(estimate.seconds), bytes_text(estimate.memory), bytes_text(estimate.disk),
                      estimate.disk_free ? fmt::format(" ({} free)", bytes_text(*estimate.disk_free)) : "");
 }
 

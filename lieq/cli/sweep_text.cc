@@ -4,7 +4,6 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/report/sweep_table.h"
-#include "lieq/terminal/console.h"
 
 namespace lieq::cli {
 
@@ -13,14 +12,14 @@ std::string sweep_plan_text(const pipeline::SweepPlan& plan) {
       "{} cells, {} different models to make{}, each evaluated on about {} tokens\nit takes about {} and up to {} of "
       "disk\n",
       plan.cells, plan.models, plan.done > 0 ? fmt::format(" ({} done already)", plan.done) : "", plan.tokens,
-      terminal::duration_text(plan.seconds), bytes_text(plan.disk));
+      duration_text(plan.seconds), bytes_text(plan.disk));
 }
 
 std::string sweep_step_text(const pipeline::SweepStep& step) {
   const std::string place = step.index == 0 ? "" : fmt::format("model {} of {}: ", step.index, step.models);
   return fmt::format(
-      "{}{}: {}; {}{}", place, step.name, report::summary_text(step.summary), terminal::duration_text(step.seconds),
-      step.seconds_left > 0 ? fmt::format(", about {} left", terminal::duration_text(step.seconds_left)) : "");
+      "{}{}: {}; {}{}", place, step.name, report::summary_text(step.summary), duration_text(step.seconds),
+      step.seconds_left > 0 ? fmt::format(", about {} left", duration_text(step.seconds_left)) : "");
 }
 
 }  // namespace lieq::cli

@@ -108,12 +108,16 @@ class Batch {
 
 }  // namespace
 
+std::size_t self_text_batches(const model::Model& model, const SelfTextOptions& options) {
+  const std::size_t one = model::KvCache(model.config, options.length).bytes();
+  const std::size_t most = std::max<std::size_t>(1, options.cache_bytes / std::max<std::size_t>(1, one));
+  return (options.sequences + most - 1) / most;
+}
+
 Result<std::vector<TokenId>> sample_self_text(const model::Model& model, const SelfTextOptions& options,
                                               Threads& threads, Sink& sink) {
   LIEQ_TRY(check(options, model));
-  const std::size_t one = model::KvCache(model.config, options.length).bytes();
-  const std::size_t most = std::max<std::size_t>(1, options.cache_bytes / std::max<std::size_t>(1, one));
-  const std::size_t batches = (options.sequences + most - 1) / most, steps = batches * options.length;
+  const std::size_t batches = self_text_batches(model, options), steps = batches * options.length;
   std::vector<TokenId> all;
   sink.progress("sampling calibration text", 0, steps);
   for (std::size_t b = 0; b < batches; ++b) {

@@ -19,6 +19,9 @@ struct SelfTextOptions {
   std::size_t cache_bytes = std::size_t{1} << 30;  ///< of keys and values; as many sequences are written at once
 };
 
+/// How often the model reads its weights for a token of every sequence: in so many groups they are written.
+[[nodiscard]] std::size_t self_text_batches(const model::Model& model, const SelfTextOptions& options);
+
 /// Samples `sequences` sequences of `length` tokens. Each begins with the model's BOS, or with the end-of-text id, or
 /// with a random id where the model has neither; an end token in the middle stays, and what the model writes after it
 /// follows. Packed weights are multiplied by 8-bit inputs, others by bfloat16 ones: the text is the model's own all the

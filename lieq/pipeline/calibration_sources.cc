@@ -12,6 +12,8 @@
 #include "lieq/io/safetensors_writer.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/builtin_text.h"
+#include "lieq/pipeline/estimate.h"
+#include "lieq/pipeline/run_memory.h"
 #include "lieq/text/corpus.h"
 
 namespace lieq::pipeline {
@@ -50,6 +52,13 @@ std::string cached_name(const eval::SelfTextOptions& sampling, const eval::Bundl
 /// time than few long ones.
 constexpr std::size_t kSelfLength = 512;
 
+StageSize sampling_size(const model::Model& model, const eval::SelfTextOptions& options) {
+  const std::size_t batches = eval::self_text_batches(model, options), most = (options.sequences + batches - 1) / batches;
+  const auto caches = static_cast<double>(most * model::KvCache(model.config, options.length).bytes());
+  const auto work = static_cast<double>(batches) * steps_work(model, options.length, most, true);
+  return {work, base_memory(model.config) + packed_memory(model) + caches + pass_memory(model.config, most)};
+}
+
 Result<SourceWindows> from_self(const WindowCounts& counts, const eval::Bundle& bundle,
                                 const CalibrationOptions& options, Threads& threads, Sink& sink) {
   const std::size_t windows = counts.fitted + counts.held_out + counts.validation;
@@ -62,6 +71,10 @@ Result<SourceWindows> from_self(const WindowCounts& counts, const eval::Bundle& 
   std::vector<TokenId> ids =
       folder.empty() ? std::vector<TokenId>() : read_cached(file, sampling.sequences * sampling.length);
   if (ids.empty()) {
+    // As many side by side as leave room in what fitting the layers to this text takes later.
+    const double walk = walk_memory(bundle.model, {}, {windows * counts.window, counts.window, threads.count()});
+    sampling.cache_bytes = std::max(sampling.cache_bytes, static_cast<std::size_t>(walk));
+    tell("writing calibration text", sampling_size(bundle.model, sampling), threads, sink);
     LIEQ_ASSIGN(ids, eval::sample_self_text(bundle.model, sampling, threads, sink));
     if (!folder.empty() && threads.ranks().is_first()) write_cached(file, ids);
   }

@@ -9,6 +9,7 @@
 #include "lieq/diagnose/passages.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/hub/data_sets.h"
+#include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/kl_shares.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/quantize/sensitivity.h"
@@ -28,6 +29,18 @@ Result<std::vector<diagnose::Cell>> passages_of(const std::vector<diagnose::Corp
   cut.per_bucket = per_bucket;
   cut.longest = std::min(cut.longest, bundle.model.config.max_position_embeddings);
   return diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, sink);
+}
+
+/// diagnose::diagnose, told of before if it takes long.
+Result<LayerScores> measure(const eval::Bundle& bundle, const std::string& name,
+                            const std::vector<diagnose::Cell>& cells, const diagnose::DiagnoseOptions& options,
+                            Threads& threads, Sink& sink) {
+  std::size_t tokens = 0;
+  for (const diagnose::Cell& cell : cells)
+    for (const auto& passage : cell.passages) tokens += passage.size();
+  if (options.perplexity_drop || options.score.alpha > 0)
+    tell("the perplexity drop", drop_size(bundle.model, tokens, options.memory), threads, sink);
+  return diagnose::diagnose(bundle.model, name, cells, options, threads, sink);
 }
 
 /// Every corpus to be diagnosed on: one for each file, none without --text.
@@ -79,8 +92,7 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   }
   if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
   LIEQ_ASSIGN(const auto cells, passages_of(corpora, bundle, request.diagnosis.score.per_bucket, threads, sink));
-  LIEQ_ASSIGN(LayerScores scores,
-              diagnose::diagnose(bundle.model, options.model, cells, request.diagnosis, threads, sink));
+  LIEQ_ASSIGN(LayerScores scores, measure(bundle, options.model, cells, request.diagnosis, threads, sink));
   if (!options.widths.empty())
     LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
   if (options.kl_share_bits) {
@@ -101,7 +113,7 @@ Result<LayerScores> diagnose_calibration(const eval::Bundle& bundle, const std::
                                          Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(const auto cells,
               passages_of({corpus_of(calibration, bundle.tokenizer)}, bundle, options.score.per_bucket, threads, sink));
-  return diagnose::diagnose(bundle.model, name, cells, options, threads, sink);
+  return measure(bundle, name, cells, options, threads, sink);
 }
 
 Result<LayerScores> diagnose(const DiagnoseOptions& options, Threads& threads, Sink& sink) {

@@ -12,7 +12,8 @@
 #include "lieq/base/labels.h"
 #include "lieq/kernels/gemm.h"
 #include "lieq/pack/k_blocks.h"
-#include "lieq/quantize/window_tree.h"
+#include "lieq/pipeline/run_memory.h"
+#include "lieq/pipeline/smoke_test.h"
 
 namespace lieq::pipeline {
 namespace {
@@ -91,17 +92,31 @@ double layer_work(const model::Model& model, const BitPlan& plan, const quantize
   return work;
 }
 
-double memory_of(const model::Model& model, const quantize::Options& options, double tokens) {
-  const model::ModelConfig& c = model.config;
-  const auto h = static_cast<double>(c.hidden_size), q = static_cast<double>(c.q_size());
-  const auto m = static_cast<double>(c.intermediate_size);
-  const double streams = options.corrected_target ? 2 : 1, widest = std::max({h, q, m});
-  // Of the widest set: while it is fitted, or while its sums wait for their neighbours in the tree.
-  const auto levels = static_cast<double>(quantize::WindowTree::levels(static_cast<std::size_t>(tokens)));
-  const double cross = options.corrected_target ? 4 * h * widest : 0;
-  const double sums = (6 + 2 * levels) * widest * widest + (1 + levels) * cross;
-  return 4 * tokens * (h * streams + q + h) + std::min(4 * tokens * m, 1073741824.0) +
-         std::max(20 * widest * widest, sums) + 16 * parameters_of(model.layers.front());
+/// Multiply-adds as long as reading a weight, and what each token then costs with it: measured where the model lies in
+/// memory. Dense weights are decoded for products in float32; packed codes, or bfloat16 of two bytes, are multiplied.
+struct StepCost {
+  double reading, token;
+};
+constexpr StepCost kDecodedStep = {31, 6}, kPackedStep = {4, 1}, kRoundedStep = {16, 0.5};
+
+/// Both models write; the layers of the one that is made are packed, perhaps its head.
+double smoke_work(const model::Model& model, const RunSize& size) {
+  const auto cost = [](StepCost step) { return step.reading + step.token * static_cast<double>(kSmokePrompts); };
+  const auto layers = static_cast<double>(linears_footprint(model).parameters);
+  const auto head = static_cast<double>(model.lm_head.rows * model.lm_head.cols);
+  const double made =
+      layers * cost(kPackedStep) + head * cost(size.packed_embeddings > 0 ? kPackedStep : kDecodedStep);
+  return steps_work(model, kSmokeTokens, kSmokePrompts, false) + static_cast<double>(kSmokeTokens) * made;
+}
+
+double memory_of(const model::Model& model, const BitPlan& plan, const quantize::Options& options, const RunSize& size) {
+  const std::size_t rows = std::min(size.scored_tokens, std::max<std::size_t>(2048, size.scored_window));
+  // Both models score side by side; before that, a packed embedding was rounded as a whole.
+  const double scoring = packed_layers_memory(plan) + size.packed_embeddings + 2 * pass_memory(model.config, rows);
+  const bool walks = options.method != quantize::Method::kRtn;
+  const double walk =
+      walk_memory(model, options, {walks ? size.tokens : 0, walks ? size.window : 0, size.threads});
+  return base_memory(model.config) + std::max(walk, scoring);
 }
 
 }  // namespace
@@ -136,14 +151,28 @@ double pass_work(const model::Model& model, std::size_t tokens, std::size_t wind
   return static_cast<double>(tokens) * pass;
 }
 
+double steps_work(const model::Model& model, std::size_t steps, std::size_t sequences, bool rounded) {
+  const auto cost_of = [&](const pack::StoredMatrix& weight) {
+    return weight.packed ? kPackedStep : rounded ? kRoundedStep : kDecodedStep;
+  };
+  const auto tokens = static_cast<double>(sequences);
+  const auto step_of = [&](const pack::StoredMatrix& weight) {
+    const StepCost cost = cost_of(weight);
+    return static_cast<double>(weight.rows * weight.cols) * (cost.reading + cost.token * tokens);
+  };
+  double step = step_of(model.lm_head);
+  for (const model::Layer& layer : model.layers)
+    for (const model::Linear& linear : layer.linears) step += step_of(linear.weight);
+  return static_cast<double>(steps) * step;
+}
+
 Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options, const RunSize& size,
                   const std::filesystem::path& output) {
-  const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
-  const double work = quantize_work(model, plan, options, size) +
+  const double work = quantize_work(model, plan, options, size) + smoke_work(model, size) +
                       static_cast<double>(size.passes) * pass_work(model, size.scored_tokens, size.scored_window);
   Estimate estimate;
   estimate.seconds = 1 + work / (kKeptRate * multiply_rate() * static_cast<double>(size.threads));
-  estimate.memory = static_cast<std::uint64_t>(memory_of(model, options, tokens));
+  estimate.memory = static_cast<std::uint64_t>(memory_of(model, plan, options, size));
   // Finished layers wait with a byte a weight until the folder is written.
   estimate.disk =
       static_cast<std::uint64_t>(size_of(plan).bytes + static_cast<double>(linears_footprint(model).parameters));
@@ -154,6 +183,37 @@ Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize
   const auto space = std::filesystem::space(folder, error);
   if (!error) estimate.disk_free = space.available;
   return estimate;
+}
+
+StageSize scoring_size(std::span<const model::Model* const> models, std::size_t tokens, std::size_t window) {
+  const std::size_t rows = std::min(tokens, std::max<std::size_t>(2048, window));
+  StageSize size{0, base_memory(models.front()->config)};
+  for (const model::Model* model : models) {
+    size.work += pass_work(*model, tokens, window);
+    size.memory += pass_memory(model->config, rows) + packed_memory(*model);
+  }
+  return size;
+}
+
+StageSize drop_size(const model::Model& model, std::size_t tokens, std::size_t most) {
+  const model::ModelConfig& c = model.config;
+  const auto layers = static_cast<double>(c.num_hidden_layers), all = static_cast<double>(tokens);
+  const double block = static_cast<double>(linears_footprint(model).parameters) / layers;
+  const double head = static_cast<double>(c.vocab_size * c.hidden_size);
+  const double streams = 4 * all * (layers + 1) * static_cast<double>(c.hidden_size);
+  return {all * (block * (layers * (layers + 1) / 2 + 1) + head * (layers + 1)),
+          base_memory(c) + packed_memory(model) +
+              std::min(static_cast<double>(most), streams + pass_memory(c, std::min<std::size_t>(tokens, 2048)))};
+}
+
+void tell(std::string_view what, const StageSize& stage, const Threads& threads, Sink& sink) {
+  constexpr double kShort = 5, kFastest = 1e12;  // seconds; multiply-adds a second of any thread
+  const auto workers = static_cast<double>(threads.count() * threads.ranks().size());
+  if (stage.work < kShort * kFastest * workers / 64) return;  // not worth measuring the rate
+  const double seconds = stage.work / (kKeptRate * multiply_rate() * workers);
+  if (seconds < kShort) return;
+  sink.note(fmt::format("{} takes about {} and {} of memory beside the mapped model", what, duration_text(seconds),
+                        bytes_text(static_cast<std::size_t>(stage.memory))));
 }
 
 void add(const StageSize& stage, std::size_t threads, Estimate& estimate) {

@@ -1,13 +1,18 @@
 #pragma once
-/// What a quantisation will take, said before it starts.
+/// What a quantisation and other long work will take, said before it starts.
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "lieq/base/bit_plan.h"
 #include "lieq/base/result.h"
+#include "lieq/base/sink.h"
+#include "lieq/base/threads.h"
 #include "lieq/model/model.h"
 #include "lieq/quantize/options.h"
 
@@ -17,6 +22,7 @@ struct RunSize {
   std::size_t tokens = 0, window = 0;                ///< of the calibration
   std::size_t scored_tokens = 0, scored_window = 0;  ///< of the final table
   std::size_t passes = 2;  ///< over these: the original, the model made, that with its embedding as stored
+  double packed_embeddings = 0;  ///< bytes of embedding and head that the model made holds packed
   std::size_t threads = 1;
 };
 
@@ -37,16 +43,30 @@ struct Estimate {
 /// Multiply-adds of scoring so many tokens in windows.
 [[nodiscard]] double pass_work(const model::Model& model, std::size_t tokens, std::size_t window);
 
-/// Exports are not counted. Time: the multiplications of the forward passes, Hessians, fits and the final table, at the
-/// rate a short product measures now; within about 30 % if the machine stays as busy as it is. output: the folder to
-/// make.
+/// Multiply-adds that so many steps of as many tokens as there are sequences cost, the arithmetic that of eval::generate
+/// or, if `rounded`, of eval::sample_self_text: what they take where weights lie in memory, most of it reading them.
+[[nodiscard]] double steps_work(const model::Model& model, std::size_t steps, std::size_t sequences, bool rounded);
+
+/// Exports are not counted, nor text and scores that are there by then. Time: the multiplications of the forward passes,
+/// Hessians, fits, the final table and the smoke test, at the rate a short product measures now; within about 25 % if
+/// the machine stays as busy as it is and the model fits in its memory. Memory: run_memory.h. output: the folder to make.
 [[nodiscard]] Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                                 const RunSize& size, const std::filesystem::path& output);
 
-/// A further stage of a run on so many threads.
+/// A stage of a run on so many threads.
 struct StageSize {
   double work = 0, memory = 0;  ///< multiply-adds; bytes beside the mapped model
 };
+/// Scoring so many tokens with models side by side (eval::score_plan).
+[[nodiscard]] StageSize scoring_size(std::span<const model::Model* const> models, std::size_t tokens,
+                                     std::size_t window);
+/// The perplexity drop of passages of so many tokens (diagnose::removal_nll). most: DropOptions::memory.
+[[nodiscard]] StageSize drop_size(const model::Model& model, std::size_t tokens, std::size_t most);
+
+/// Notes before a stage that takes more than a few seconds: "WHAT takes about 12 min and 1.20 GB of memory beside the
+/// mapped model".
+void tell(std::string_view what, const StageSize& stage, const Threads& threads, Sink& sink);
+
 /// Adds its time; the stage with the most memory decides how much is needed.
 void add(const StageSize& stage, std::size_t threads, Estimate& estimate);
 

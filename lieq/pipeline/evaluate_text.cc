@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "lieq/eval/perplexity.h"
+#include "lieq/pipeline/estimate.h"
 
 namespace lieq::pipeline {
 namespace {
@@ -94,6 +95,9 @@ Result<std::vector<EvalRecord>> evaluate_text(const EvaluateOptions& options, co
   for (const Group& group : groups) {
     std::vector<const model::Model*> members;
     for (const std::size_t m : group.members) members.push_back(&models.bundles[m]->model);
+    std::size_t tokens = 0;
+    for (const eval::Window& window : group.plan.plan.windows) tokens += window.size;
+    tell("scoring the text", scoring_size(members, tokens, group.plan.window), threads, sink);
     const auto start = std::chrono::steady_clock::now();
     LIEQ_ASSIGN(const auto scores, eval::score_plan(members, group.plan.plan, threads, options.compute, sink));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

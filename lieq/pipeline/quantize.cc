@@ -212,11 +212,13 @@ const BitPlan& Quantization::plan() const { return state_->job.plan; }
 Estimate Quantization::estimate() const {
   std::size_t scored = 0;
   for (const HeldOut& held : state_->held) scored += held.ids.size();
+  const save::EmbeddingPlan& embeddings = state_->job.embeddings;
   const RunSize size{.tokens = state_->calibration.ids.size(),
                      .window = state_->calibration.window,
                      .scored_tokens = scored,
                      .scored_window = state_->held.front().window,
-                     .passes = rounds(state_->job.embeddings) ? std::size_t{3} : std::size_t{2},
+                     .passes = rounds(embeddings) ? std::size_t{3} : std::size_t{2},
+                     .packed_embeddings = embeddings.is_packed() ? static_cast<double>(embeddings.bytes()) : 0,
                      .threads = state_->threads.count() * state_->threads.ranks().size()};
   Estimate made = pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
   if (state_->options.refine) add(size_of(*state_->options.refine, state_->job), size.threads, made);

@@ -1,6 +1,7 @@
 #pragma once
 /// Whether a quantised model still writes: what it says to a few prompts, beside the original.
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "lieq/eval/bundle.h"
 
 namespace lieq::pipeline {
+
+/// Tokens that each model writes to a prompt at most, and prompts there are at most.
+inline constexpr std::size_t kSmokeTokens = 64, kSmokePrompts = 6;
 
 /// A greedy continuation by both models.
 struct SmokeAnswer {
@@ -30,7 +34,8 @@ struct SmokeTest {
 
 /// Both models go on from two openings of prose and two of code, greedily for 64 tokens or to their end, in the
 /// arithmetic of lieq run; where the model has a chat template, they also answer two questions. original: with its
-/// tokenizer. Cost: at most 2 x 6 x 64 decoded tokens. Errors: those of eval::generate; kCancelled.
+/// tokenizer. Logits that are no numbers count as nothing but repetitions. Cost: kSmokeTokens steps of each model, of at
+/// most kSmokePrompts tokens. Errors: kCancelled.
 [[nodiscard]] Result<SmokeTest> smoke_test(const eval::Bundle& original, const model::Model& made, Threads& threads,
                                            Sink& sink);
 

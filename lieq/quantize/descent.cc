@@ -129,7 +129,7 @@ class TileDescent {
         load_values(i, begin, width, scale_of(i, begin), &shifted_(i, begin));
       for (std::size_t j = 0; j < fitted_.cols; ++j) shifted_(i, j) = weight_(first_ + i, j) - shifted_(i, j);
     }
-    kernels::gemm_nt(shifted_, quadratic_.hessian(), gradient_);  // H is symmetric
+    multiply(shifted_, quadratic_.hessian(), 0, 0, gradient_);
     gradient_is_current_ = true;
   }
 

@@ -7,8 +7,8 @@
 #include "lieq/base/dtype.h"
 #include "lieq/kernels/buffer.h"
 #include "lieq/kernels/elementwise.h"
-#include "lieq/kernels/gemm.h"
 #include "lieq/quantize/k_fitted.h"
+#include "lieq/quantize/quadratic.h"
 
 namespace lieq::quantize {
 namespace {
@@ -31,7 +31,7 @@ std::vector<double> quadratic_form(Threads& threads, std::size_t rows, MatrixVie
       const std::size_t width = std::min(kBlock, cols - begin);
       const MatrixView<float> eh = products.matrix(count, width);
       const auto add = [&](std::size_t from, std::size_t depth, double share) {
-        kernels::gemm_nt(e.columns(from, depth), hessian.rows(begin, width).columns(from, depth), eh);
+        multiply(e.columns(from, depth), hessian, from, begin, eh);
         for (std::size_t i = 0; i < count; ++i)
           losses[first + i] += share * static_cast<double>(kernels::dot(&e(i, begin), eh.row(i).data(), width));
       };

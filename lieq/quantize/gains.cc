@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "lieq/kernels/buffer.h"
-#include "lieq/kernels/gemm.h"
 #include "lieq/linalg/cholesky.h"
 #include "lieq/quantize/activations.h"
 
@@ -40,7 +39,7 @@ std::vector<double> slopes(MatrixView<const float> target, Share own, MatrixView
     const MatrixView<float> e = errors.matrix(count, cols), eh = products.matrix(count, cols);
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t j = 0; j < cols; ++j) e(i, j) = target(first - own.first + i, j) - q(first + i, j);
-    kernels::gemm_nt(e, hessian, eh);
+    multiply(e, hessian, 0, 0, eh);
     for (std::size_t i = 0; i < count; ++i)
       for (std::size_t j = 0; j < cols; ++j)
         parts[tile * cols + j] += static_cast<double>(q(first + i, j)) * static_cast<double>(eh(i, j));

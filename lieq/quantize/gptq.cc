@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "lieq/kernels/buffer.h"
-#include "lieq/kernels/gemm.h"
 #include "lieq/quantize/fit.h"
 #include "lieq/quantize/lane_copy.h"
 
@@ -44,7 +43,7 @@ class Feedback {
     targets_.resize((count + kLanes - 1) / kLanes * kLanes * width);
     const MatrixView<float> felt = felt_buffer_.matrix(count, width);
     if (begin > 0)
-      kernels::gemm_nt(errors_.columns(0, begin), quadratic_.lower().rows(begin, width).columns(0, begin), felt);
+      multiply(errors_.columns(0, begin), quadratic_.factors(), 0, begin, felt);
     lanes_.resize(width * kLanes);
     for (std::size_t lane = 0; lane < count; lane += kLanes) {
       float* target = targets_.data() + lane * width;

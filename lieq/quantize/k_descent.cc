@@ -50,7 +50,7 @@ class TileDescent {
     for (std::size_t i = 0; i < count_; ++i)
       for (std::size_t j = 0; j < fitted_.cols; ++j)
         errors(i, j) = weight_(first_ + i, j) - fitted_.weight(first_ + i, j);
-    kernels::gemm_nt(errors, quadratic_.hessian(), gradient_);  // H is symmetric
+    multiply(errors, quadratic_.hessian(), 0, 0, gradient_);
   }
 
   /// Betters 16 rows of block b. Returns whether anything changed; fills their rows of `change`.

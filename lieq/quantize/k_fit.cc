@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "lieq/kernels/buffer.h"
-#include "lieq/kernels/gemm.h"
 #include "lieq/quantize/k_grid.h"
 #include "lieq/quantize/k_lane_copy.h"
 #include "lieq/quantize/lane_copy.h"
@@ -26,9 +25,7 @@ class BlockFeedback {
     for (std::size_t b = 0; b < fitted_.blocks(); ++b) {
       const std::size_t begin = b * kBlockWeights;
       const MatrixView<float> felt = felt_buffer_.matrix(count, kBlockWeights);
-      if (begin > 0)
-        kernels::gemm_nt(errors_.columns(0, begin), quadratic_.lower().rows(begin, kBlockWeights).columns(0, begin),
-                         felt);
+      if (begin > 0) multiply(errors_.columns(0, begin), quadratic_.factors(), 0, begin, felt);
       for (std::size_t lane = 0; lane < count; lane += kLanes) {
         load_target(felt, first, lane, count, begin);
         search_.choose(quadratic_.factor(begin, kBlockWeights), target_.data(), block_);

@@ -29,6 +29,7 @@ Result<std::vector<double>> reversed_factor(Threads& threads, MatrixView<const f
   return reversed;
 }
 
+/// lower: with its transpose above the diagonal.
 void store_factor(const std::vector<double>& reversed, std::size_t n, std::vector<float>& lower,
                   std::vector<float>& diagonal) {
   lower.assign(n * n, 0);
@@ -38,7 +39,7 @@ void store_factor(const std::vector<double>& reversed, std::size_t n, std::vecto
     diagonal[k] = static_cast<float>(pivot);
     // R[j][k] for j < k lies at row n-1-j, column n-1-k of the reversed factor.
     for (std::size_t j = 0; j < k; ++j)
-      lower[k * n + j] = static_cast<float>(reversed[(n - 1 - j) * n + (n - 1 - k)] / pivot);
+      lower[j * n + k] = lower[k * n + j] = static_cast<float>(reversed[(n - 1 - j) * n + (n - 1 - k)] / pivot);
     lower[k * n + k] = 1;
   }
 }
@@ -75,18 +76,18 @@ Result<Quadratic> Quadratic::create(Threads& threads, std::vector<float> hessian
   q.dead_.resize(n);
   q.add_damping(damping);
   LIEQ_ASSIGN(const std::vector<double> reversed, reversed_factor(threads, q.hessian(), 0, n));
-  store_factor(reversed, n, q.lower_, q.diagonal_);
+  store_factor(reversed, n, q.factors_, q.diagonal_);
   return q;
 }
 
 Factor Quadratic::factor(std::size_t first, std::size_t count) const {
-  return {count, lower_.data() + first * size() + first, size(), diagonal_.data() + first};
+  return {count, factors_.data() + first * size() + first, size(), diagonal_.data() + first};
 }
 
 void Quadratic::solve(Threads& threads, MatrixView<float> b) const {
   const std::size_t n = size();
   LIEQ_CHECK(b.cols() == n);
-  const MatrixView<const float> l = lower();
+  const MatrixView<const float> l = factors();
   threads.for_each((b.rows() + kSolveRows - 1) / kSolveRows, [&](std::size_t tile, std::size_t) {
     static thread_local kernels::Buffer<float> negated, products;
     const std::size_t count = std::min(kSolveRows, b.rows() - tile * kSolveRows);
@@ -108,7 +109,7 @@ void Quadratic::solve(Threads& threads, MatrixView<float> b) const {
     for (std::size_t first = 0; first < n; first += kSolveBlock) {
       const std::size_t width = std::min(kSolveBlock, n - first);
       const MatrixView<float> settled = products.matrix(count, width);
-      if (first > 0) kernels::gemm_nt(x.columns(0, first), l.rows(first, width).columns(0, first), settled);
+      if (first > 0) multiply(x.columns(0, first), l, 0, first, settled);
       for (std::size_t i = 0; i < count; ++i) {
         float* y = x.row(i).data();
         for (std::size_t k = first; k < first + width; ++k) {
@@ -118,6 +119,12 @@ void Quadratic::solve(Threads& threads, MatrixView<float> b) const {
       }
     }
   });
+}
+
+void multiply(MatrixView<const float> x, MatrixView<const float> H, std::size_t first, std::size_t column,
+              MatrixView<float> y) {
+  for (std::size_t i = 0; i < y.rows(); ++i) std::ranges::fill(y.row(i), 0.0F);
+  kernels::gemm_nn_add(x, H.rows(first, x.cols()).columns(column, y.cols()), y);
 }
 
 Blocks::Blocks(Threads& threads, const Quadratic& quadratic, std::size_t group_size) {

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "lieq/base/labels.h"
+
 namespace lieq::terminal {
 namespace {
 
@@ -16,12 +18,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRedraw(200), kFirstLine(1000), kNextLine(10000);
 
 }  // namespace
-
-std::string duration_text(double seconds) {
-  if (seconds < 100) return fmt::format("{:.0f} s", seconds);
-  if (seconds < 6000) return fmt::format("{:.0f} min", seconds / 60);
-  return fmt::format("{:.1f} h", seconds / 3600);
-}
 
 Console::Console(bool silent) : terminal_(isatty(STDERR_FILENO) == 1), silent_(silent) {}
 

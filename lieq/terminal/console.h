@@ -47,7 +47,4 @@ class Console : public Sink {
   std::thread writer_;
 };
 
-/// "75 s", "12 min", "3.2 h"
-[[nodiscard]] std::string duration_text(double seconds);
-
 }  // namespace lieq::terminal

@@ -747,6 +747,32 @@ def write_outlier_model(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(data)
 
 
+class TeamSize(InTemporaryFolder):
+    def made_by(self, threads: int) -> list:
+        """What each job makes. Nothing that another number of threads has cached is taken."""
+        def run(*args):
+            done = subprocess.run([LIEQ, "-t", str(threads), *map(str, args)], capture_output=True, timeout=300,
+                                  env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")})
+            self.assertEqual(done.returncode, 0, done.stderr.decode())
+
+        folder = self.folder / str(threads)
+        folder.mkdir()
+        few = ("--calib", "builtin,self", "--calib-windows", 4, "--calib-window", 96)
+        run("diagnose", DEMO, "-o", folder / "scores.json", "--score", "lieq", "--per-bucket", 2, "--draws", 1, *few)
+        run("quantize", DEMO, "-o", folder / "q", "--top", 1, "--scores", folder / "scores.json", "--sweeps", 2, *few)
+        run("eval", DEMO, folder / "q", "--text", DEMO / "heldout.txt", "--window", 128, "--chunks", 3, "-o", folder / "eval.json")
+        self.assertTrue((folder / "cache").exists())
+        scored = [{**one, "seconds": 0, "model": ""} for one in json.loads((folder / "eval.json").read_text())]
+        return [json.loads((folder / "scores.json").read_text()), contents(folder / "q"), scored]
+
+    def test_any_number_of_threads_gives_the_same_bytes(self):
+        """Also more of them than there are cores, which are put off in the middle of their work."""
+        two = self.made_by(2)
+        for threads in (8, 64):
+            for a, b in zip(two, self.made_by(threads), strict=True):
+                self.assertTrue(a == b, threads)
+
+
 class Quantize(InTemporaryFolder):
     def test_stages_give_what_quantize_gives(self):
         """diagnose -> allocate -> quantize --plan writes the same weights as quantize alone would from the same scores."""

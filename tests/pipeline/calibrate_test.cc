@@ -4,6 +4,8 @@
 #include <fstream>
 #include <span>
 
+#include "lieq/eval/generate.h"
+#include "lieq/eval/generation_config.h"
 #include "lieq/pipeline/builtin_text.h"
 #include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/preview.h"
@@ -204,6 +206,16 @@ TEST_F(Text, TheSmokeTestTellsCirclesFromText) {
   EXPECT_EQ(same->made_repeats, same->original_repeats);
   EXPECT_EQ(same->answers[0].made, same->answers[0].original);
   EXPECT_FALSE(same->answers[0].made.empty());
+  // Prompts run side by side, with what each would give alone.
+  model::RunState state(bundle_->model, threads_, kernels::Compute::kInt8);
+  const eval::GenerateOptions options{.max_new_tokens = 64, .stop_tokens = eval::stop_tokens(*bundle_, {})};
+  for (const SmokeAnswer& answer : same->answers) {
+    const std::vector<text::TokenId> prompt = Rendering(*bundle_).text(answer.prompt);
+    eval::Sequence sequence(bundle_->model.config, prompt.size() + 64);
+    const auto alone = eval::generate(bundle_->model, prompt, options, state, sequence, [](auto) { return true; });
+    ASSERT_TRUE(alone) << alone.error().message;
+    EXPECT_EQ(bundle_->tokenizer.decode(alone->tokens, text::SpecialText::kKeep), answer.original);
+  }
   // Without its middle layers it says one thing over and over.
   const std::size_t ends[] = {0, 11};
   const auto broken = smoke_test(*bundle_, save::keep_layers(bundle_->model, ends), threads_, sink_);
