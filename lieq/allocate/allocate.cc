@@ -164,7 +164,8 @@ Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const 
   // Where no layer could be raised, a smaller one further down the order might have been.
   const bool same_size = all(plan.layers, &LayerPlan::weights, plan.layers.front().weights);
   // What is too little for a layer may do for a linear.
-  const bool for_layers = options.unit == Unit::kLayer || (options.budget.kind == Kind::kTop && options.budget.value == 0);
+  const bool for_layers =
+      options.unit == Unit::kLayer || (options.budget.kind == Kind::kTop && options.budget.value == 0);
   const bool lowest = for_layers && same_size && all(plan.layers, &LayerPlan::bits, plan.choices.front());
   if (!lowest && !all(plan.layers, &LayerPlan::bits, plan.choices.back())) return std::nullopt;
   plan.ranking = name(options.ranking);

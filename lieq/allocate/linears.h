@@ -7,8 +7,8 @@
 
 namespace lieq::allocate {
 
-/// Fills plan.layers, all at the lowest of plan.choices before: Unit::kLinear of allocate.h. Every layer of `scores` has
-/// linears; all at the lowest width fit. Ties: the lower layer, then the name that comes first.
+/// Fills plan.layers, all at the lowest of plan.choices before: Unit::kLinear of allocate.h. Every layer of `scores`
+/// has linears; all at the lowest width fit. Ties: the lower layer, then the name that comes first.
 void give_linears(const LayerScores& scores, const Ledger& ledger, BitPlan& plan);
 
 }  // namespace lieq::allocate

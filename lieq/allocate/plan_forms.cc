@@ -51,9 +51,9 @@ std::vector<std::vector<int>> widths_of(const PlanFacts& facts) {
 /// What GGUF calls a linear of Hugging Face.
 std::string_view ggml_name(std::string_view linear) {
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"q_proj", "attn_q"},        {"k_proj", "attn_k"},       {"v_proj", "attn_v"},  {"o_proj", "attn_output"},
-      {"qkv_proj", "attn_qkv"},    {"gate_proj", "ffn_gate"},  {"up_proj", "ffn_up"}, {"down_proj", "ffn_down"},
-      {"gate_up_proj", "ffn_up"},
+      {"q_proj", "attn_q"},      {"k_proj", "attn_k"},      {"v_proj", "attn_v"},
+      {"o_proj", "attn_output"}, {"qkv_proj", "attn_qkv"},  {"gate_proj", "ffn_gate"},
+      {"up_proj", "ffn_up"},     {"down_proj", "ffn_down"}, {"gate_up_proj", "ffn_up"},
   };
   const std::string_view last = linear.substr(linear.rfind('.') + 1);
   const auto* const found = std::ranges::find(kNames, last, [](const auto& one) { return one.first; });
@@ -78,7 +78,8 @@ Result<std::string> llama_quantize(const PlanFacts& facts) {
             "\n";
   for (const auto& [bits, linears] : facts.parts)
     for (const auto& [linear, layers] : linears)
-      text += fmt::format(R"(blk\.({})\.{}\.weight={})", alternatives(layers), ggml_name(linear), ggml_type(bits)) + "\n";
+      text +=
+          fmt::format(R"(blk\.({})\.{}\.weight={})", alternatives(layers), ggml_name(linear), ggml_type(bits)) + "\n";
   return text;
 }
 
@@ -176,7 +177,8 @@ Result<std::string> llm_compressor(const PlanFacts& facts) {
     targets[bits] = fmt::format("'re:.*layers\\.(?:{})\\.(?:{})$'", alternatives(layers), linear_alternatives(facts));
   for (const auto& [bits, linears] : facts.parts)
     for (const auto& [linear, layers] : linears)
-      targets[bits].append(targets[bits].empty() ? "" : ", ")
+      targets[bits]
+          .append(targets[bits].empty() ? "" : ", ")
           .append(fmt::format("'re:.*layers\\.(?:{})\\.{}$'", alternatives(layers), escaped(linear)));
   for (const auto& [bits, of_width] : targets) {
     if (bits == kDense) continue;

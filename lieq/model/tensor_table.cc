@@ -171,8 +171,7 @@ std::vector<std::string> linear_names(const std::string& architecture) {
   const auto found = std::ranges::find(architectures(), architecture, &Architecture::hf_name);
   config.architecture = (found == architectures().end() ? architectures().front() : *found).hf_name;
   std::vector<std::string> names;
-  for (const LinearModule& module : linear_modules(config))
-    names.push_back(name_in_layer(module));
+  for (const LinearModule& module : linear_modules(config)) names.push_back(name_in_layer(module));
   return names;
 }
 

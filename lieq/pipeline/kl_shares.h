@@ -17,9 +17,9 @@ namespace lieq::pipeline {
 [[nodiscard]] quantize::Options draft_of(const quantize::Options& recipe);
 
 /// Quantises every layer to `bits` as `draft` says, on the first 16384 calibration tokens, and shares out the KL of
-/// 4096 tokens behind them, or where the text ends of the first ones (tune::attribute_kl), into scores.layers[].linears.
-/// scores.layers[].weights must be there. Memory: LayerWalk's and the packed layers of the draft. Cost: a quarter of
-/// quantising 64k tokens, about. Bitwise the same for any number of threads and ranks.
+/// 4096 tokens behind them, or where the text ends of the first ones (tune::attribute_kl), into
+/// scores.layers[].linears. scores.layers[].weights must be there. Memory: LayerWalk's and the packed layers of the
+/// draft. Cost: a quarter of quantising 64k tokens, about. Bitwise the same for any number of threads and ranks.
 /// Errors: kUnsupported naming a feature of the model that the backward pass lacks, said before the draft is made;
 /// kCancelled; those of LayerWalk.
 [[nodiscard]] Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibration,

@@ -12,8 +12,8 @@
 namespace lieq::pipeline {
 namespace {
 
-void add_reports(const quantize::QuantizedLayer& layer, std::size_t l, const quantize::LayerWidths& widths,
-                 Sink& sink, Json& reports) {
+void add_reports(const quantize::QuantizedLayer& layer, std::size_t l, const quantize::LayerWidths& widths, Sink& sink,
+                 Json& reports) {
   for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
     const quantize::LinearReport& report = layer.reports[k];
     reports.push_back({{"layer", l},

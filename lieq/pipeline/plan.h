@@ -34,7 +34,7 @@ struct PlanOptions {
   std::optional<LayerScores> scores;  ///< instead of scores_file
   allocate::Ranking ranking = allocate::Ranking::kScore;
   allocate::Unit unit = allocate::Unit::kLayer;  ///< kLinear means Ranking::kKlShare
-  diagnose::DiagnoseOptions diagnosis;  ///< without scores_file; its weights are set_weights' defaults
+  diagnose::DiagnoseOptions diagnosis;           ///< without scores_file; its weights are set_weights' defaults
 };
 
 /// Whether a plan or scores are given, either way.

@@ -280,9 +280,10 @@ GainChannels LayerWalk::Impl::gated_channels() const {
   return {config.intermediate_size, {}};
 }
 
-Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, const LayerWidths& widths, std::span<const LinearKind> kinds,
-                                                InputStatistics statistics, const GainChannels& channels,
-                                                QuantizedLayer& result, PackedLayer& work) {
+Result<std::vector<float>> LayerWalk::Impl::fit(std::size_t l, const LayerWidths& widths,
+                                                std::span<const LinearKind> kinds, InputStatistics statistics,
+                                                const GainChannels& channels, QuantizedLayer& result,
+                                                PackedLayer& work) {
   const model::Layer& original = model.layers[l];
   std::vector<kernels::Buffer<float>> decoded(kinds.size());
   std::vector<MatrixView<const float>> weights;

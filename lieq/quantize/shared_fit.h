@@ -40,9 +40,9 @@ struct SharedFit {
   std::vector<float> gains;  ///< [channels]; what the inputs are to be multiplied by; empty: none
 };
 
-/// weights: [out, in] each, same in; bits: the width of each. place: names the linears in messages, e.g. "layer 3: q_proj, k_proj, v_proj".
-/// Errors: kNumerical naming `place` when the damped Hessian is singular and Options::on_singular does not allow RTN.
-/// Ranks share the rows (all make the same call); each gets all of the result.
+/// weights: [out, in] each, same in; bits: the width of each. place: names the linears in messages, e.g. "layer 3:
+/// q_proj, k_proj, v_proj". Errors: kNumerical naming `place` when the damped Hessian is singular and
+/// Options::on_singular does not allow RTN. Ranks share the rows (all make the same call); each gets all of the result.
 [[nodiscard]] Result<SharedFit> fit_shared(Threads& threads, std::span<const MatrixView<const float>> weights,
                                            InputStatistics statistics, const GainChannels& channels,
                                            const Options& options, std::span<const unsigned> bits,

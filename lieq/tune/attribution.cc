@@ -58,8 +58,7 @@ class Observer : public GradientObserver {
     if (from.empty() || std::ranges::equal(from, to)) return input;
     const MatrixView<float> scaled = scratch_.scaled.matrix(input.rows(), input.cols());
     threads_.for_each(input.rows(), [&](std::size_t t, std::size_t) {
-      for (std::size_t j = 0; j < input.cols(); ++j)
-        scaled(t, j) = from[j] == 0 ? 0 : input(t, j) * (to[j] / from[j]);
+      for (std::size_t j = 0; j < input.cols(); ++j) scaled(t, j) = from[j] == 0 ? 0 : input(t, j) * (to[j] / from[j]);
     });
     return scaled;
   }
@@ -93,14 +92,13 @@ Result<Attribution> attribute_kl(const model::Model& original, const model::Mode
     const MatrixView<float> wanted = hidden.matrix(count, original.config.hidden_size);
     walk.run_original(ids, wanted);
     std::vector<LinearShares> shares(original.layers.size());
-    LIEQ_ASSIGN(const double kl,
-                walk.gradient(
-                    ids, wanted, [&](std::size_t l) { return TunedLayer(quantised.layers[l]); },
-                    [&](std::size_t l) {
-                      return std::make_unique<Observer>(original.layers[l], quantised.layers[l], threads, scratch,
-                                                        shares[l]);
-                    },
-                    sink));
+    LIEQ_ASSIGN(const double kl, walk.gradient(
+                                     ids, wanted, [&](std::size_t l) { return TunedLayer(quantised.layers[l]); },
+                                     [&](std::size_t l) {
+                                       return std::make_unique<Observer>(original.layers[l], quantised.layers[l],
+                                                                         threads, scratch, shares[l]);
+                                     },
+                                     sink));
     const double part = static_cast<double>(count) / static_cast<double>(sequences * length);
     found.kl += part * kl;
     for (std::size_t l = 0; l < shares.size(); ++l)

@@ -75,9 +75,7 @@ Result<TunedModel> TunedModel::create(const model::Model& original, const model:
 
 TunedModel::TunedModel(const model::Model& original, const model::Model& quantised, std::size_t length,
                        Threads& threads)
-    : quantised_(&quantised),
-      threads_(&threads),
-      walk_(original, length, threads) {
+    : quantised_(&quantised), threads_(&threads), walk_(original, length, threads) {
   for (const model::Layer& one : quantised.layers) {
     Place& place = offsets_.layers.emplace_back();
     for (const LinearKind kind : model::kLinearKinds) {

@@ -129,7 +129,8 @@ TEST(Linears, GoThroughFiles) {
   EXPECT_EQ(error_of([](Json& b) { b["weights"] = 5000; }),
             "p: layers[0]: linears.b: field 'weights': found 5000, expected at least 1, and in all linears at most the "
             "layer's weights");
-  EXPECT_EQ(error_of([](Json& b) { b.erase("weights"); }).find("p: layers[0]: linears.b: field 'weights': missing"), 0U);
+  EXPECT_EQ(error_of([](Json& b) { b.erase("weights"); }).find("p: layers[0]: linears.b: field 'weights': missing"),
+            0U);
 }
 
 }  // namespace

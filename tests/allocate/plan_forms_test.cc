@@ -142,7 +142,9 @@ TEST(PlanForms, SingleLinearsHaveWidthsOfTheirOwn) {
 
   const std::string recipe = text_of("llm-compressor", plan);
   EXPECT_NE(recipe.find(R"('re:.*layers\.(?:5)\.self_attn\.q_proj$']
-          weights: {num_bits: 4)"), std::string::npos) << recipe;
+          weights: {num_bits: 4)"),
+            std::string::npos)
+      << recipe;
 }
 
 TEST(PlanForms, WhatCannotBeSaidIsRefused) {
