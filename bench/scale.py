@@ -28,7 +28,7 @@ from random_model import SHAPES  # noqa: E402
 
 TOOL = Path(__file__).parent.parent / "tools/random_model.py"
 WINDOW, FEW, MORE = 1024, 2, 6  # tokens of a calibration window, and how many of them
-WHOLE = (22, 2048)  # windows of quantising by default, after those held out
+WHOLE = (24, 2048)  # windows of quantising by default
 BITS = 2
 TEXT = "The river ran past the town, and nobody knew where it came from. " * 1500
 UNITS = {"s": 1, "min": 60, "h": 3600, "kB": 1e3, "MB": 1e6, "GB": 1e9}

@@ -5,8 +5,8 @@
     random_model.py OUT --bits 16                 a BF16 folder in shards, as on the hub (what lieq quantises)
     random_model.py OUT.gguf                      an F16 GGUF for llama-quantize and llama-bench (needs gguf-py)
 
-The default shape is LLaMA 3.2 1B; --layers 2 makes its first two layers alone. Folders of 16 bits have the demo model's
-tokenizer, filled up to the vocabulary; others none: `lieq bench` and llama-bench need none.
+The default shape is LLaMA 3.2 1B; --layers 2 makes its first two layers alone. Folders have the demo model's tokenizer,
+filled up to the vocabulary, files none: llama-bench needs none.
 """
 import argparse
 import json
@@ -37,12 +37,17 @@ SHAPES = {
                          num_key_value_heads=3, head_dim=64, vocab_size=49152, rope_theta=100000.0),
     "llama-3.1-8b": dict(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
                          num_key_value_heads=8, head_dim=128, vocab_size=128256, rope_theta=500000.0),
+    "qwen3-0.6b": dict(hidden_size=1024, intermediate_size=3072, num_hidden_layers=28, num_attention_heads=16,
+                       num_key_value_heads=8, head_dim=128, vocab_size=151936, rope_theta=1000000.0),
+    "qwen3-1.7b": dict(hidden_size=2048, intermediate_size=6144, num_hidden_layers=28, num_attention_heads=16,
+                       num_key_value_heads=8, head_dim=128, vocab_size=151936, rope_theta=1000000.0),
     "qwen3-4b": dict(hidden_size=2560, intermediate_size=9728, num_hidden_layers=36, num_attention_heads=32,
                      num_key_value_heads=8, head_dim=128, vocab_size=151936, rope_theta=1000000.0),
     "qwen3-8b": dict(hidden_size=4096, intermediate_size=12288, num_hidden_layers=36, num_attention_heads=32,
                      num_key_value_heads=8, head_dim=128, vocab_size=151936, rope_theta=1000000.0),
 }
-FAMILY_OF = {"llama-3.1-8b": "llama-3.1", "qwen3-4b": "qwen3", "qwen3-8b": "qwen3-untied"}  # of all others: llama
+FAMILY_OF = {"llama-3.1-8b": "llama-3.1", "qwen3-0.6b": "qwen3", "qwen3-1.7b": "qwen3", "qwen3-4b": "qwen3",
+             "qwen3-8b": "qwen3-untied"}  # of all others: llama
 SHARD_BYTES = 4 * 10**9
 TOKENIZER = pathlib.Path(__file__).parent.parent / "demo"
 
@@ -184,7 +189,8 @@ def write_gptq(out, config, bits, group, random):
     out.mkdir()
     groups = {"bits": bits, "group_size": group, "quant_method": "gptq", "checkpoint_format": "gptq_v2", "desc_act": False,
               "sym": False, "pack_dtype": "int32", "lm_head": False}
-    config = dict(config, torch_dtype="float16", quantization_config=groups)
+    end = write_tokenizer(out, config["vocab_size"])
+    config = dict(config, torch_dtype="float16", quantization_config=groups, bos_token_id=end, eos_token_id=end)
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     layout = {}
     for name, dims in dense(config).items():
@@ -209,7 +215,8 @@ def write_gptq(out, config, bits, group, random):
         elif len(dims) == 1:
             array = numpy.ones(dims, numpy.float32)
         else:
-            array = normal(random, *dims)
+            file.add(name, (normal(random, min(1024, dims[0] - first), dims[1]) for first in range(0, dims[0], 1024)))
+            continue
         file.add(name, [array])
     file.file.close()
 

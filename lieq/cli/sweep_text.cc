@@ -17,9 +17,9 @@ std::string sweep_plan_text(const pipeline::SweepPlan& plan) {
 
 std::string sweep_step_text(const pipeline::SweepStep& step) {
   const std::string place = step.index == 0 ? "" : fmt::format("model {} of {}: ", step.index, step.models);
-  return fmt::format(
-      "{}{}: {}; {}{}", place, step.name, report::summary_text(step.summary), duration_text(step.seconds),
-      step.seconds_left > 0 ? fmt::format(", about {} left", duration_text(step.seconds_left)) : "");
+  return fmt::format("{}{}: {}; {}{}", place, step.name, report::summary_text(step.summary),
+                     duration_text(step.seconds),
+                     step.seconds_left > 0 ? fmt::format(", about {} left", duration_text(step.seconds_left)) : "");
 }
 
 }  // namespace lieq::cli

@@ -53,7 +53,8 @@ std::string cached_name(const eval::SelfTextOptions& sampling, const eval::Bundl
 constexpr std::size_t kSelfLength = 512;
 
 StageSize sampling_size(const model::Model& model, const eval::SelfTextOptions& options) {
-  const std::size_t batches = eval::self_text_batches(model, options), most = (options.sequences + batches - 1) / batches;
+  const std::size_t batches = eval::self_text_batches(model, options),
+                    most = (options.sequences + batches - 1) / batches;
   const auto caches = static_cast<double>(most * model::KvCache(model.config, options.length).bytes());
   const auto work = static_cast<double>(batches) * steps_work(model, options.length, most, true);
   return {work, base_memory(model.config) + packed_memory(model) + caches + pass_memory(model.config, most)};

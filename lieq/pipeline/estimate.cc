@@ -13,18 +13,18 @@
 #include "lieq/kernels/gemm.h"
 #include "lieq/pack/k_blocks.h"
 #include "lieq/pipeline/run_memory.h"
-#include "lieq/pipeline/smoke_test.h"
 
 namespace lieq::pipeline {
 namespace {
 
 using model::LinearKind;
 
-/// What is not a product of large matrices, in multiply-adds of one: measured on a model of 135 M and one of 10 M
-/// parameters.
-constexpr double kLaneCost = 3;          // a multiply-add of the search for grids (lanes.h)
+/// What is not a product of large matrices, in multiply-adds of one: measured on models of 10 M and 135 M parameters
+/// and on layers of a Qwen3-4B shape (AVX-512).
+constexpr double kLaneCost = 6;          // a multiply-add of the search for grids (lanes.h)
 constexpr double kSweepCost = 250;       // the rest of a sweep, for each weight
-constexpr double kFactorCost = 1.25;     // of a Cholesky factor in double, times in^3
+constexpr double kRefitCost = 3;         // of the joint fit of a row's scales, times the cube of their number
+constexpr double kFactorCost = 1.6;      // of a Cholesky factor in double, times in^3
 constexpr double kWeightCost = 3000;     // decoding, packing, writing, checking and hashing a weight
 constexpr double kKeptRate = 0.8;        // of the best rate of one thread, when all work for minutes
 constexpr double kShareOfSquare = 0.55;  // of a symmetric product: its tiles on and above the diagonal
@@ -56,24 +56,34 @@ std::pair<double, double> tries_of(const quantize::Options& options, unsigned bi
   return {shrinks, 6};
 }
 
+struct FitPlan {
+  unsigned bits = 0;
+  bool folds_gains = false;    ///< into a norm before it
+  bool compares_grid = false;  ///< another grid is tried as well: every so many layers, so in all of a model with one
+};
+
 /// Multiply-adds of fitting one linear, its share of what its set has in common included (quantize/shared_fit.h,
 /// fit.h).
-double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, unsigned bits, bool folds_gains) {
+double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, const FitPlan& how) {
   const auto out = static_cast<double>(w.rows), in = static_cast<double>(w.cols);
   const bool blocks = options.grid == quantize::Grid::kK;
-  const double group = blocks                    ? static_cast<double>(pack::k_form(std::min(bits, 4U)).sub_size)
+  const double group = blocks                    ? static_cast<double>(pack::k_form(std::min(how.bits, 4U)).sub_size)
                        : options.group_size == 0 ? 1
                                                  : static_cast<double>(std::min<std::size_t>(options.group_size, 128));
   const auto sweeps = static_cast<double>(options.sweeps);
-  const auto [search, improve] = tries_of(options, bits);
+  const auto [search, improve] = tries_of(options, how.bits);
   if (options.method == quantize::Method::kRtn) return kLaneCost * out * in * search;
   const double lanes = kLaneCost * out * in * group / 2;
   double work = 0.5 * out * in * in + lanes * search;  // GPTQ
-  if (sweeps > 0) work += out * in * ((1.5 + 2.5 * sweeps) * in + kSweepCost * sweeps) + lanes * improve * sweeps;
-  if (options.compare_grid) work *= 1 + 1 / static_cast<double>(options.compare_every);
+  if (sweeps > 0) {
+    work += out * in * ((2 + 2.6 * sweeps) * in + kSweepCost * sweeps) + lanes * improve * sweeps;
+    if (options.refit_scales && !blocks && options.group_size > 0)
+      work += kRefitCost * out * (sweeps + 1) * std::pow(in / static_cast<double>(options.group_size), 3);
+  }
+  if (how.compares_grid) work *= 2;
   work += 1.2 * out * in * in;  // losses
   if (options.corrected_target) work += 2.5 * out * in * in;
-  if (options.refit_gains && folds_gains) work += 1.4 * out * in * in;
+  if (options.refit_gains && how.folds_gains) work += 1.4 * out * in * in;
   if (options.method == quantize::Method::kAwq) work += 20 * out * in * (0.6 * in + kLaneCost * search);  // 20 ratios
   return work;
 }
@@ -83,9 +93,11 @@ double layer_work(const model::Model& model, const BitPlan& plan, const quantize
   double work = 0;
   for (const model::LinearModule& module : linear_modules(c))
     for (const LinearKind kind : module.linears)
-    work += fit_work(model.layers[l].linear(kind).weight, options,
-                     static_cast<unsigned>(plan.layers[l].bits_of(name_in_layer(module))),
-                     c.norms != model::NormPlacement::kAfter && kind != LinearKind::kO && kind != LinearKind::kDown);
+      work += fit_work(
+          model.layers[l].linear(kind).weight, options,
+          {.bits = static_cast<unsigned>(plan.layers[l].bits_of(name_in_layer(module))),
+           .folds_gains = c.norms != model::NormPlacement::kAfter && kind != LinearKind::kO && kind != LinearKind::kDown,
+           .compares_grid = options.compare_grid && l % options.compare_every == 0});
   if (options.method == quantize::Method::kRtn) return work;
   for (const std::size_t n : {c.hidden_size, c.q_size(), c.hidden_size, c.intermediate_size})
     work += kFactorCost * std::pow(static_cast<double>(n), 3);
@@ -101,21 +113,20 @@ constexpr StepCost kDecodedStep = {31, 6}, kPackedStep = {4, 1}, kRoundedStep = 
 
 /// Both models write; the layers of the one that is made are packed, perhaps its head.
 double smoke_work(const model::Model& model, const RunSize& size) {
-  const auto cost = [](StepCost step) { return step.reading + step.token * static_cast<double>(kSmokePrompts); };
+  const auto cost = [&](StepCost step) { return step.reading + step.token * static_cast<double>(size.prompts); };
   const auto layers = static_cast<double>(linears_footprint(model).parameters);
   const auto head = static_cast<double>(model.lm_head.rows * model.lm_head.cols);
-  const double made =
-      layers * cost(kPackedStep) + head * cost(size.packed_embeddings > 0 ? kPackedStep : kDecodedStep);
-  return steps_work(model, kSmokeTokens, kSmokePrompts, false) + static_cast<double>(kSmokeTokens) * made;
+  const double made = layers * cost(kPackedStep) + head * cost(size.packed_embeddings > 0 ? kPackedStep : kDecodedStep);
+  return steps_work(model, kSmokeTokens, size.prompts, false) + static_cast<double>(kSmokeTokens) * made;
 }
 
-double memory_of(const model::Model& model, const BitPlan& plan, const quantize::Options& options, const RunSize& size) {
+double memory_of(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
+                 const RunSize& size) {
   const std::size_t rows = std::min(size.scored_tokens, std::max<std::size_t>(2048, size.scored_window));
   // Both models score side by side; before that, a packed embedding was rounded as a whole.
   const double scoring = packed_layers_memory(plan) + size.packed_embeddings + 2 * pass_memory(model.config, rows);
   const bool walks = options.method != quantize::Method::kRtn;
-  const double walk =
-      walk_memory(model, options, {walks ? size.tokens : 0, walks ? size.window : 0, size.threads});
+  const double walk = walk_memory(model, options, {walks ? size.tokens : 0, walks ? size.window : 0, size.threads});
   return base_memory(model.config) + std::max(walk, scoring);
 }
 

@@ -14,6 +14,7 @@
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
 #include "lieq/model/model.h"
+#include "lieq/pipeline/smoke_test.h"
 #include "lieq/quantize/options.h"
 
 namespace lieq::pipeline {
@@ -21,8 +22,9 @@ namespace lieq::pipeline {
 struct RunSize {
   std::size_t tokens = 0, window = 0;                ///< of the calibration
   std::size_t scored_tokens = 0, scored_window = 0;  ///< of the final table
-  std::size_t passes = 2;  ///< over these: the original, the model made, that with its embedding as stored
-  double packed_embeddings = 0;  ///< bytes of embedding and head that the model made holds packed
+  std::size_t passes = 2;               ///< over these: the original, the model made, that with its embedding as stored
+  std::size_t prompts = kSmokePrompts;  ///< of the smoke test
+  double packed_embeddings = 0;         ///< bytes of embedding and head that the model made holds packed
   std::size_t threads = 1;
 };
 
@@ -43,13 +45,15 @@ struct Estimate {
 /// Multiply-adds of scoring so many tokens in windows.
 [[nodiscard]] double pass_work(const model::Model& model, std::size_t tokens, std::size_t window);
 
-/// Multiply-adds that so many steps of as many tokens as there are sequences cost, the arithmetic that of eval::generate
-/// or, if `rounded`, of eval::sample_self_text: what they take where weights lie in memory, most of it reading them.
+/// Multiply-adds that so many steps of as many tokens as there are sequences cost, the arithmetic that of
+/// eval::generate or, if `rounded`, of eval::sample_self_text: what they take where weights lie in memory, most of it
+/// reading them.
 [[nodiscard]] double steps_work(const model::Model& model, std::size_t steps, std::size_t sequences, bool rounded);
 
-/// Exports are not counted, nor text and scores that are there by then. Time: the multiplications of the forward passes,
-/// Hessians, fits, the final table and the smoke test, at the rate a short product measures now; within about 25 % if
-/// the machine stays as busy as it is and the model fits in its memory. Memory: run_memory.h. output: the folder to make.
+/// Exports are not counted, nor text and scores that are there by then. Time: the multiplications of the forward
+/// passes, Hessians, fits, the final table and the smoke test, at the rate a short product measures now; within about
+/// 25 % if the machine stays as busy as it is and the model fits in its memory. Memory: run_memory.h. output: the
+/// folder to make.
 [[nodiscard]] Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                                 const RunSize& size, const std::filesystem::path& output);
 

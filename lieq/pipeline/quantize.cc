@@ -218,6 +218,7 @@ Estimate Quantization::estimate() const {
                      .scored_tokens = scored,
                      .scored_window = state_->held.front().window,
                      .passes = rounds(embeddings) ? std::size_t{3} : std::size_t{2},
+                     .prompts = smoke_prompts(state_->bundle),
                      .packed_embeddings = embeddings.is_packed() ? static_cast<double>(embeddings.bytes()) : 0,
                      .threads = state_->threads.count() * state_->threads.ranks().size()};
   Estimate made = pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);

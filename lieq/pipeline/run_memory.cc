@@ -28,19 +28,23 @@ class WalkCount {
         kv_(of(model.config.kv_size())),
         m_(of(model.config.intermediate_size)),
         tokens_(of(size.tokens)),
-        chunk_(std::min(of(size.tokens), of(std::max<std::size_t>(1, 2048 / std::max<std::size_t>(1, size.window)) *
-                                            size.window))),
         threads_(of(size.threads)),
         plain_(options.corrected_target) {
-    const std::size_t windows = size.window == 0 ? 0 : size.tokens / size.window;
-    parts_ = of(std::min(quantize::WindowTree::levels(size.tokens) + 1, static_cast<std::size_t>(std::bit_width(windows))));
+    if (size.window == 0) return;
+    const std::size_t windows = size.tokens / size.window, levels = quantize::WindowTree::levels(size.tokens);
+    parts_ = of(std::min(levels + 1, static_cast<std::size_t>(std::bit_width(windows))));
+    // Whole windows of one leaf, about 2048 tokens.
+    const std::size_t together = std::max<std::size_t>(1, 2048 / size.window), in_leaf = (windows >> levels) + 1;
+    chunk_ = of(std::min({windows, together, in_leaf}) * size.window);
   }
 
   [[nodiscard]] double peak() const {
     double most = 0, finished = 0;
     for (const std::initializer_list<LinearKind> kinds :
-         {std::initializer_list<LinearKind>{LinearKind::kQ, LinearKind::kK, LinearKind::kV}, {LinearKind::kO},
-          {LinearKind::kGate, LinearKind::kUp}, {LinearKind::kDown}}) {
+         {std::initializer_list<LinearKind>{LinearKind::kQ, LinearKind::kK, LinearKind::kV},
+          {LinearKind::kO},
+          {LinearKind::kGate, LinearKind::kUp},
+          {LinearKind::kDown}}) {
       const Set set = set_of(kinds);
       most = std::max(most, finished + (options_.method == quantize::Method::kRtn
                                             ? (kFloat + coded()) * set.weights
@@ -109,7 +113,7 @@ class WalkCount {
 
   const model::Layer& layer_;
   const quantize::Options& options_;
-  double h_, q_, kv_, m_, tokens_, chunk_, threads_, parts_ = 0;
+  double h_, q_, kv_, m_, tokens_, threads_, chunk_ = 0, parts_ = 0;
   bool plain_;
 };
 

@@ -92,8 +92,8 @@ class Speaker {
       if (answer.broken) {
         all.push_back({"", 1});
       } else {
-        all.push_back({bundle_.tokenizer.decode(answer.tokens, text::SpecialText::kKeep),
-                       eval::repeated_share(answer.tokens)});
+        all.push_back(
+            {bundle_.tokenizer.decode(answer.tokens, text::SpecialText::kKeep), eval::repeated_share(answer.tokens)});
       }
     }
     return all;
@@ -153,6 +153,8 @@ std::vector<Opening> openings_of(const eval::Bundle& original) {
 
 }  // namespace
 
+std::size_t smoke_prompts(const eval::Bundle& original) { return openings_of(original).size(); }
+
 bool SmokeTest::failed() const { return made_repeats > original_repeats + kMostAdded; }
 
 Json to_json(const SmokeTest& test) {
@@ -177,7 +179,8 @@ Result<SmokeTest> smoke_test(const eval::Bundle& original, const model::Model& m
   constexpr std::size_t kSteps = 2 * kSmokeTokens;
   LIEQ_ASSIGN(std::vector<Continuation> before,
               Speaker(original.model, original, threads, sink).go_on(prompts, 0, kSteps));
-  LIEQ_ASSIGN(std::vector<Continuation> after, Speaker(made, original, threads, sink).go_on(prompts, kSmokeTokens, kSteps));
+  LIEQ_ASSIGN(std::vector<Continuation> after,
+              Speaker(made, original, threads, sink).go_on(prompts, kSmokeTokens, kSteps));
   sink.progress(kStage, kSteps, kSteps);
   SmokeTest test;
   for (std::size_t p = 0; p < openings.size(); ++p)

@@ -32,10 +32,13 @@ struct SmokeTest {
 };
 [[nodiscard]] Json to_json(const SmokeTest& test);
 
+/// How many there are for this model: those of chats need a template.
+[[nodiscard]] std::size_t smoke_prompts(const eval::Bundle& original);
+
 /// Both models go on from two openings of prose and two of code, greedily for 64 tokens or to their end, in the
 /// arithmetic of lieq run; where the model has a chat template, they also answer two questions. original: with its
-/// tokenizer. Logits that are no numbers count as nothing but repetitions. Cost: kSmokeTokens steps of each model, of at
-/// most kSmokePrompts tokens. Errors: kCancelled.
+/// tokenizer. Logits that are no numbers count as nothing but repetitions. Cost: kSmokeTokens steps of each model, of
+/// at most kSmokePrompts tokens. Errors: kCancelled.
 [[nodiscard]] Result<SmokeTest> smoke_test(const eval::Bundle& original, const model::Model& made, Threads& threads,
                                            Sink& sink);
 

@@ -14,20 +14,21 @@ namespace {
 
 /// x of A x = b by Cholesky, in place of b; false when A is not positive definite. a: [n, n], its lower triangle is
 /// used up. round(i, x) moves one unknown, from the last on, to a value that can be stored; those still to come make up
-/// for it.
+/// for it. Columns are subtracted from all that follow as soon as they are known: in that order neighbours do not wait
+/// for each other, which counts where a wide row has hundreds of groups.
 template <class Round>
 bool solve_rounded(std::vector<double>& a, std::vector<double>& b, const Round& round) {
   const std::size_t n = b.size();
+  std::vector<double> least(n), column(n);
+  for (std::size_t j = 0; j < n; ++j) least[j] = 1e-9 * a[j * n + j];
   for (std::size_t j = 0; j < n; ++j) {
-    double pivot = a[j * n + j];
-    const double least = 1e-9 * pivot;
-    for (std::size_t k = 0; k < j; ++k) pivot -= a[j * n + k] * a[j * n + k];
-    if (!(pivot > least)) return false;
-    const double root = a[j * n + j] = std::sqrt(pivot);
+    if (!(a[j * n + j] > least[j])) return false;
+    const double root = a[j * n + j] = std::sqrt(a[j * n + j]);
+    for (std::size_t i = j + 1; i < n; ++i) column[i] = a[i * n + j] /= root;
     for (std::size_t i = j + 1; i < n; ++i) {
-      double value = a[i * n + j];
-      for (std::size_t k = 0; k < j; ++k) value -= a[i * n + k] * a[j * n + k];
-      a[i * n + j] = value / root;
+      double* row = &a[i * n];
+      const double own = column[i];
+      for (std::size_t k = j + 1; k <= i; ++k) row[k] -= own * column[k];
     }
   }
   for (std::size_t i = 0; i < n; ++i) {
