@@ -44,25 +44,46 @@ auto counts_of(Options& options) {
                     std::pair{"per_bucket", &options.per_bucket}};
 }
 
-Json to_json(const ScoreOptions& options) {
+Result<void> read_field(const Fields& fields, std::string_view key, std::string& value) {
+  LIEQ_ASSIGN(value, required_string(fields, key));
+  return {};
+}
+Result<void> read_field(const Fields& fields, std::string_view key, double& value) {
+  LIEQ_ASSIGN(value, required_number(fields, key));
+  return {};
+}
+Result<void> read_field(const Fields& fields, std::string_view key, std::uint64_t& value) {
+  LIEQ_ASSIGN(value, fields.required_count(key));
+  return {};
+}
+
+/// Tables of names and what they stand for, all required.
+template <class... Tables>
+Result<void> read_fields(const Fields& fields, const Tables&... tables) {
+  Result<void> done;
+  const auto read = [&](const auto& table) {
+    for (const auto& [key, value] : table)
+      if (done) done = read_field(fields, key, *value);
+  };
+  (read(tables), ...);
+  return done;
+}
+
+template <class... Tables>
+Json object_of(const Tables&... tables) {
   Json json = Json::object();
-  for (const auto& [key, value] : words_of(options)) json[key] = *value;
-  for (const auto& [key, value] : weights_of(options)) json[key] = *value;
-  for (const auto& [key, value] : counts_of(options)) json[key] = *value;
+  const auto add = [&](const auto& table) {
+    for (const auto& [key, value] : table) json[key] = *value;
+  };
+  (add(tables), ...);
   return json;
 }
 
+Json to_json(const ScoreOptions& options) { return object_of(words_of(options), weights_of(options), counts_of(options)); }
+
 Result<ScoreOptions> options_from_json(const Fields& fields) {
   ScoreOptions options;
-  for (const auto& [key, value] : words_of(options)) {
-    LIEQ_ASSIGN(*value, required_string(fields, key));
-  }
-  for (const auto& [key, value] : weights_of(options)) {
-    LIEQ_ASSIGN(*value, required_number(fields, key));
-  }
-  for (const auto& [key, value] : counts_of(options)) {
-    LIEQ_ASSIGN(*value, fields.required_count(key));
-  }
+  LIEQ_TRY(read_fields(fields, words_of(options), weights_of(options), counts_of(options)));
   return options;
 }
 
@@ -79,21 +100,14 @@ auto sensitivity_counts_of(Options& options) {
 }
 
 Json to_json(const SensitivityOptions& options) {
-  Json json = Json::object();
-  for (const auto& [key, value] : sensitivity_words_of(options)) json[key] = *value;
-  for (const auto& [key, value] : sensitivity_counts_of(options)) json[key] = *value;
+  Json json = object_of(sensitivity_words_of(options), sensitivity_counts_of(options));
   if (!options.running.empty()) json["running"] = options.running;
   return json;
 }
 
 Result<SensitivityOptions> sensitivity_options_from_json(const Fields& fields) {
   SensitivityOptions options;
-  for (const auto& [key, value] : sensitivity_words_of(options)) {
-    LIEQ_ASSIGN(*value, required_string(fields, key));
-  }
-  for (const auto& [key, value] : sensitivity_counts_of(options)) {
-    LIEQ_ASSIGN(*value, fields.required_count(key));
-  }
+  LIEQ_TRY(read_fields(fields, sensitivity_words_of(options), sensitivity_counts_of(options)));
   if (fields.find("running")) {
     LIEQ_ASSIGN(options.running, required_string(fields, "running"));
   }
@@ -113,21 +127,15 @@ auto share_counts_of(Options& options) {
 }
 
 Json to_json(const KlShareOptions& options) {
-  Json json = {{"kl", options.kl}};
-  for (const auto& [key, value] : share_words_of(options)) json[key] = *value;
-  for (const auto& [key, value] : share_counts_of(options)) json[key] = *value;
+  Json json = object_of(share_words_of(options), share_counts_of(options));
+  json["kl"] = options.kl;
   return json;
 }
 
 Result<KlShareOptions> kl_share_options_from_json(const Fields& fields) {
   KlShareOptions options;
   LIEQ_ASSIGN(options.kl, required_number(fields, "kl"));
-  for (const auto& [key, value] : share_words_of(options)) {
-    LIEQ_ASSIGN(*value, required_string(fields, key));
-  }
-  for (const auto& [key, value] : share_counts_of(options)) {
-    LIEQ_ASSIGN(*value, fields.required_count(key));
-  }
+  LIEQ_TRY(read_fields(fields, share_words_of(options), share_counts_of(options)));
   return options;
 }
 
