@@ -111,9 +111,10 @@ def check(file, chats=False):
 def demo_models(folder):
     short = ("--calib", DEMO / "heldout.txt", "--calib-windows", 8, "--calib-window", 128, "--sweeps", 1, "--top", 2)
     lieq("quantize", DEMO, "-o", folder / "skew", *short, "--to", "gguf")
+    lieq("quantize", DEMO, "-o", folder / "linears", *short, "--per", "linear", "--to", "gguf")
     lieq("quantize", DEMO, "-o", folder / "k.gguf", "--grid", "q2_k", *short)
     lieq("export", DEMO, "--to", "gguf", "--embed", "q8_0", "-o", folder / "dense.gguf")
-    for name in ("skew", "k", "dense"):
+    for name in ("skew", "linears", "k", "dense"):
         check(folder / f"{name}.gguf")
 
 
