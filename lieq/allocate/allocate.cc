@@ -8,8 +8,8 @@
 #include <fmt/ranges.h>
 
 #include "lieq/allocate/exact.h"
-#include "lieq/allocate/linears.h"
 #include "lieq/allocate/ledger.h"
+#include "lieq/allocate/linears.h"
 #include "lieq/base/check.h"
 #include "lieq/base/message.h"
 

@@ -48,14 +48,10 @@ void fold_widths(LayerPlan& layer) {
 void give_linears(const LayerScores& scores, const Ledger& ledger, BitPlan& plan) {
   const std::vector<int>& choices = plan.choices;
   std::vector<Linear> linears;
-  std::vector<double> shares(plan.layers.size());
   std::uint64_t spent = 0;
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     spent += ledger.cost(l, choices.front());
-    for (const auto& [name, share] : scores.layers[l].linears) {
-      linears.push_back({l, name, share});
-      shares[l] += share.kl_share;
-    }
+    for (const auto& [name, share] : scores.layers[l].linears) linears.push_back({l, name, share});
   }
   const std::uint64_t limit = limit_of(scores, ledger, plan);
   const auto price = [&](const Linear& one) {
@@ -81,8 +77,8 @@ void give_linears(const LayerScores& scores, const Ledger& ledger, BitPlan& plan
     if (one.choice > 0) plan.layers[one.layer].linears[one.name] = {choices[one.choice], one.share.weights};
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     LayerPlan& layer = plan.layers[l];
-    layer.reason = fmt::format("share of KL {:.4g}; {} of {} linears raised", shares[l], layer.linears.size(),
-                               scores.layers[l].linears.size());
+    layer.reason = fmt::format("share of KL {:.4g}; {} of {} linears raised", scores.layers[l].kl_share(),
+                               layer.linears.size(), scores.layers[l].linears.size());
     if (!layer.linears.empty()) fold_widths(layer);
   }
 }

@@ -33,9 +33,7 @@ Result<std::vector<double>> share_of_weights(const LayerScores& scores, const st
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];
     if (layer.linears.empty()) return missing(place, l, "linears", "lieq diagnose --kl-shares measures them");
-    double sum = 0;
-    for (const auto& [name, linear] : layer.linears) sum += linear.kl_share;
-    shares.push_back(sum / static_cast<double>(layer.weights));
+    shares.push_back(layer.kl_share() / static_cast<double>(layer.weights));
   }
   return shares;
 }

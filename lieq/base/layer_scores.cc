@@ -79,7 +79,9 @@ Json object_of(const Tables&... tables) {
   return json;
 }
 
-Json to_json(const ScoreOptions& options) { return object_of(words_of(options), weights_of(options), counts_of(options)); }
+Json to_json(const ScoreOptions& options) {
+  return object_of(words_of(options), weights_of(options), counts_of(options));
+}
 
 Result<ScoreOptions> options_from_json(const Fields& fields) {
   ScoreOptions options;

@@ -58,6 +58,13 @@ struct LayerScore {
   std::map<int, double> sensitivity;
   /// Optional: what each linear's rounding adds, by module name within the layer: "self_attn.v_proj".
   std::map<std::string, LinearShare> linears;
+
+  /// Of all linears.
+  [[nodiscard]] double kl_share() const {
+    double sum = 0;
+    for (const auto& [name, linear] : linears) sum += linear.kl_share;
+    return sum;
+  }
 };
 
 /// How the scores were made.

@@ -86,7 +86,8 @@ Run add_diagnose(OptionSet& app, const Common& common) {
   app.add("--kl-shares", options->job.kl_share_bits,
           "Also quantise all layers to so many bits with little care, and share KL out among the linears")
       .one_of({2, 3, 4, 8});
-  app.add("--group-size", options->group_size, "For --sensitivity and --kl-shares: weights that share a scale; -1: a whole row")
+  app.add("--group-size", options->group_size,
+          "For --sensitivity and --kl-shares: weights that share a scale; -1: a whole row")
       .range(-1, 1 << 20).show_default();
   add_calibration_options(app, options->job.calibration);
   return [options, &common] { return run(*options, common); };

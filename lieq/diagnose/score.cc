@@ -79,14 +79,14 @@ void warn_of_disagreement(std::span<const Metric> metrics, std::vector<std::stri
   }
 }
 
-void rank(std::vector<LayerScore>& layers) {
+}  // namespace
+
+void rank_by_score(std::vector<LayerScore>& layers) {
   std::vector<std::size_t> order(layers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t l) { return layers[l].score; });
   for (std::size_t r = 0; r < order.size(); ++r) layers[order[r]].rank = r + 1;
 }
-
-}  // namespace
 
 Result<void> set_weights(ScoreOptions& options, std::optional<double> alpha, std::optional<double> beta,
                          std::optional<double> gamma) {
@@ -156,7 +156,7 @@ void score_layers(LayerScores& scores) {
     for (const Metric& metric : metrics)
       if (metric.weight > 0) layer.score += metric.weight * metric.normalised[l];
   }
-  rank(scores.layers);
+  rank_by_score(scores.layers);
   for (CellScores& cell : scores.cells) {
     cell.rho_compactness = cell.rho_energy_gain = std::nullopt;
     if (cell.perplexity_drop.empty()) continue;

@@ -2,6 +2,7 @@
 /// From measured metrics to one score and one rank for each layer (PAPER section 2).
 
 #include <optional>
+#include <vector>
 
 #include "lieq/base/layer_scores.h"
 #include "lieq/base/result.h"
@@ -16,6 +17,9 @@ namespace lieq::diagnose {
 
 /// Errors: kInvalidArgument naming the option: words that are none, weights that do not sum to 1, counts of 0.
 [[nodiscard]] Result<void> check_options(const ScoreOptions& options);
+
+/// Ranks by score: 1 is the highest, ties go to the lower layer.
+void rank_by_score(std::vector<LayerScore>& layers);
 
 /// Computes everything in `scores.layers` but weights and sensitivities, the correlations of the cells, and the
 /// warnings, from the cells' metrics and the options:

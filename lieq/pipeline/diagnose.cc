@@ -31,6 +31,14 @@ Result<std::vector<diagnose::Cell>> passages_of(const std::vector<diagnose::Corp
   return diagnose::cut_passages(corpora, bundle.tokenizer, cut, threads, sink);
 }
 
+/// How layers are quantised to be measured: as quantize does by default, with little care.
+quantize::Options trial_fit(std::size_t group_size) {
+  quantize::Options recipe;
+  recipe.grid = quantize::Grid::kSkew;
+  recipe.group_size = group_size;
+  return draft_of(recipe);
+}
+
 /// diagnose::diagnose, told of before if it takes long.
 Result<LayerScores> measure(const eval::Bundle& bundle, const std::string& name,
                             const std::vector<diagnose::Cell>& cells, const diagnose::DiagnoseOptions& options,
@@ -95,13 +103,9 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   LIEQ_ASSIGN(LayerScores scores, measure(bundle, options.model, cells, request.diagnosis, threads, sink));
   if (!options.widths.empty())
     LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
-  if (options.kl_share_bits) {
-    quantize::Options recipe;
-    recipe.grid = quantize::Grid::kSkew;
-    recipe.group_size = options.group_size;
-    LIEQ_TRY(add_kl_shares(bundle, calibration, draft_of(recipe), *options.kl_share_bits,
-                           threads, sink, scores));
-  }
+  if (options.kl_share_bits)
+    LIEQ_TRY(add_kl_shares(bundle, calibration, trial_fit(options.group_size), *options.kl_share_bits, threads, sink,
+                           scores));
   LIEQ_TRY(bundle.model.files.unchanged());
   return scores;
 }
@@ -138,11 +142,7 @@ Result<void> add_sensitivities(const SensitivityRequest& request, const eval::Bu
   };
   const auto fit_ids = first(calibration.ids, asked.windows == 0 ? kSensitivityWindows : calibration.ids.size());
   const auto ids = first(calibration.held_out, kScoredWindows);
-  quantize::Options fit;
-  fit.grid = quantize::Grid::kSkew;
-  fit.group_size = request.group_size;
-  fit.sweeps = 1;
-  fit.on_singular = quantize::OnSingular::kRtn;
+  const quantize::Options fit = trial_fit(request.group_size);
   LIEQ_ASSIGN(auto measured, quantize::measure_sensitivity(bundle.model, request.running, fit_ids, ids, window,
                                                            request.widths, fit, threads, sink));
   for (std::size_t l = 0; l < measured.size(); ++l) scores.layers[l].sensitivity = std::move(measured[l]);

@@ -1,10 +1,10 @@
 #include "lieq/pipeline/kl_shares.h"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 #include <vector>
 
+#include "lieq/diagnose/score.h"
 #include "lieq/pipeline/plan.h"
 #include "lieq/quantize/run.h"
 #include "lieq/tune/attribution.h"
@@ -85,14 +85,8 @@ Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::st
   LayerScores scores = sizes_of(bundle.model, name);
   LIEQ_TRY(add_kl_shares(bundle, calibration, draft, bits, threads, sink, scores));
   scores.options.score = "kl-share";
-  std::vector<std::size_t> order(scores.layers.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (LayerScore& layer : scores.layers) {
-    for (const auto& [linear, share] : layer.linears) layer.score += share.kl_share;
-    layer.score /= static_cast<double>(layer.weights);
-  }
-  std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t l) { return scores.layers[l].score; });
-  for (std::size_t r = 0; r < order.size(); ++r) scores.layers[order[r]].rank = r + 1;
+  for (LayerScore& layer : scores.layers) layer.score = layer.kl_share() / static_cast<double>(layer.weights);
+  diagnose::rank_by_score(scores.layers);
   return scores;
 }
 

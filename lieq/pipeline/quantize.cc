@@ -196,7 +196,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);
-  LIEQ_ASSIGN(job.widths, widths_of(job.plan, state->bundle.model.config, has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan"));
+  const std::string place = has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan";
+  LIEQ_ASSIGN(job.widths, widths_of(job.plan, state->bundle.model.config, place));
   LIEQ_TRY(check(job));
   if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads, sink));
   if (threads.ranks().is_first()) LIEQ_TRY(state->trial_exports());

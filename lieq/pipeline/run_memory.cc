@@ -4,6 +4,7 @@
 #include <bit>
 #include <initializer_list>
 
+#include "lieq/quantize/fit.h"
 #include "lieq/quantize/window_tree.h"
 
 namespace lieq::pipeline {
@@ -98,7 +99,7 @@ class WalkCount {
   }
   [[nodiscard]] double fitting(const Set& set) const {
     const double n = set.in, groups = options_.group_size == 0 ? 1 : n / of(options_.group_size);
-    const double rows = kTileRows * (24 * n + kDouble * groups * groups) * threads_;
+    const double rows = of(quantize::kFitRows) * (24 * n + kDouble * groups * groups) * threads_;
     // Gains hold the squares of the codes in float32 and as the system to solve.
     const double gains = options_.refit_gains && set.normed ? (kFloat + kDouble) * n * n + 2 * kFloat * set.largest : 0;
     const bool turns = options_.method == quantize::Method::kAwq || options_.act_order != quantize::ActOrder::kNone;
@@ -109,7 +110,6 @@ class WalkCount {
   }
 
   static constexpr double kKept = 1073741824;  // quantize/run.cc
-  static constexpr double kTileRows = 48;      // quantize/fit.h
 
   const model::Layer& layer_;
   const quantize::Options& options_;
