@@ -55,7 +55,7 @@ Run add_sweep(OptionSet& app, const Common& common) {
           "the highest)")
       .show_default();
   app.add("--methods", options->flags.methods, "rtn, gptq and awq")
-      .comma_separated().one_of({"rtn", "gptq", "awq"}).show_default();
+      .comma_separated().one_of({"rtn", "gptq", "awq", "omniquant"}).show_default();
   app.add("--scores", job.scores,
           "What ranks the layers: geometry and lieq (lieq diagnose --score), kl (measured by quantising each layer "
           "alone), random, random:SEED, depth, perplexity-drop, compactness, energy-gain")

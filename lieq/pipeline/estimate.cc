@@ -93,11 +93,11 @@ double layer_work(const model::Model& model, const BitPlan& plan, const quantize
   double work = 0;
   for (const model::LinearModule& module : linear_modules(c))
     for (const LinearKind kind : module.linears)
-      work += fit_work(
-          model.layers[l].linear(kind).weight, options,
-          {.bits = static_cast<unsigned>(plan.layers[l].bits_of(name_in_layer(module))),
-           .folds_gains = c.norms != model::NormPlacement::kAfter && kind != LinearKind::kO && kind != LinearKind::kDown,
-           .compares_grid = options.compare_grid && l % options.compare_every == 0});
+      work += fit_work(model.layers[l].linear(kind).weight, options,
+                       {.bits = static_cast<unsigned>(plan.layers[l].bits_of(name_in_layer(module))),
+                        .folds_gains = c.norms != model::NormPlacement::kAfter && kind != LinearKind::kO &&
+                                       kind != LinearKind::kDown,
+                        .compares_grid = options.compare_grid && l % options.compare_every == 0});
   if (options.method == quantize::Method::kRtn) return work;
   for (const std::size_t n : {c.hidden_size, c.q_size(), c.hidden_size, c.intermediate_size})
     work += kFactorCost * std::pow(static_cast<double>(n), 3);
@@ -150,6 +150,9 @@ double quantize_work(const model::Model& model, const BitPlan& plan, const quant
   const double tokens = options.method == quantize::Method::kRtn ? 0 : static_cast<double>(size.tokens);
   double work = kWeightCost * static_cast<double>(linears_footprint(model).parameters) +
                 tokens * layers * token_work(model, options, static_cast<double>(size.window));
+  if (options.method == quantize::Method::kOmniQuant)  // a forward pass and its adjoint with the gradients of weights
+    return work + tokens * static_cast<double>((model.layers.size() - first_layer) * options.clip_epochs) * 4.5 *
+                      parameters_of(model.layers.front());
   for (std::size_t l = first_layer; l < model.layers.size(); ++l) work += layer_work(model, plan, options, l);
   return work;
 }

@@ -38,7 +38,8 @@ quantize::Options draft_of(const quantize::Options& recipe) {
   draft.compare_grid.reset();
   draft.inner_gains = false;  // would show as rounding
   draft.on_singular = quantize::OnSingular::kRtn;
-  if (draft.method == quantize::Method::kAwq) draft.method = quantize::Method::kGptq;  // as would its scales
+  if (draft.method == quantize::Method::kAwq || draft.method == quantize::Method::kOmniQuant)
+    draft.method = quantize::Method::kGptq;  // scales would show as rounding too, and learning takes long
   return draft;
 }
 

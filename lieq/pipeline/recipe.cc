@@ -50,6 +50,7 @@ std::span<const Recipe> recipes() {
       Recipe{"paper-gptq", "plain GPTQ", plain(Method::kGptq)},
       Recipe{"paper-awq", "AWQ's scales and clipping, then rounding to nearest", paper_awq(Method::kRtn)},
       Recipe{"paper-awq-gptq", "AWQ's scales, then plain GPTQ", paper_awq(Method::kGptq)},
+      Recipe{"omniquant", "OmniQuant's learnt clipping, then rounding to nearest", plain(Method::kOmniQuant)},
   };
   return all;
 }

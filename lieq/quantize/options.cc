@@ -11,8 +11,8 @@
 namespace lieq::quantize {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Method>, 3> kMethods{
-    {{"rtn", Method::kRtn}, {"gptq", Method::kGptq}, {"awq", Method::kAwq}}};
+constexpr std::array<std::pair<std::string_view, Method>, 4> kMethods{
+    {{"rtn", Method::kRtn}, {"gptq", Method::kGptq}, {"awq", Method::kAwq}, {"omniquant", Method::kOmniQuant}}};
 constexpr std::array<std::pair<std::string_view, Grid>, 8> kGrids{{{"sym", Grid::kSym},
                                                                    {"skew", Grid::kSkew},
                                                                    {"asym", Grid::kAsym},
@@ -69,7 +69,8 @@ Json to_json(const Options& q) {
           {"refit_gains", q.refit_gains},
           {"awq_clip", q.awq_clip},
           {"awq_duo", q.awq_duo},
-          {"awq_then", name(q.awq_then)}};
+          {"awq_then", name(q.awq_then)},
+          {"clip_epochs", q.clip_epochs}};
 }
 
 namespace {
@@ -84,7 +85,8 @@ std::optional<std::string> k_grid_problem(const Options& options, unsigned bits,
   }
   if (bits > 4) return fmt::format("grid k: found {} bits, expected 2, 3 or 4 (Q2_K, Q3_K, Q4_K)", bits);
   if (options.act_order != ActOrder::kNone) return "grid k: found an act_order, expected none: inputs stay in order";
-  if (options.method == Method::kAwq) return "grid k: found method awq, expected gptq or rtn";
+  if (options.method == Method::kAwq || options.method == Method::kOmniQuant)
+    return fmt::format("grid k: found method {}, expected gptq or rtn", name(options.method));
   if (options.range != Range::kSearch) return "grid k: found range minmax, expected search";
   return std::nullopt;
 }
@@ -99,6 +101,10 @@ Result<void> check_options(const Options& options, unsigned bits, std::size_t co
     return invalid(fmt::format("bits: found {}, expected 2, 3, 4 or 8", bits));
   if (options.grid == Grid::kK)
     if (const auto problem = k_grid_problem(options, bits, cols)) return invalid(*problem);
+  if (options.method == Method::kOmniQuant && options.grid != Grid::kAsym)
+    return invalid(fmt::format("method omniquant: found grid {}, expected asym", name(options.grid)));
+  if (options.method == Method::kOmniQuant && options.act_order != ActOrder::kNone)
+    return invalid("method omniquant: found an act_order, expected none");
   if (options.compare_grid == Grid::kK) return invalid("compare_grid: found k, expected a grid of groups");
   if (options.grid != Grid::kK && options.group_size != 0 && cols % options.group_size != 0)
     return invalid(fmt::format("group_size: found {}, expected a divisor of its {} inputs", options.group_size, cols));

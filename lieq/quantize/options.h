@@ -12,7 +12,7 @@
 
 namespace lieq::quantize {
 
-enum class Method { kRtn, kGptq, kAwq };
+enum class Method { kRtn, kGptq, kAwq, kOmniQuant };
 
 /// Which zero points a group may have. Symmetric: 2^(bits-1). Skewed: that or one less, the side with more room follows
 /// the longer tail (exact in Q2_0, Q4_0 and GPTQ). Asymmetric: every integer code. Half: every half-integer from 1/2 to
@@ -64,6 +64,8 @@ struct Options {
   bool awq_clip = true;  ///< before rounding from a group's extremes (Range::kMinMax), also search a clipping
   bool awq_duo = false;  ///< AWQ: divide the scales by the weights' own size
   Method awq_then = Method::kGptq;  ///< what quantises the scaled weights: kRtn or kGptq
+
+  std::size_t clip_epochs = 10;  ///< OmniQuant: passes over the calibration text for each layer (learnt_clipping.h)
 };
 
 [[nodiscard]] std::string_view name(Method method);

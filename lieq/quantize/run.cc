@@ -11,8 +11,10 @@
 #include "lieq/kernels/buffer.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/quantize/activations.h"
+#include "lieq/quantize/learnt_clipping.h"
 #include "lieq/quantize/shared_fit.h"
 #include "lieq/quantize/window_tree.h"
+#include "lieq/tune/check.h"
 
 namespace lieq::quantize {
 namespace {
@@ -71,7 +73,8 @@ struct LayerWalk::Impl {
 
   [[nodiscard]] bool uses_activations() const { return options.method != Method::kRtn; }
   [[nodiscard]] bool uses_magnitudes() const { return options.method == Method::kAwq; }
-  [[nodiscard]] bool uses_plain() const { return uses_activations() && options.corrected_target; }
+  [[nodiscard]] bool learns() const { return options.method == Method::kOmniQuant; }
+  [[nodiscard]] bool uses_plain() const { return learns() || (uses_activations() && options.corrected_target); }
   [[nodiscard]] MatrixView<float> stream(std::vector<float>& x) const { return {x.data(), tokens, config.hidden_size}; }
 
   /// Calls step(first token, tokens) for chunks of whole windows of this rank, told as windows of `what`, and
@@ -131,6 +134,7 @@ struct LayerWalk::Impl {
                                  PackedLayer& work);
   void fold_into_rows(LinearKind kind, std::span<const float> gains, QuantizedLayer& result, PackedLayer& work);
   Result<QuantizedLayer> quantize(std::size_t l, const LayerWidths& widths);
+  Result<QuantizedLayer> quantize_clipped(std::size_t l, const LayerWidths& widths);
 };
 
 template <class Step>
@@ -379,6 +383,16 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, const LayerWidth
   return result;
 }
 
+/// All linears of a layer at once, by what the layer gives.
+Result<QuantizedLayer> LayerWalk::Impl::quantize_clipped(std::size_t l, const LayerWidths& widths) {
+  const model::Layer& original = model.layers[l];
+  run_layer(plain, original, l);
+  LIEQ_ASSIGN(QuantizedLayer result,
+              learn_clipping(model, l, widths, options, stream(quantised), stream(plain), window, threads, sink));
+  run_layer(quantised, PackedLayer(threads, original, result).layer(), l);
+  return result;
+}
+
 Result<void> check_ranks(const Ranks& ranks) {
   if (std::has_single_bit(ranks.size())) return {};
   return fail(
@@ -408,6 +422,11 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
       return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id,
                                  model.config.vocab_size));
+  if (options.method == Method::kOmniQuant) {
+    LIEQ_TRY(tune::check_tunable(model));
+    if (threads.ranks().size() > 1)
+      return invalid(fmt::format("method omniquant: found {} ranks, expected one", threads.ranks().size()));
+  }
   tell_left_out(model.config, options, sink);
   auto impl = std::make_unique<Impl>(model, options, window, ids.size() / window, threads, sink);
   impl->quantised.resize(impl->tokens * model.config.hidden_size);
@@ -419,7 +438,7 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
 
 Result<QuantizedLayer> LayerWalk::quantize(std::size_t layer, const LayerWidths& widths) {
   LIEQ_CHECK(layer == impl_->next_layer && layer < impl_->model.layers.size());
-  auto result = impl_->quantize(layer, widths);
+  auto result = impl_->learns() ? impl_->quantize_clipped(layer, widths) : impl_->quantize(layer, widths);
   if (result) ++impl_->next_layer;
   return result;
 }

@@ -38,18 +38,7 @@ SharedFit fit_rtn(Threads& threads, Weights weights, const AllRules& rules, bool
   for (std::size_t k = 0; k < weights.size(); ++k) {
     const MatrixView<const float>& w = weights[k];
     fit.fitted.push_back(round_to_nearest(threads, w, rules[k]));
-    LinearReport report;
-    double energy = 0;
-    std::vector<float> row(w.cols());
-    for (std::size_t i = 0; i < w.rows(); ++i) {
-      decode_row(fit.fitted.back(), i, row.data());
-      for (std::size_t j = 0; j < w.cols(); ++j) {
-        const double error = static_cast<double>(w(i, j)) - static_cast<double>(row[j]);
-        report.loss += error * error;
-        energy += static_cast<double>(w(i, j)) * static_cast<double>(w(i, j));
-      }
-    }
-    report.relative_loss = energy > 0 ? report.loss / energy : 0;
+    LinearReport report = rounding_report(w, fit.fitted.back());
     report.fell_back_to_rtn = fallback;
     fit.reports.push_back(report);
   }
@@ -120,9 +109,24 @@ Fitted clip_and_round(Threads& threads, MatrixView<const float> target, const Fi
 
 }  // namespace
 
+LinearReport rounding_report(MatrixView<const float> weight, const AnyFitted& fitted) {
+  LinearReport report;
+  double energy = 0;
+  std::vector<float> row(weight.cols());
+  for (std::size_t i = 0; i < weight.rows(); ++i) {
+    decode_row(fitted, i, row.data());
+    for (std::size_t j = 0; j < weight.cols(); ++j) {
+      const double error = static_cast<double>(weight(i, j)) - static_cast<double>(row[j]);
+      report.loss += error * error;
+      energy += static_cast<double>(weight(i, j)) * static_cast<double>(weight(i, j));
+    }
+  }
+  report.relative_loss = energy > 0 ? report.loss / energy : 0;
+  return report;
+}
+
 std::vector<float> corrected_target(Threads& threads, MatrixView<const float> weight, std::size_t first,
-                                    const InputStatistics& statistics, const Quadratic& quadratic,
-                                    float strength) {
+                                    const InputStatistics& statistics, const Quadratic& quadratic, float strength) {
   const std::size_t rows = weight.rows(), in = weight.cols();
   std::vector<float> target(rows * in);
   const MatrixView<float> t(target.data(), rows, in);
@@ -143,8 +147,8 @@ std::vector<float> corrected_target(Threads& threads, MatrixView<const float> we
 }
 
 Result<SharedFit> fit_shared(Threads& threads, Weights weights, InputStatistics statistics,
-                             const GainChannels& channels, const Options& options,
-                             std::span<const unsigned> bits, const std::string& place, Sink& sink) {
+                             const GainChannels& channels, const Options& options, std::span<const unsigned> bits,
+                             const std::string& place, Sink& sink) {
   LIEQ_CHECK(bits.size() == weights.size());
   AllRules rules;
   for (const unsigned width : bits) rules.push_back(fit_rules(options, width, weights.front().cols()));

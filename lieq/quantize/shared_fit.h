@@ -48,6 +48,9 @@ struct SharedFit {
                                            const Options& options, std::span<const unsigned> bits,
                                            const std::string& place, Sink& sink);
 
+/// After rounding that no Hessian decided: H = I.
+[[nodiscard]] LinearReport rounding_report(MatrixView<const float> weight, const AnyFitted& fitted);
+
 /// W + strength C (H + damping)⁻¹; at strength 1 the weights that on the quantised inputs come closest to the
 /// unquantised output; C is W (X_fp - X_q)ᵀ X_q, or given (InputStatistics::cross). Source: GPTAQ, Li et al. 2025,
 /// arXiv:2504.02692; differs: the whole correction is taken at once, before quantising, and for o_proj and down_proj

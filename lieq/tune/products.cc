@@ -69,6 +69,19 @@ void add_input_gradient(Threads& threads, const WeightRows& weight, MatrixView<c
   });
 }
 
+void weight_gradient(Threads& threads, MatrixView<const float> x, MatrixView<const float> dy, ProductScratch& scratch,
+                     MatrixView<float> gradient) {
+  LIEQ_CHECK(dy.rows() == x.rows() && gradient.rows() == dy.cols() && gradient.cols() == x.cols());
+  const MatrixView<float> turned = scratch.turned.matrix(dy.cols(), x.rows());
+  kernels::transpose(threads, dy, turned);
+  in_tiles(threads, gradient.rows(), kRowTile, gradient.cols(), kColumnTile,
+           [&](std::size_t i, std::size_t rows, std::size_t j, std::size_t columns) {
+             const MatrixView<float> tile = gradient.rows(i, rows).columns(j, columns);
+             for (std::size_t r = 0; r < rows; ++r) std::fill_n(tile.row(r).data(), columns, 0.0F);
+             kernels::gemm_nn_add(turned.rows(i, rows), x.columns(j, columns), tile);
+           });
+}
+
 void add_scale_gradient(Threads& threads, const WeightRows& weight, std::size_t group_size, MatrixView<const float> x,
                         MatrixView<const float> dy, ProductScratch& scratch, MatrixView<float> gradient) {
   LIEQ_CHECK(x.cols() == weight.cols && dy.rows() == x.rows() && dy.cols() == weight.rows);

@@ -27,6 +27,10 @@ void product(Threads& threads, const WeightRows& weight, std::span<const float> 
 void add_input_gradient(Threads& threads, const WeightRows& weight, MatrixView<const float> dy, ProductScratch& scratch,
                         MatrixView<float> dx);
 
+/// gradient = dyᵀ x, the gradient at the weights. x: [tokens, in]; dy: [tokens, out]; gradient: [out, in], written.
+void weight_gradient(Threads& threads, MatrixView<const float> x, MatrixView<const float> dy, ProductScratch& scratch,
+                     MatrixView<float> gradient);
+
 /// gradient[i, g] += Σ_j in group g of (dyᵀ x)[i, j] W[i, j]: the gradient at the logarithm of a group's scale, since
 /// a group's weights (its minimum included) are proportional to it. x: [tokens, in]; dy: [tokens, out]; gradient:
 /// [out, in / group_size].

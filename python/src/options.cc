@@ -68,8 +68,8 @@ void add_diagnosis(Keywords& keywords, diagnose::DiagnoseOptions& diagnosis) {
 void add_recipe(Keywords& keywords, quantize::Options& recipe) {
   using namespace quantize;
   const auto method_name = [](Method method) { return name(method); };
-  keywords.add_name("method", recipe.method, std::array{Method::kRtn, Method::kGptq, Method::kAwq}, method_name,
-                    "how weights are rounded");
+  keywords.add_name("method", recipe.method, std::array{Method::kRtn, Method::kGptq, Method::kAwq, Method::kOmniQuant},
+                    method_name, "how weights are rounded");
   keywords.add("group_size", recipe.group_size, "weights that share a scale; 0: a whole row");
   keywords.add_name(
       "range", recipe.range, std::array{Range::kMinMax, Range::kSearch},

@@ -866,6 +866,7 @@ class Quantize(InTemporaryFolder):
         self.assertEqual(changed, {**named, "grid": "sym"})
         self.assertNotEqual(other, weights)
         self.assertEqual(options_of("--recipe", "paper-awq")[0]["awq_then"], "rtn")
+        self.assertEqual(options_of("--recipe", "omniquant")[0]["method"], "omniquant")
         self.assertEqual(options_of("--recipe", "lieq")[0], options_of()[0])
         self.assertIn("paper-awq-gptq", self.refuse(2, "quantize", TINY, "-o", self.folder / "x", "--recipe", "none"))
 

@@ -1,5 +1,6 @@
 #include "lieq/quantize/run.h"
 
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <vector>
@@ -7,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "lieq/kernels/linear.h"
+#include "lieq/tune/block.h"
 #include "tests/support/golden.h"
 #include "tests/support/paths.h"
 
@@ -19,8 +21,7 @@ class Walk : public ::testing::TestWithParam<Options> {
  protected:
   static model::Model load(Threads& threads) {
     Sink sink;
-    auto model =
-        test::must(model::Model::load(test::data_dir() / "tiny-llama", threads, sink));
+    auto model = test::must(model::Model::load(test::data_dir() / "tiny-llama", threads, sink));
     model.layers.push_back(model.layers[0]);  // it has one layer only
     model.layers.push_back(model.layers[0]);
     return model;
@@ -85,16 +86,58 @@ Options with(Method method, bool corrected, bool inner_gains) {
   return options;
 }
 
+Options omniquant() {
+  Options options = with(Method::kOmniQuant, false, false);
+  options.grid = Grid::kAsym;
+  options.range = Range::kMinMax;
+  options.clip_epochs = 2;
+  return options;
+}
+
 INSTANTIATE_TEST_SUITE_P(Methods, Walk,
                          ::testing::Values(with(Method::kRtn, false, false), with(Method::kGptq, false, false),
                                            with(Method::kGptq, true, false), with(Method::kGptq, true, true),
-                                           with(Method::kAwq, false, false)));
+                                           with(Method::kAwq, false, false), omniquant()));
+
+/// Clipping that is learnt keeps the layer's output better than ranges that hold every weight do.
+TEST(OmniQuant, BringsTheLayersOutputCloser) {
+  Threads threads(2);
+  Sink sink;
+  const model::Model model = test::must(model::Model::load(test::demo_dir(), threads, sink));
+  std::vector<model::TokenId> tokens;
+  for (std::size_t t = 0; t < 32 * kWindow; ++t)
+    tokens.push_back(static_cast<model::TokenId>((t * t * 5 + t / 3) % model.config.vocab_size));
+  const auto error_of = [&](const Options& options) {
+    LayerWalk walk = test::must(LayerWalk::create(model, tokens, kWindow, options, threads, sink));
+    const QuantizedLayer done = test::must(walk.quantize(0, 2));
+    const PackedLayer packed(threads, model.layers[0], done);
+    const auto output = [&](const model::Layer& layer) {
+      std::vector<float> x(tokens.size() * model.config.hidden_size);
+      const MatrixView<float> rows(x.data(), tokens.size(), model.config.hidden_size);
+      model::embed(model, tokens, threads, rows);
+      tune::Block(model.config, kWindow, threads).forward(tune::TunedLayer(layer), rows);
+      return x;
+    };
+    const std::vector<float> wanted = output(model.layers[0]), found = output(packed.layer());
+    double sum = 0;
+    for (std::size_t i = 0; i < wanted.size(); ++i) sum += std::pow(static_cast<double>(wanted[i] - found[i]), 2);
+    return sum;
+  };
+  Options learnt = omniquant(), plain;
+  learnt.group_size = 64;
+  learnt.clip_epochs = 0;  // 0.982 of every range
+  plain = learnt;
+  plain.method = Method::kRtn;
+  const double rounded = error_of(plain), begun = error_of(learnt);
+  EXPECT_NEAR(begun / rounded, 1, 0.1);
+  learnt.clip_epochs = 100;
+  EXPECT_LT(error_of(learnt), 0.8 * begun);
+}
 
 TEST(WalkErrors, AreNamedBeforeAnythingRuns) {
   Threads threads(1);
   Sink sink;
-  const model::Model model = test::must(model::Model::load(test::data_dir() / "tiny-llama",
-                                                           threads, sink));
+  const model::Model model = test::must(model::Model::load(test::data_dir() / "tiny-llama", threads, sink));
   const std::vector<model::TokenId> tokens(64, 1), bad(64, static_cast<model::TokenId>(model.config.vocab_size));
   Options options;
   options.group_size = 32;
@@ -106,6 +149,10 @@ TEST(WalkErrors, AreNamedBeforeAnythingRuns) {
   EXPECT_TRUE(refused(tokens, 65, options));
   EXPECT_TRUE(refused(tokens, 1, options));
   EXPECT_TRUE(refused(bad, 32, options));
+  options.method = Method::kOmniQuant;
+  EXPECT_TRUE(refused(tokens, 32, options));  // on its grid alone
+  options.grid = Grid::kAsym;
+  EXPECT_FALSE(refused(tokens, 32, options));
   options.group_size = 7;
   EXPECT_TRUE(refused(tokens, 32, options));
 }

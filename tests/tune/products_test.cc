@@ -40,7 +40,8 @@ TEST_P(Products, AreTheSumsOfTheDecodedWeights) {
     pack::dequantize_row(matrix, i, &decoded[i * c.in]);
     for (std::size_t j = 0; j < c.in; ++j) decoded[i * c.in + j] *= factors[i * groups + j / c.group];
   }
-  test::Matrix x(c.tokens, c.in), dy(c.tokens, c.out), y(c.tokens, c.out), dx(c.tokens, c.in), ds(c.out, groups);
+  test::Matrix x(c.tokens, c.in), dy(c.tokens, c.out), y(c.tokens, c.out), dx(c.tokens, c.in), ds(c.out, groups),
+      dw(c.out, c.in);
   x.values = random_floats(x.values.size(), 1);
   dy.values = random_floats(dy.values.size(), 2);
   const std::vector<float> bias = random_floats(c.out, 4);
@@ -50,6 +51,7 @@ TEST_P(Products, AreTheSumsOfTheDecodedWeights) {
   product(threads, weight, bias, x.view(), scratch, y.view());
   add_input_gradient(threads, weight, dy.view(), scratch, dx.view());
   add_scale_gradient(threads, weight, c.group, x.view(), dy.view(), scratch, ds.view());
+  weight_gradient(threads, x.view(), dy.view(), scratch, dw.view());
 
   // Each sum of n terms may be off by n roundings of the sum of their magnitudes.
   struct Sum {
@@ -76,6 +78,12 @@ TEST_P(Products, AreTheSumsOfTheDecodedWeights) {
       sum.add(0.5, 1);
       for (std::size_t i = 0; i < c.out; ++i) sum.add(at(dy.values, t * c.out + i), at(decoded, i * c.in + j));
       sum.check(dx.view()(t, j));
+    }
+  for (std::size_t i = 0; i < c.out; i += 5)
+    for (std::size_t j = 0; j < c.in; j += 3) {
+      Sum sum;
+      for (std::size_t t = 0; t < c.tokens; ++t) sum.add(at(dy.values, t * c.out + i), at(x.values, t * c.in + j));
+      sum.check(dw.view()(i, j));
     }
   for (std::size_t i = 0; i < c.out; i += 5)
     for (std::size_t g = 0; g < groups; ++g) {
