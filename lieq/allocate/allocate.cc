@@ -46,7 +46,7 @@ Result<void> check_options(const LayerScores& scores, const AllocateOptions& opt
                                layers, printable(scores.model.name)));
   if (options.budget.kind == Kind::kTop && options.ranking == Ranking::kExact)
     return invalid("top: found with the exact ranking, which has no order; expected a budget in bits or bytes");
-  if (options.unit == Unit::kLinear && options.ranking != Ranking::kKlShare)
+  if (options.unit != Unit::kLayer && options.ranking != Ranking::kKlShare)
     return invalid(fmt::format("widths of linears: found the ranking {}, expected {}, which knows of linears",
                                name(options.ranking), name(Ranking::kKlShare)));
   return {};
@@ -119,7 +119,14 @@ Result<void> check_reachable(const Ledger& ledger, const BitPlan& plan) {
 
 }  // namespace
 
-std::string_view name(Unit unit) { return unit == Unit::kLayer ? "layer" : "linear"; }
+std::string_view name(Unit unit) {
+  switch (unit) {
+    case Unit::kLayer: return "layer";
+    case Unit::kFused: return "fused";
+    case Unit::kLinear: return "linear";
+  }
+  return "?";
+}
 
 Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& options) {
   LIEQ_CHECK(!scores.layers.empty());
@@ -142,8 +149,8 @@ Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& optio
     return plan;
   }
   LIEQ_ASSIGN(const Order order, order_layers(scores, options.ranking, choices, options.seed, options.place));
-  if (options.unit == Unit::kLinear) {
-    give_linears(scores, ledger, plan);
+  if (options.unit != Unit::kLayer) {
+    give_linears(scores, options.unit, ledger, plan);
   } else if (options.budget.kind == Kind::kTop) {
     give_top(order, static_cast<std::size_t>(options.budget.value), options.ranking, plan);
   } else {

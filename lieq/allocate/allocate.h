@@ -18,17 +18,18 @@ namespace lieq::allocate {
 /// What gets a width of its own.
 enum class Unit {
   kLayer,   ///< the paper's: uniform inside a layer
-  kLinear,  ///< each linear, or those that lie in one tensor; needs LayerScore::linears
+  kFused,   ///< what engines fuse into one matrix: q, k and v; gate and up; o and down alone
+  kLinear,  ///< each linear, or those that lie in one tensor
 };
-inline constexpr Unit kUnits[] = {Unit::kLayer, Unit::kLinear};
-/// "layer", "linear".
+inline constexpr Unit kUnits[] = {Unit::kLayer, Unit::kFused, Unit::kLinear};
+/// "layer", "fused", "linear". All but the first need LayerScore::linears.
 [[nodiscard]] std::string_view name(Unit unit);
 
 struct AllocateOptions {
   Budget budget;
   std::vector<int> choices = {2, 4};  ///< widths a layer may get, in any order
   Ranking ranking = Ranking::kScore;
-  Unit unit = Unit::kLayer;           ///< kLinear: with Ranking::kKlShare alone
+  Unit unit = Unit::kLayer;           ///< another: with Ranking::kKlShare alone
   std::uint64_t group_size = 64;      ///< weights that share a scale and a zero point: part of true bits and bytes
   bool k_blocks = false;              ///< as BitPlan::k_blocks: group_size is kKBlockSize, widths are 2, 3 and 4
   double rest_bits = 16;              ///< width of embeddings, norms and head: part of bytes
@@ -48,7 +49,7 @@ struct AllocateOptions {
 ///
 /// Exact (kExact): least sum of the measured sensitivities within the budget, by dynamic programming (exact.h).
 ///
-/// Unit::kLinear: all linears start at the lowest width; whichever rise of one buys the most KL for its bits is taken
+/// Unit::kFused and kLinear: all linears start at the lowest width; whichever rise of one, or of a fused set, buys the most KL for its bits is taken
 /// as long as one fits. A width of b bits is taken to leave 4^(lowest - b) of the KL share, as uniform rounding does.
 /// Budget::kTop then pays for as many bits as that many layers of mean size cost.
 ///

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -10,12 +12,41 @@
 namespace lieq::allocate {
 namespace {
 
-struct Linear {
+/// Linears that get one width.
+struct LinearSet {
   std::size_t layer;
-  std::string name;
-  LinearShare share;
-  std::size_t choice = 0;  ///< index of its width
+  std::vector<std::string> names;
+  std::vector<std::uint64_t> weights;  ///< of each
+  LinearShare share;                   ///< of all
+  std::size_t choice = 0;              ///< index of their width
 };
+
+/// What engines that fuse linears call the matrix that a linear becomes part of; of others, the linear itself.
+std::string_view fused_name(std::string_view linear) {
+  for (const std::string_view one : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"})
+    if (linear == one) return "self_attn.qkv_proj";
+  for (const std::string_view one : {"mlp.gate_proj", "mlp.up_proj"})
+    if (linear == one) return "mlp.gate_up_proj";
+  return linear;
+}
+
+/// Sets in the order of their first linears.
+std::vector<LinearSet> sets_of(const LayerScores& scores, Unit unit) {
+  std::vector<LinearSet> sets;
+  for (std::size_t l = 0; l < scores.layers.size(); ++l) {
+    std::map<std::string_view, std::size_t> of_name;
+    for (const auto& [name, share] : scores.layers[l].linears) {
+      const auto [at, is_new] = of_name.try_emplace(unit == Unit::kFused ? fused_name(name) : name, sets.size());
+      if (is_new) sets.push_back({l, {}, {}, {}});
+      LinearSet& set = sets[at->second];
+      set.names.push_back(name);
+      set.weights.push_back(share.weights);
+      set.share.kl_share += share.kl_share;
+      set.share.weights += share.weights;
+    }
+  }
+  return sets;
+}
 
 /// What a width leaves of a share that was measured at the lowest.
 double left_at(int bits, int lowest) { return std::pow(4.0, lowest - bits); }
@@ -45,36 +76,36 @@ void fold_widths(LayerPlan& layer) {
 
 }  // namespace
 
-void give_linears(const LayerScores& scores, const Ledger& ledger, BitPlan& plan) {
+void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, BitPlan& plan) {
   const std::vector<int>& choices = plan.choices;
-  std::vector<Linear> linears;
+  std::vector<LinearSet> sets = sets_of(scores, unit);
   std::uint64_t spent = 0;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-    spent += ledger.cost(l, choices.front());
-    for (const auto& [name, share] : scores.layers[l].linears) linears.push_back({l, name, share});
-  }
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) spent += ledger.cost(l, choices.front());
   const std::uint64_t limit = limit_of(scores, ledger, plan);
-  const auto price = [&](const Linear& one) {
-    return ledger.cost_of(one.share.weights, choices[one.choice + 1]) -
-           ledger.cost_of(one.share.weights, choices[one.choice]);
+  const auto price = [&](const LinearSet& set) {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t weights : set.weights)
+      sum += ledger.cost_of(weights, choices[set.choice + 1]) - ledger.cost_of(weights, choices[set.choice]);
+    return sum;
   };
-  const auto worth = [&](const Linear& one) {
-    return one.share.kl_share *
-           (left_at(choices[one.choice], choices.front()) - left_at(choices[one.choice + 1], choices.front())) /
-           static_cast<double>(price(one));
+  const auto worth = [&](const LinearSet& set) {
+    return set.share.kl_share *
+           (left_at(choices[set.choice], choices.front()) - left_at(choices[set.choice + 1], choices.front())) /
+           static_cast<double>(price(set));
   };
   while (true) {
-    Linear* best = nullptr;
-    for (Linear& one : linears)
-      if (one.choice + 1 < choices.size() && one.share.kl_share > 0 && spent + price(one) <= limit &&
-          (!best || worth(one) > worth(*best)))
-        best = &one;
+    LinearSet* best = nullptr;
+    for (LinearSet& set : sets)
+      if (set.choice + 1 < choices.size() && set.share.kl_share > 0 && spent + price(set) <= limit &&
+          (!best || worth(set) > worth(*best)))
+        best = &set;
     if (!best) break;
     spent += price(*best);
     ++best->choice;
   }
-  for (const Linear& one : linears)
-    if (one.choice > 0) plan.layers[one.layer].linears[one.name] = {choices[one.choice], one.share.weights};
+  for (const LinearSet& set : sets)
+    for (std::size_t k = 0; set.choice > 0 && k < set.names.size(); ++k)
+      plan.layers[set.layer].linears[set.names[k]] = {choices[set.choice], set.weights[k]};
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     LayerPlan& layer = plan.layers[l];
     layer.reason = fmt::format("share of KL {:.4g}; {} of {} linears raised", scores.layers[l].kl_share(),

@@ -19,11 +19,12 @@ void add_ranking_options(OptionSet& app, BudgetOptions& options) {
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   for (const allocate::Unit unit : allocate::kUnits) units.emplace_back(allocate::name(unit));
   app.add("--rank", options.ranking,
-          fmt::format("What orders the layers: {} (default: score; kl-share with --per linear)",
+          fmt::format("What orders the layers: {} (default: score; kl-share with --per fused and linear)",
                       fmt::join(rankings, ", ")))
       .one_of(rankings);
   app.add("--per", options.unit,
-          "What gets a width of its own: layer, which all engines take, or linear, which loses less (default: layer)")
+          "What gets a width of its own: layer, which all engines take; fused (q, k, v; o; gate, up; down), which those "
+          "take that fuse linears; or linear, which loses least (default: layer)")
       .one_of(units);
 }
 
@@ -31,7 +32,7 @@ RankingChoice ranking_of(const BudgetOptions& options) {
   RankingChoice choice;
   for (const allocate::Unit unit : allocate::kUnits)
     if (allocate::name(unit) == options.unit) choice.unit = unit;
-  if (choice.unit == allocate::Unit::kLinear) choice.ranking = allocate::Ranking::kKlShare;
+  if (choice.unit != allocate::Unit::kLayer) choice.ranking = allocate::Ranking::kKlShare;
   for (const allocate::Ranking ranking : allocate::kRankings)
     if (allocate::name(ranking) == options.ranking) choice.ranking = ranking;
   return choice;

@@ -33,7 +33,7 @@ struct PlanOptions {
   std::optional<BitPlan> plan;        ///< instead of plan_file
   std::optional<LayerScores> scores;  ///< instead of scores_file
   allocate::Ranking ranking = allocate::Ranking::kScore;
-  allocate::Unit unit = allocate::Unit::kLayer;  ///< kLinear means Ranking::kKlShare
+  allocate::Unit unit = allocate::Unit::kLayer;  ///< another means Ranking::kKlShare
   diagnose::DiagnoseOptions diagnosis;           ///< without scores_file; its weights are set_weights' defaults
 };
 

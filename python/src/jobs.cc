@@ -81,7 +81,7 @@ struct AllocateArguments {
         "what orders the layers");
     keywords.add_name(
         "per", options.unit, allocate::kUnits, [](allocate::Unit unit) { return allocate::name(unit); },
-        "what gets a width of its own; linear: with rank 'kl-share'");
+        "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL");
     keywords.add("group_size", options.group_size, "weights that share a scale: part of true bits and size");
     keywords.add("k_blocks", options.k_blocks, "codes lie in K blocks of GGUF");
     keywords.add("rest_bits", options.rest_bits, "width of embeddings, norms and head: part of size");
@@ -92,6 +92,8 @@ struct AllocateArguments {
 nb::object allocate_bits(nb::object scores, const nb::kwargs& given) {
   AllocateArguments arguments;
   arguments.keywords.read("allocate", given);
+  if (arguments.options.unit != allocate::Unit::kLayer && !given.contains("rank"))
+    arguments.options.ranking = allocate::Ranking::kKlShare;
   arguments.options.budget = arguments.budget.budget().value_or(pipeline::kPaperBudget);
   if (arguments.options.k_blocks) arguments.options.group_size = kKBlockSize;
   return record("BitPlan", to_json(value_of(allocate::allocate(scores_of(scores), arguments.options))));

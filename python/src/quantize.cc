@@ -38,7 +38,7 @@ struct QuantizeArguments {
         [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
     keywords.add_name(
         "per", job.plan.unit, allocate::kUnits, [](allocate::Unit unit) { return allocate::name(unit); },
-        "what gets a width of its own; linear: with rank 'kl-share'");
+        "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL");
     keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
                       "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
                       "and q4_k: GGUF's K blocks, by their lower width");
@@ -118,6 +118,8 @@ Json fields_of_made(const Made& made) {
 nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs& given) {
   QuantizeArguments arguments;
   arguments.keywords.read("quantize", given);
+  if (arguments.job.plan.unit != allocate::Unit::kLayer && !given.contains("rank"))
+    arguments.job.plan.ranking = allocate::Ranking::kKlShare;
   arguments.settle();
   arguments.job.model = file_of(model);
   arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));

@@ -68,6 +68,30 @@ TEST(Linears, WithOneWidthAreALayer) {
   EXPECT_TRUE(plan.layers[1].linears.empty());
 }
 
+/// q, k and v are one matrix to engines that fuse them, as are gate and up: each set has one width, by its share as a
+/// whole.
+TEST(Linears, ThatAreFusedHaveOneWidth) {
+  LayerScores scores = test::example_scores(2, 3);
+  const auto shares = [](double q, double v, double gate) {
+    return std::map<std::string, LinearShare>{
+        {"self_attn.q_proj", {1024, q}}, {"self_attn.k_proj", {512, 0.01}}, {"self_attn.v_proj", {512, v}},
+        {"self_attn.o_proj", {1024, 0.15}}, {"mlp.gate_proj", {512, gate}}, {"mlp.up_proj", {512, 0.01}}};
+  };
+  scores.layers[0].linears = shares(0.01, 0.3, 0.1);
+  scores.layers[1].linears = shares(0.01, 0.01, 0.2);
+  AllocateOptions options = options_for({Budget::Kind::kCodeBits, 2.75}, {2, 4});  // of 8192 weights 3072
+  options.unit = Unit::kFused;
+  const BitPlan plan = *allocate(scores, options);
+  // For each weight gate and up of layer 1 have 2.1, q, k and v of layer 0 1.6, o 1.5, gate and up of layer 0 1.1.
+  EXPECT_EQ(widths_of(plan.layers[0]),
+            (std::map<std::string, int>{{"self_attn.q_proj", 4}, {"self_attn.k_proj", 4}, {"self_attn.v_proj", 4}}));
+  EXPECT_EQ(widths_of(plan.layers[1]), (std::map<std::string, int>{{"mlp.gate_proj", 4}, {"mlp.up_proj", 4}}));
+  EXPECT_DOUBLE_EQ(size_of(plan).code_bits, 2.75);
+  options.unit = Unit::kLinear;
+  EXPECT_EQ(widths_of(allocate(scores, options)->layers[0]).at("self_attn.v_proj"), 4);
+  EXPECT_FALSE(widths_of(allocate(scores, options)->layers[0]).contains("self_attn.q_proj"));
+}
+
 /// True bits count what groups cost beside codes.
 TEST(Linears, KeepWithinTheBudget) {
   Random random(5);
