@@ -2,11 +2,11 @@
 ///   quantize_bench --model DIR [--calibration FILE] [--text FILE,FILE...] [--samples 32] [--window 1024] [--bits 2]
 ///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
 ///                  [--eval-windows 10] [--eval-window 2048] [--layers N] [--keep NAME]
-///                  [--from FILE] [--ggml LIBRARY] [--SWITCH VALUE ...]
+///                  [--from FILE] [--ggml LIBRARY] [--write FILE.gguf] [--SWITCH VALUE ...]
 /// SWITCH: those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so
 /// that a run goes on where it was interrupted. --from: nothing is quantised, the layers are those of another model,
 /// such as a peer's file. --ggml: the layers are what llama-quantize --pure makes of them with an importance matrix of
-/// the calibration text, by ggml_quantize_chunk of a libggml-base.so.
+/// the calibration text, by ggml_quantize_chunk of a libggml-base.so. --write: the result as a file for llama.cpp.
 
 #include <dlfcn.h>
 #include <sys/resource.h>
@@ -23,6 +23,7 @@
 #include "lieq/eval/perplexity.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/quantize/run.h"
+#include "lieq/save/gguf_export.h"
 #include "lieq/save/run_folder.h"
 #include "lieq/text/corpus.h"
 #include "tests/support/paths.h"
@@ -173,16 +174,17 @@ std::vector<model::Layer> quantized_layers(const Arguments& a, const model::Mode
         a.at("keep"), {{"options", to_json(options)}, {"model", m.path.string()}, {"tokens", calibration.size()},
                        {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")},
                        {"top", get(a, "top", "")}, {"top_bits", get(a, "top-bits", "4")}}));
-  auto walk = must(
-      quantize::LayerWalk::create(m, calibration, count(a, "window", "1024"), options, threads, sink));
+  std::optional<quantize::LayerWalk> walk;  // only where layers are missing
+  if (!kept || kept->finished() < layer_count)
+    walk = must(quantize::LayerWalk::create(m, calibration, count(a, "window", "1024"), options, threads, sink));
   std::vector<model::Layer> layers;
   for (std::size_t l = 0; l < layer_count; ++l) {
     quantize::QuantizedLayer done;
     if (kept && l < kept->finished()) {
       done = must(kept->read(l));
-      if (l + 1 < layer_count) must(walk.resume_with(l, done));
+      if (walk) must(walk->resume_with(l, done));
     } else {
-      done = must(walk.quantize(l, bits_of(a, l)));
+      done = must(walk->quantize(l, bits_of(a, l)));
       if (kept) must(kept->write(l, done));
     }
     layers.push_back(quantize::PackedLayer(threads, m.layers[l], done).layer());
@@ -226,6 +228,8 @@ int run(const Arguments& a) {
     quantised.layers[l] = layers[l];
   }
   std::printf("true bits %.4f  %.0f s (%.0f s user)  peak %.2f GiB\n", size.mean_true_bits(), took, took_user, peak);
+  if (a.contains("write"))
+    must(save::export_model(save::kGgufTarget, quantised, {.output = a.at("write"), .changed = true}, threads, sink));
   std::istringstream texts(get(a, "text", shared + "/data/text/wikitext2-test.txt"));
   for (std::string text; std::getline(texts, text, ',');) {
     std::vector<model::TokenId> ids = encode(text);
