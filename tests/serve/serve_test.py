@@ -75,6 +75,13 @@ class Routes(Case):
         self.assertEqual((status, answer["prompt"]),
                          (200, "<|im_start|>user\nIn the beginning<|im_end|>\n<|im_start|>assistant\n"))
 
+    def test_a_request_that_announces_no_body_has_none(self):
+        """As `curl -X POST URL` sends it: answered at once, and the next one may follow on the same connection."""
+        for method, path, status in (("POST", "/tokenize", b"400"), ("PUT", "/v1/models", b"404")):
+            with socket.create_connection((self.server.host, self.server.port), timeout=5) as connection:
+                connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                self.assertEqual(connection.makefile("rb").readline().split()[1], status)
+
     def test_refusals_of_routes(self):
         for path in ("/v2/models", "/../etc/passwd", "/v1/chat/completions/x", "/%00"):
             self.assertEqual(self.server.get(path)[0], 404, path)
