@@ -35,7 +35,7 @@ class Answer::Text : public Listener {
     std::vector<OutputPart> parts;
     take(stops_.add(decoder_.add(token.token)), parts);
     pause_while_reasoning();
-    if (stops_.stopped()) {
+    if (stops_.stopped() || parser_.ended()) {
       parts_ = std::move(parts);  // on_end is called next
       return false;
     }

@@ -216,3 +216,4 @@ ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextR
 }
 
 }  // namespace lieq::serve
+    request.output.one_call = prompt.one_call;

@@ -379,6 +379,10 @@ class Structured(Case):
                             ({"tools": tools, "tool_choice": named | {"function": {"name": "g"}}}, "tool_choice.function.name"),
                             ({"tools": tools, "tool_choice": "required", "json_schema": {}}, "tool_choice"),
                             ({"tools": [{"function": {"name": "f", "parameters": {"type": "array"}}}], "tool_choice": "required"},
+        twice = "root ::= " + json.dumps(self.CALL + "\n" + self.CALL)
+        for parallel, count in ((None, 2), (True, 2), (False, 1)):
+            answer = self.answer(tools=self.TOOLS, grammar=twice, parallel_tool_calls=parallel)
+            self.assertEqual((len(answer["message"]["tool_calls"]), answer["finish_reason"]), (count, "tool_calls"))
                              "tools[0].function.parameters.type"),
                             ({"tools": [{"function": {"name": "f", "parameters": {"not": {}}}}], "tool_choice": "required"}, "tools")]:
             self.refuse("/v1/chat/completions", {"messages": CHAT["messages"]} | more, param)
