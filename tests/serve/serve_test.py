@@ -224,6 +224,8 @@ class Texts(Case):
         self.assertEqual((answer["stop"], answer["stop_type"], answer["tokens_predicted"]), (True, "limit", 6))
         chunks = self.server.stream("/completion", {"prompt": "In the beginning", "n_predict": 6, "temperature": 0})
         self.assertEqual("".join(chunk["content"] for chunk in chunks), answer["content"])
+        for last in (answer, chunks[-1]):
+            self.assertEqual(last["timings"]["predicted_n"], 6)
 
 
 class Refusals(Case):
@@ -339,6 +341,10 @@ class Structured(Case):
         self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
         for none in ({}, {"tools": self.TOOLS, "tool_choice": "none"}):
             self.assertEqual(self.answer(grammar=grammar, **none)["message"]["content"], "Well. " + self.CALL)
+        twice = "root ::= " + json.dumps(self.CALL + "\n" + self.CALL)
+        for parallel, count in ((None, 2), (True, 2), (False, 1)):
+            answer = self.answer(tools=self.TOOLS, grammar=twice, parallel_tool_calls=parallel)
+            self.assertEqual((len(answer["message"]["tool_calls"]), answer["finish_reason"]), (count, "tool_calls"))
         # The conversation goes on with the call and its result.
         messages = CHAT["messages"] + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
         status, answer = self.server.post("/v1/chat/completions", {"messages": messages, "tools": self.TOOLS, "max_tokens": 2})
@@ -379,10 +385,6 @@ class Structured(Case):
                             ({"tools": tools, "tool_choice": named | {"function": {"name": "g"}}}, "tool_choice.function.name"),
                             ({"tools": tools, "tool_choice": "required", "json_schema": {}}, "tool_choice"),
                             ({"tools": [{"function": {"name": "f", "parameters": {"type": "array"}}}], "tool_choice": "required"},
-        twice = "root ::= " + json.dumps(self.CALL + "\n" + self.CALL)
-        for parallel, count in ((None, 2), (True, 2), (False, 1)):
-            answer = self.answer(tools=self.TOOLS, grammar=twice, parallel_tool_calls=parallel)
-            self.assertEqual((len(answer["message"]["tool_calls"]), answer["finish_reason"]), (count, "tool_calls"))
                              "tools[0].function.parameters.type"),
                             ({"tools": [{"function": {"name": "f", "parameters": {"not": {}}}}], "tool_choice": "required"}, "tools")]:
             self.refuse("/v1/chat/completions", {"messages": CHAT["messages"]} | more, param)
