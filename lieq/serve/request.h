@@ -40,10 +40,12 @@ struct TextRequest {
   Work work;  ///< what all texts have in common: no prompt, no filter, and the seed of the first
   std::function<std::shared_ptr<TokenFilter>()> make_filter;  ///< empty: none
   std::vector<std::string> stop;                              ///< strings that end a text and are left out
-  bool stream = false, include_usage = false;
-  bool echo = false;          ///< the prompt is part of the answer
-  OutputOptions output;       ///< of a chat: what to look for in the text
-  bool keep_special = false;  ///< special tokens are part of the text
+  bool stream = false;
+  bool include_usage = false;     ///< a last chunk says how many tokens there were
+  bool continuous_usage = false;  ///< and every chunk of OpenAI's forms how many so far
+  bool echo = false;              ///< the prompt is part of the answer
+  OutputOptions output;           ///< of a chat: what to look for in the text
+  bool keep_special = false;      ///< special tokens are part of the text
 
   [[nodiscard]] std::size_t texts() const { return prompts.size() * choices; }
 };

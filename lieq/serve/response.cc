@@ -61,6 +61,13 @@ void Response::note(const AnswerEvent& event) {
   if (event.ending->finish == Finish::kCancelled) failure_ = ApiError{503, "the server is shutting down"};
 }
 
+/// vLLM's usage of a chunk: of its text so far.
+OrderedJson Response::usage_so_far(const AnswerEvent& event) const {
+  const std::size_t prompt = request_.prompts[event.text / request_.choices].size();
+  return {
+      {"prompt_tokens", prompt}, {"completion_tokens", event.new_tokens}, {"total_tokens", prompt + event.new_tokens}};
+}
+
 OrderedJson Response::usage() const {
   std::size_t prompt = 0, shared = 0, added = 0;
   for (std::size_t number = 0; number < texts_.size(); ++number) {
@@ -84,6 +91,8 @@ std::vector<OrderedJson> Response::chunks(const AnswerEvent& event) {
   }
   note(event);
   if (request_.route == Route::kLlamaCompletion) return chunks;
+  if (request_.continuous_usage)
+    for (OrderedJson& chunk : chunks) chunk["usage"] = usage_so_far(event);
   if (event.ending && texts_.size() == 1 && !chunks.empty()) chunks.back()["timings"] = timings(*event.ending);
   return chunks;
 }
