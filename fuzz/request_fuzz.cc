@@ -85,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     LIEQ_CHECK(eval::check(request->work.sampling).has_value());
     for (const auto& [id, bias] : request->work.sampling.logit_bias) LIEQ_CHECK(id >= 0 && id < 256 && bias <= 1e6);
+    for (const auto id : request->work.stop_tokens) LIEQ_CHECK(id >= 0 && id < 256);
     for (const std::string& stop : request->stop) LIEQ_CHECK(!stop.empty());
   }
   return 0;

@@ -31,11 +31,12 @@ class Answer::Text : public Listener {
   }
 
   bool on_token(const TokenNews& token) override {
+    ++new_tokens_;
     if (logprobs_) tokens_.push_back(token);
     std::vector<OutputPart> parts;
     take(stops_.add(decoder_.add(token.token)), parts);
     pause_while_reasoning();
-    if (stops_.stopped()) {
+    if (stops_.stopped() || parser_.ended()) {
       parts_ = std::move(parts);  // on_end is called next
       return false;
     }
@@ -74,12 +75,13 @@ class Answer::Text : public Listener {
     event.text = number_;
     event.parts = std::move(parts);
     event.tokens = std::exchange(tokens_, {});
+    event.new_tokens = new_tokens_;
     event.stop = ending ? stops_.found() : "";
     event.ending = std::move(ending);
     queue_->push(std::move(event));
   }
 
-  std::size_t number_;
+  std::size_t number_, new_tokens_ = 0;
   bool chat_, logprobs_;
   text::StreamDecoder decoder_;
   StopStrings stops_;

@@ -22,6 +22,7 @@ struct AnswerEvent {
   std::vector<OutputPart> parts;  ///< of a chat; else one of kContent, or none
   std::vector<TokenNews> tokens;  ///< with log-probabilities, where they were asked for
   std::vector<TokenNews> prompt;  ///< the same of the prompt; comes first, and once
+  std::size_t new_tokens = 0;     ///< of the text so far, those of parts still held back among them
   std::optional<Ending> ending;   ///< comes last
   std::string stop;               ///< with the ending: the string that ended the text
 };

@@ -39,7 +39,8 @@ struct Stream {
       } else if (const auto usage = response.usage_chunk()) {
         text += line_of(*usage);
       }
-      text += "data: [DONE]\n\n";
+      // llama.cpp's own streams end with the object that says stop: its clients take every line for JSON.
+      if (answer->request().route != Route::kLlamaCompletion) text += "data: [DONE]\n\n";
     }
     return text.empty() || sink.write(text.data(), text.size());
   }

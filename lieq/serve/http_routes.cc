@@ -51,6 +51,7 @@ ApiResult<OrderedJson> tokens_of_text(const OrderedJson& body, const Served& ser
 OrderedJson description(const Service& service) {
   const model::ModelConfig& config = service.bundle().model.config;
   OrderedJson model = {{"id", service.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "lieq"}};
+  model["max_model_len"] = service.served().context;  // vLLM's name for it
   model["meta"] = {{"n_vocab", config.vocab_size},
                    {"n_ctx", service.served().context},
                    {"n_ctx_train", config.max_position_embeddings},

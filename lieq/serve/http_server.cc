@@ -182,11 +182,14 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
 void HttpServer::serve_connection(socket_t socket) {
   Connection connection(socket, options_.limits);
   const Connection::Current current(connection);
-  // What would make the library unpack, split or convert a body, or cut an answer to pieces.
+  // What would make the library unpack, split or convert a body, cut an answer to pieces, or wait for a body that was
+  // not announced: there is none then, and the client waits for its answer.
   const auto simplify = [](Request& request) {
     request.ranges.clear();
     for (const char* name : {"Content-Type", "Content-Encoding", "Accept-Encoding", "Range"})
       request.headers.erase(name);
+    if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding"))
+      request.set_header("Content-Length", "0");
   };
   while (connection.wait_for_request(stopping_)) {
     bool closed = false;

@@ -1,5 +1,7 @@
 /// Prompts: texts, token ids, or the messages of a chat.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "lieq/base/message.h"
@@ -153,6 +155,32 @@ ApiResult<bool> read_reasoning_format(Parameters& parameters) {
                                                        in_words(OrderedJson(*format))));
 }
 
+/// Where the words of the last message end in a rendered prompt, as transformers finds it: templates may trim them, but
+/// blanks at their end that were kept belong to them. Errors: the template left them out.
+ApiResult<std::size_t> end_of_words(std::string_view prompt, std::string_view words) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t first = std::min(words.find_first_not_of(kBlanks), words.size());
+  const std::string_view kept = words.substr(first);
+  const std::string_view trimmed = kept.substr(0, kept.find_last_not_of(kBlanks) + 1);
+  const std::size_t begin = trimmed.empty() ? prompt.npos : prompt.rfind(trimmed);
+  if (begin == prompt.npos)
+    return bad_parameter("continue_final_message", "the chat template leaves out the words of the last message");
+  return begin + (prompt.substr(begin).starts_with(kept) ? kept.size() : trimmed.size());
+}
+
+/// vLLM's and transformers' continue_final_message: the answer goes on with the last message instead of beginning one.
+ApiResult<bool> read_continuation(Parameters& parameters, text::ChatRequest& chat) {
+  LIEQ_API_ASSIGN(const auto add_prompt, parameters.boolean("add_generation_prompt"));
+  LIEQ_API_ASSIGN(const auto goes_on, parameters.boolean("continue_final_message"));
+  chat.add_generation_prompt = add_prompt.value_or(!goes_on.value_or(false));
+  if (!goes_on.value_or(false)) return false;
+  if (chat.add_generation_prompt)
+    return bad_parameter("continue_final_message", "expected add_generation_prompt to be false beside it");
+  if (chat.messages.back()["role"] != "assistant")
+    return bad_parameter("continue_final_message", "expected the last message to be one of the assistant's");
+  return true;
+}
+
 }  // namespace
 
 ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& served) {
@@ -174,11 +202,15 @@ ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& ser
   if (prompt.tools && !served.chat_template->mentions("tools"))
     return bad_parameter("tools", "the model's chat template has no place for tools");
   LIEQ_API_ASSIGN(chat.arguments, read_variables(parameters, *served.chat_template));
-  LIEQ_API_ASSIGN(const auto add_prompt, parameters.boolean("add_generation_prompt"));
-  chat.add_generation_prompt = add_prompt.value_or(true);
+  LIEQ_API_ASSIGN(const bool goes_on, read_continuation(parameters, chat));
   auto text = served.chat_template->render(chat);
   if (!text) return bad_parameter("messages", "the chat template refuses them: " + text.error().message);
   prompt.text = std::move(*text);
+  if (goes_on) {
+    const auto& words = chat.messages.back()["content"].get_ref<const std::string&>();
+    LIEQ_API_ASSIGN(const std::size_t end, end_of_words(prompt.text, words));
+    prompt.text.resize(end);
+  }
   return prompt;
 }
 
@@ -190,6 +222,7 @@ ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextR
     request.output.form = output_form(served.chat_template->source());
     if (!prompt.tools) request.output.form.tools = ToolForm::kNone;
     request.output.tool_names = prompt.tool_names;
+    request.output.one_call = prompt.one_call;
     LIEQ_API_ASSIGN(const bool told_apart, read_reasoning_format(parameters));
     request.output.form.reasoning = request.output.form.reasoning && told_apart;
     request.output.in_reasoning = told_apart && opens_reasoning(prompt.text);

@@ -58,6 +58,8 @@ ApiResult<void> read_streaming(Parameters& parameters, TextRequest& request) {
   Parameters inner(*options);
   LIEQ_API_ASSIGN(const auto include_usage, inner.boolean("include_usage"));
   request.include_usage = include_usage.value_or(false);
+  LIEQ_API_ASSIGN(const auto continuous, inner.boolean("continuous_usage_stats"));
+  request.continuous_usage = continuous.value_or(false);
   inner.ignore("include_obfuscation");
   if (const auto known = inner.refuse_unknown(); !known)
     return bad_parameter("stream_options." + known.error().param, "not a parameter this server knows");

@@ -40,10 +40,12 @@ struct TextRequest {
   Work work;  ///< what all texts have in common: no prompt, no filter, and the seed of the first
   std::function<std::shared_ptr<TokenFilter>()> make_filter;  ///< empty: none
   std::vector<std::string> stop;                              ///< strings that end a text and are left out
-  bool stream = false, include_usage = false;
-  bool echo = false;          ///< the prompt is part of the answer
-  OutputOptions output;       ///< of a chat: what to look for in the text
-  bool keep_special = false;  ///< special tokens are part of the text
+  bool stream = false;
+  bool include_usage = false;     ///< a last chunk says how many tokens there were
+  bool continuous_usage = false;  ///< and every chunk of OpenAI's forms how many so far
+  bool echo = false;              ///< the prompt is part of the answer
+  OutputOptions output;           ///< of a chat: what to look for in the text
+  bool keep_special = false;      ///< special tokens are part of the text
 
   [[nodiscard]] std::size_t texts() const { return prompts.size() * choices; }
 };
@@ -55,7 +57,8 @@ struct TextRequest {
 /// The text of the prompt that a chat's `messages` and `tools` make, and its tokens: for the above and /apply-template.
 struct ChatPrompt {
   std::string text;
-  bool tools = false;  ///< calls of tools are looked for
+  bool tools = false;     ///< calls of tools are looked for
+  bool one_call = false;  ///< the answer ends behind the first
   std::vector<std::string> tool_names;
   std::vector<std::size_t>
       must_call;  ///< indices in `tools` of which the answer has to call one; empty: none has to be

@@ -9,6 +9,18 @@ namespace {
 
 double per_second(std::size_t count, double seconds) { return seconds > 0 ? static_cast<double>(count) / seconds : 0; }
 
+/// llama.cpp's numbers.
+OrderedJson timings(const Ending& ending) {
+  const std::size_t run = ending.prompt_tokens - ending.shared_tokens;
+  return {{"cache_n", ending.shared_tokens},
+          {"prompt_n", run},
+          {"prompt_ms", 1000 * ending.prompt_seconds},
+          {"prompt_per_second", per_second(run, ending.prompt_seconds)},
+          {"predicted_n", ending.new_tokens},
+          {"predicted_ms", 1000 * ending.decode_seconds},
+          {"predicted_per_second", per_second(ending.new_tokens, ending.decode_seconds)}};
+}
+
 }  // namespace
 
 const char* finish_reason(Finish finish, bool calls) {
@@ -49,6 +61,13 @@ void Response::note(const AnswerEvent& event) {
   if (event.ending->finish == Finish::kCancelled) failure_ = ApiError{503, "the server is shutting down"};
 }
 
+/// vLLM's usage of a chunk: of its text so far.
+OrderedJson Response::usage_so_far(const AnswerEvent& event) const {
+  const std::size_t prompt = request_.prompts[event.text / request_.choices].size();
+  return {
+      {"prompt_tokens", prompt}, {"completion_tokens", event.new_tokens}, {"total_tokens", prompt + event.new_tokens}};
+}
+
 OrderedJson Response::usage() const {
   std::size_t prompt = 0, shared = 0, added = 0;
   for (std::size_t number = 0; number < texts_.size(); ++number) {
@@ -63,19 +82,6 @@ OrderedJson Response::usage() const {
           {"prompt_tokens_details", {{"cached_tokens", shared}}}};
 }
 
-/// llama.cpp's numbers, of the first text.
-OrderedJson Response::timings() const {
-  const Ending& ending = texts_.front().ending.value();
-  const std::size_t run = ending.prompt_tokens - ending.shared_tokens;
-  return {{"cache_n", ending.shared_tokens},
-          {"prompt_n", run},
-          {"prompt_ms", 1000 * ending.prompt_seconds},
-          {"prompt_per_second", per_second(run, ending.prompt_seconds)},
-          {"predicted_n", ending.new_tokens},
-          {"predicted_ms", 1000 * ending.decode_seconds},
-          {"predicted_per_second", per_second(ending.new_tokens, ending.decode_seconds)}};
-}
-
 std::vector<OrderedJson> Response::chunks(const AnswerEvent& event) {
   std::vector<OrderedJson> chunks;
   if (request_.route == Route::kChat) {
@@ -84,8 +90,10 @@ std::vector<OrderedJson> Response::chunks(const AnswerEvent& event) {
     completion_chunks(event, chunks);
   }
   note(event);
-  const bool last = event.ending && texts_.size() == 1 && !chunks.empty();
-  if (last && request_.route != Route::kLlamaCompletion) chunks.back()["timings"] = timings();
+  if (request_.route == Route::kLlamaCompletion) return chunks;
+  if (request_.continuous_usage)
+    for (OrderedJson& chunk : chunks) chunk["usage"] = usage_so_far(event);
+  if (event.ending && texts_.size() == 1 && !chunks.empty()) chunks.back()["timings"] = timings(*event.ending);
   return chunks;
 }
 
@@ -204,7 +212,7 @@ OrderedJson Response::whole() const {
   answer["choices"] = OrderedJson::array();
   for (std::size_t number = 0; number < texts_.size(); ++number) answer["choices"].push_back(choice(number));
   answer["usage"] = usage();
-  if (texts_.size() == 1) answer["timings"] = timings();
+  if (texts_.size() == 1) answer["timings"] = timings(texts_.front().ending.value());
   return answer;
 }
 
@@ -221,6 +229,7 @@ OrderedJson Response::llama_object(const Text& text, bool stream) const {
   object["truncated"] = false;
   object["stop_type"] = ending.finish == Finish::kLength ? "limit" : text.stop.empty() ? "eos" : "word";
   object["stopping_word"] = text.stop;
+  object["timings"] = timings(ending);
   if (!stream) object["id"] = name_.id;
   return object;
 }

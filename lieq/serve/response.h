@@ -49,7 +49,7 @@ class Response {
   [[nodiscard]] OrderedJson frame(const char* object) const;
   [[nodiscard]] OrderedJson choice(std::size_t number) const;
   [[nodiscard]] OrderedJson usage() const;
-  [[nodiscard]] OrderedJson timings() const;
+  [[nodiscard]] OrderedJson usage_so_far(const AnswerEvent& event) const;
   [[nodiscard]] OrderedJson chat_logprobs(const std::vector<TokenNews>& tokens) const;
   [[nodiscard]] OrderedJson completion_logprobs(const AnswerEvent& event, Text& text) const;
   [[nodiscard]] OrderedJson llama_object(const Text& text, bool stream) const;

@@ -50,6 +50,22 @@ ApiResult<void> read_logit_bias(Parameters& parameters, const Served& served, ev
   return {};
 }
 
+/// vLLM's stop_token_ids, beside the model's own.
+ApiResult<void> read_stop_tokens(Parameters& parameters, const Served& served, std::vector<TokenId>& stop_tokens) {
+  const std::string name = "stop_token_ids";
+  const OrderedJson* value = parameters.find("stop_token_ids");
+  if (!value) return {};
+  constexpr std::size_t kMostIds = 128;
+  if (!value->is_array() || value->size() > kMostIds)
+    return bad_parameter(name,
+                         fmt::format("found {}, expected a list of at most {} token ids", in_words(*value), kMostIds));
+  for (const OrderedJson& one : *value) {
+    LIEQ_API_ASSIGN(const TokenId id, read_token(one, name, served));
+    stop_tokens.push_back(id);
+  }
+  return {};
+}
+
 /// llama.cpp's list of samplers in the only order there is here.
 ApiResult<void> read_samplers(Parameters& parameters) {
   static const OrderedJson kOrder = {"penalties", "dry",   "top_n_sigma", "top_k",      "typ_p",
@@ -100,7 +116,7 @@ ApiResult<void> read_sampling(Parameters& parameters, const Served& served, Text
     for (const TokenId token : std::exchange(request.work.stop_tokens, {}))
       sampling.logit_bias.emplace_back(token, -std::numeric_limits<double>::infinity());
   }
-  return {};
+  return read_stop_tokens(parameters, served, request.work.stop_tokens);
 }
 
 /// Names whose values must be the neutral ones: what they would change is not here.
@@ -114,16 +130,22 @@ ApiResult<void> refuse_what_is_not_run(Parameters& parameters) {
        {Neutral{"mirostat", 0, 0}, Neutral{"dynatemp_range", 0, 0}, Neutral{"xtc_probability", 0, 0},
         Neutral{"dry_multiplier", 0, 0}, Neutral{"top_n_sigma", -kAny, 0}, Neutral{"min_keep", 0, 0},
         Neutral{"n_indent", 0, 0}, Neutral{"t_max_predict_ms", -kAny, 0}, Neutral{"num_beams", 1, 1},
-        Neutral{"best_of", 1, 1}, Neutral{"thinking_budget_tokens", -kAny, -1},
+        Neutral{"best_of", 1, 1}, Neutral{"min_tokens", 0, 0}, Neutral{"thinking_budget_tokens", -kAny, -1},
         Neutral{"reasoning_budget_tokens", -kAny, -1}}) {
     const OrderedJson* value = parameters.find(one.name);
     if (value && !(value->is_number() && value->get<double>() >= one.least && value->get<double>() <= one.most))
       return bad_parameter(one.name, fmt::format("found {}, but this server does not run it", in_words(*value)));
   }
   for (const char* name : {"functions", "function_call", "suffix", "lora", "verbosity", "audio", "web_search_options",
-                           "post_sampling_probs", "use_beam_search", "image_data", "input_prefix", "input_suffix"}) {
+                           "post_sampling_probs", "use_beam_search", "image_data", "input_prefix", "input_suffix",
+                           "include_stop_str_in_output", "return_token_ids", "return_tokens"}) {
     const OrderedJson* value = parameters.find(name);
     if (value && *value != false && *value != "" && !(value->is_array() && value->empty()))
+      return bad_parameter(name, fmt::format("found {}, but this server does not run it", in_words(*value)));
+  }
+  for (const char* name : {"skip_special_tokens", "detokenize"}) {
+    const OrderedJson* value = parameters.find(name);
+    if (value && *value != true)
       return bad_parameter(name, fmt::format("found {}, but this server does not run it", in_words(*value)));
   }
   const OrderedJson* modalities = parameters.find("modalities");
@@ -137,6 +159,9 @@ ApiResult<void> refuse_what_is_not_run(Parameters& parameters) {
                            "service_tier",
                            "safety_identifier",
                            "prompt_cache_key",
+                           "request_id",
+                           "priority",
+                           "spaces_between_special_tokens",
                            "prediction",
                            "id_slot",
                            "slot_id",

@@ -142,6 +142,10 @@ void OutputParser::run(bool last, std::vector<OutputPart>& parts) {
       case State::kContent: more = run_content(last, parts); break;
       case State::kCall: more = run_call(last, parts); break;
       case State::kBareCall: more = run_bare_call(last, parts); break;
+      case State::kEnd:
+        held_.clear();
+        more = false;
+        break;
     }
   }
 }
@@ -164,6 +168,13 @@ void OutputParser::put(OutputPart::Kind kind, std::string_view text, std::vector
     parts.back().text += whole;
   else
     parts.push_back({kind, std::move(whole)});
+}
+
+void OutputParser::put(ToolCall call, std::vector<OutputPart>& parts) {
+  parts.push_back({OutputPart::Kind::kToolCall, {}, std::move(call)});
+  any_text_ = false;
+  after_call_ = true;
+  if (options_.one_call) state_ = State::kEnd;
 }
 
 /// Before the answer: <think>, or none.
@@ -226,18 +237,16 @@ bool OutputParser::run_call(bool last, std::vector<OutputPart>& parts) {
   const std::size_t end = held_.find(kEndCall);
   if (end == held_.npos && !last && held_.size() < kMaxCallBytes) return false;
   const std::size_t stop = std::min(end, held_.size());
-  const auto call = call_from(std::string_view(held_).substr(kCall.size(), stop - kCall.size()));
+  auto call = call_from(std::string_view(held_).substr(kCall.size(), stop - kCall.size()));
+  state_ = State::kContent;
   if (call) {
-    parts.push_back({OutputPart::Kind::kToolCall, {}, *call});
     held_.erase(0, end == held_.npos ? held_.size() : end + kEndCall.size());
     blanks_.clear();
-    any_text_ = false;
-    after_call_ = true;
+    put(std::move(*call), parts);
   } else {
     put(OutputPart::Kind::kContent, std::string_view(held_).substr(0, kCall.size()), parts);
     held_.erase(0, kCall.size());
   }
-  state_ = State::kContent;
   return true;
 }
 
@@ -255,13 +264,11 @@ bool OutputParser::run_bare_call(bool last, std::vector<OutputPart>& parts) {
   if (rest().starts_with('{')) {
     const auto end = extent_of(rest()).end;
     if (!end && !last && held_.size() < kMaxCallBytes) return false;
-    const auto call = call_from(end ? rest().substr(0, *end) : rest());
+    auto call = call_from(end ? rest().substr(0, *end) : rest());
     const auto& names = options_.tool_names;
     if (call && (tagged || names.empty() || std::find(names.begin(), names.end(), call->name) != names.end())) {
-      parts.push_back({OutputPart::Kind::kToolCall, {}, *call});
       held_.erase(0, begin + end.value_or(held_.size() - begin));
-      any_text_ = false;
-      after_call_ = true;
+      put(std::move(*call), parts);
       return !held_.empty();
     }
   }

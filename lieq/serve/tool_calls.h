@@ -50,6 +50,7 @@ struct OutputOptions {
   OutputForm form;
   bool in_reasoning = false;                 ///< opens_reasoning(prompt)
   std::vector<std::string> tool_names = {};  ///< a bare {"name": ...} is a call only of one of these
+  bool one_call = false;                     ///< nothing comes after the first call
 };
 
 /// Takes text apart as it comes. What could still become a marker, or belongs to a call, is held back; a call is given
@@ -64,9 +65,11 @@ class OutputParser {
   [[nodiscard]] std::vector<OutputPart> finish();
   /// Whether what comes next is reasoning: a grammar for the answer begins where this is false.
   [[nodiscard]] bool in_reasoning() const { return state_ == State::kReasoning; }
+  /// Nothing that could still come would be given out.
+  [[nodiscard]] bool ended() const { return state_ == State::kEnd; }
 
  private:
-  enum class State { kStart, kReasoning, kContent, kCall, kBareCall };
+  enum class State { kStart, kReasoning, kContent, kCall, kBareCall, kEnd };
 
   [[nodiscard]] State answer_state() const;
   void run(bool last, std::vector<OutputPart>& parts);
@@ -76,6 +79,7 @@ class OutputParser {
   bool run_call(bool last, std::vector<OutputPart>& parts);
   bool run_bare_call(bool last, std::vector<OutputPart>& parts);
   void put(OutputPart::Kind kind, std::string_view text, std::vector<OutputPart>& parts);
+  void put(ToolCall call, std::vector<OutputPart>& parts);
 
   OutputOptions options_;
   State state_;

@@ -61,9 +61,7 @@ ApiResult<void> read_tool_choice(Parameters& parameters, ChatPrompt& prompt) {
                            fmt::format("found {}, expected the name of one of the tools", in_words(OrderedJson(name))));
   }
   LIEQ_API_ASSIGN(const auto parallel, parameters.boolean("parallel_tool_calls"));
-  // A call that is asked for is one call.
-  if (parallel == false && is_free && !prompt.tool_names.empty())
-    return bad_parameter("parallel_tool_calls", "found false, but this server does not run it");
+  prompt.one_call = parallel == false;
   return {};
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Other people's clients against `lieq serve`: clients_test.py CLASS. Skipped with a line where one is not installed:
-pip install openai langchain-openai lm_eval[api] (into the Python that runs this, or that LIEQ_CLIENTS_PYTHON names)."""
+pip install openai langchain-openai lm_eval[api] guidellm (into the Python that runs this, or that LIEQ_CLIENTS_PYTHON names)."""
 
 import json
 import os
@@ -146,6 +146,35 @@ class LmEval(unittest.TestCase):
         for task in ("piqa", "arc_easy"):
             for metric in ("acc,none", "acc_norm,none"):
                 self.assertEqual(ours["results"][task][metric], theirs[task][metric], (task, metric))
+
+
+class GuideLlm(unittest.TestCase):
+    """A load generator's users, who all have to get what they asked for: the tokens, the times, and no errors."""
+
+    REQUESTS, TOKENS = 24, 12
+
+    def test_eight_users(self):
+        need("guidellm")
+        with Server("--chat-template", "chatml", "-np", 4, "-c", 512) as server, tempfile.TemporaryDirectory() as folder:
+            for route in ("/v1/chat/completions", "/v1/completions"):
+                report = Path(folder) / "report.json"
+                options = {"backend": f"kind=openai_http,target=http://{server.host}:{server.port},request_format={route}",
+                           "profile": "kind=concurrent,streams=8", "constraint": f"kind=max_requests,count={self.REQUESTS}",
+                           "tokenizer": f"kind=hf_auto,model={DEMO}", "output": f"kind=json,path={report}",
+                           "data": f"kind=synthetic_text,prompt_tokens=40,output_tokens={self.TOKENS}"}
+                command = [sys.executable, "-m", "guidellm", "run", "--disable-progress"]
+                done = subprocess.run(command + [f"--{name}={value}" for name, value in options.items()], capture_output=True,
+                                      text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+                self.assertEqual(done.returncode, 0, done.stderr)
+                requests = json.loads(report.read_text())["benchmarks"][0]["requests"]
+                self.assertEqual([one["info"]["error"] for one in requests["errored"]], [], route)
+                # Version 0.8.1 may end with its last one still counted as under way, though it was answered in full.
+                self.assertGreaterEqual(len(requests["successful"]), self.REQUESTS - 1, route)
+                for one in requests["successful"]:
+                    self.assertEqual(one["output_tokens"], self.TOKENS, route)
+            metrics = server.metrics()
+            self.assertEqual((metrics["lieq_texts_total"], metrics["lieq_refused_total"], metrics["lieq_failed_total"]),
+                             (2 * self.REQUESTS, 0, 0))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,13 @@ class Routes(Case):
         self.assertEqual((status, answer["prompt"]),
                          (200, "<|im_start|>user\nIn the beginning<|im_end|>\n<|im_start|>assistant\n"))
 
+    def test_a_request_that_announces_no_body_has_none(self):
+        """As `curl -X POST URL` sends it: answered at once, and the next one may follow on the same connection."""
+        for method, path, status in (("POST", "/tokenize", b"400"), ("PUT", "/v1/models", b"404")):
+            with socket.create_connection((self.server.host, self.server.port), timeout=5) as connection:
+                connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                self.assertEqual(connection.makefile("rb").readline().split()[1], status)
+
     def test_refusals_of_routes(self):
         for path in ("/v2/models", "/../etc/passwd", "/v1/chat/completions/x", "/%00"):
             self.assertEqual(self.server.get(path)[0], 404, path)
@@ -217,6 +224,42 @@ class Texts(Case):
         self.assertEqual((answer["stop"], answer["stop_type"], answer["tokens_predicted"]), (True, "limit", 6))
         chunks = self.server.stream("/completion", {"prompt": "In the beginning", "n_predict": 6, "temperature": 0})
         self.assertEqual("".join(chunk["content"] for chunk in chunks), answer["content"])
+        for last in (answer, chunks[-1]):
+            self.assertEqual(last["timings"]["predicted_n"], 6)
+
+    def test_usage_with_every_chunk(self):
+        """vLLM's option, which load generators ask for."""
+        for path, body in (("/v1/completions", TEXT | {"ignore_eos": True}), ("/v1/chat/completions", CHAT)):
+            options = {"include_usage": True, "continuous_usage_stats": True}
+            *chunks, last = self.server.stream(path, body | {"n": 2, "stream_options": options})
+            for index in range(2):
+                counts = [chunk["usage"]["completion_tokens"] for chunk in chunks if chunk["choices"][0]["index"] == index]
+                self.assertEqual(counts, sorted(counts))
+                self.assertEqual((counts[0] <= 1, counts[-1]), (True, 12))
+            self.assertEqual({chunk["usage"]["prompt_tokens"] for chunk in chunks}, {last["usage"]["prompt_tokens"]})
+            self.assertEqual((last["choices"], last["usage"]["completion_tokens"]), ([], 24))
+            self.assertFalse(any("usage" in chunk for chunk in self.server.stream(path, body)))
+
+    def test_stop_tokens_beside_the_model_s_own(self):
+        body = TEXT | {"temperature": 0, "max_tokens": 30, "ignore_eos": True, "logprobs": 0}
+        tokens = self.server.post("/v1/completions", body)[1]["choices"][0]["logprobs"]["tokens"]
+        stop = tokens[10]
+        [token] = self.server.post("/tokenize", {"content": stop})[1]["tokens"]
+        choice = self.server.post("/v1/completions", body | {"stop_token_ids": [token]})[1]["choices"][0]
+        self.assertEqual((choice["finish_reason"], choice["logprobs"]["tokens"]), ("stop", tokens[: tokens.index(stop)]))
+
+    def test_an_answer_that_goes_on_with_the_last_message(self):
+        begun = CHAT["messages"] + [{"role": "assistant", "content": "God created the"}]
+        going_on = {"messages": begun, "continue_final_message": True}
+        self.assertEqual(self.server.post("/apply-template", going_on)[1]["prompt"],
+                         "<|im_start|>user\nIn the beginning<|im_end|>\n<|im_start|>assistant\nGod created the")
+        prompt = self.server.post("/apply-template", going_on | {"add_generation_prompt": False})[1]["prompt"]
+        same = {"temperature": 0, "max_tokens": 8}
+        said = self.server.post("/v1/chat/completions", going_on | same)[1]["choices"][0]["message"]["content"]
+        self.assertEqual(said, self.server.post("/v1/completions", same | {"prompt": prompt})[1]["choices"][0]["text"])
+        for wrong in (going_on | {"add_generation_prompt": True}, CHAT | {"continue_final_message": True},
+                      {"messages": CHAT["messages"] + [{"role": "assistant", "content": ""}], "continue_final_message": True}):
+            self.refuse("/v1/chat/completions", wrong, "continue_final_message")
 
 
 class Refusals(Case):
@@ -234,6 +277,10 @@ class Refusals(Case):
             (TEXT | {"logit_bias": {"x": 1}}, "logit_bias"), (TEXT | {"logit_bias": {"4096": 1}}, "logit_bias"),
             (TEXT | {"logit_bias": 5}, "logit_bias"), (TEXT | {"mirostat": 2}, "mirostat"),
             (TEXT | {"xtc_probability": 0.5}, "xtc_probability"), (TEXT | {"suffix": "end"}, "suffix"),
+            (TEXT | {"stream": True, "stream_options": {"continuous_usage_stats": 1}}, "continuous_usage_stats"),
+            (TEXT | {"stop_token_ids": [4096]}, "stop_token_ids"), (TEXT | {"stop_token_ids": 3}, "stop_token_ids"),
+            (TEXT | {"min_tokens": 3}, "min_tokens"), (TEXT | {"skip_special_tokens": False}, "skip_special_tokens"),
+            (TEXT | {"return_token_ids": True}, "return_token_ids"),
             (TEXT | {"samplers": ["top_k"]}, "samplers"), (TEXT | {"frobnicate": 1}, "frobnicate"),
             (TEXT | {"prompt": "word " * 600}, "prompt"),
         ]:
@@ -332,6 +379,10 @@ class Structured(Case):
         self.assertEqual(chunks[-1]["choices"][0]["finish_reason"], "tool_calls")
         for none in ({}, {"tools": self.TOOLS, "tool_choice": "none"}):
             self.assertEqual(self.answer(grammar=grammar, **none)["message"]["content"], "Well. " + self.CALL)
+        twice = "root ::= " + json.dumps(self.CALL + "\n" + self.CALL)
+        for parallel, count in ((None, 2), (True, 2), (False, 1)):
+            answer = self.answer(tools=self.TOOLS, grammar=twice, parallel_tool_calls=parallel)
+            self.assertEqual((len(answer["message"]["tool_calls"]), answer["finish_reason"]), (count, "tool_calls"))
         # The conversation goes on with the call and its result.
         messages = CHAT["messages"] + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
         status, answer = self.server.post("/v1/chat/completions", {"messages": messages, "tools": self.TOOLS, "max_tokens": 2})
@@ -402,6 +453,12 @@ class Structured(Case):
         self.assertTrue(prompt(chat_template_kwargs={"enable_thinking": True}).endswith("<think>\n"))
         self.assertEqual(prompt(reasoning_effort="none"), prompt(chat_template_kwargs={"enable_thinking": False}))
         self.assertEqual(prompt(reasoning_effort="high"), "reasoning_effort")  # this template knows no degrees
+
+    def test_what_vllm_s_clients_send(self):
+        sent = {"min_tokens": 0, "skip_special_tokens": True, "spaces_between_special_tokens": True, "stop_token_ids": [],
+                "include_stop_str_in_output": False, "return_token_ids": False, "detokenize": True, "priority": 0, "request_id": "a",
+                "repetition_penalty": 1.0, "best_of": 1, "use_beam_search": False, "prompt_logprobs": None}
+        self.assertEqual(self.answer(grammar='root ::= "ok"', **sent)["message"]["content"], "ok")
 
     def test_what_the_page_of_llama_cpp_sends(self):
         sent = {"return_progress": True, "reasoning_format": "auto", "backend_sampling": False, "reasoning_control": True,

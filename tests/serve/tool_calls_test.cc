@@ -51,6 +51,19 @@ const OutputOptions kPlain{.form = {}}, kHermes{.form = {ToolForm::kHermes, fals
     kQwen3{.form = {ToolForm::kHermes, true}},
     kLlama{.form = {ToolForm::kLlama3, false}, .tool_names = {"f", "get_weather"}};
 
+TEST(ToolCalls, NothingAfterTheFirstWhereOneIsWanted) {
+  OutputOptions hermes = kQwen3, llama = kLlama;
+  hermes.one_call = llama.one_call = true;
+  const std::string call = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
+  expect("<think>a</think>Well. \n" + call + "\n" + call + " and so on", hermes, {"Well.", "a", {{"f", "{}"}}});
+  expect("No call.\n", hermes, {"No call.\n", "", {}});
+  expect(R"({"name": "f", "parameters": {}}; {"name": "f", "parameters": {}})", llama, {"", "", {{"f", "{}"}}});
+  OutputParser parser(hermes);
+  EXPECT_FALSE(parser.add(call.substr(0, 5)).size() || parser.ended());
+  EXPECT_EQ(parser.add(call.substr(5)).size(), 1u);
+  EXPECT_TRUE(parser.ended() && parser.finish().empty());
+}
+
 TEST(ToolCalls, Hermes) {
   expect("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1, \"b\": \"é}\"}}\n</tool_call>", kHermes,
          {"", "", {{"f", R"({"a":1,"b":"é}"})"}}});
