@@ -127,6 +127,7 @@ float centred_zero(const ZeroRange& zeros, float lo, float hi, float scale, floa
 
 LaneChoice min_max_grid(const GridRules& rules, MinMax convention, std::size_t n, const float* target) {
   const Extremes e = extremes_of(n, target);
+  const ZeroRange zeros = zero_range(rules);
   const float top = rules.top();
   LaneChoice c;
   for (std::size_t l = 0; l < kLanes; ++l) {
@@ -151,6 +152,13 @@ LaneChoice min_max_grid(const GridRules& rules, MinMax convention, std::size_t n
     c.scale[l] = storable(rules, static_cast<float>(step));
     const double zero = std::nearbyint(-static_cast<double>(lo) / step);
     c.zero[l] = convention == MinMax::kSymmetric ? 0.5F * (top + 1) : static_cast<float>(zero);
+    if (convention == MinMax::kWithZero && rules.grid != Grid::kAsym) {
+      // The nearest zero point that the grid has, and a scale that reaches both extremes from there.
+      const auto wanted = static_cast<float>(-static_cast<double>(lo) / step);
+      c.zero[l] = std::clamp(zeros.first + zeros.step * std::nearbyint((wanted - zeros.first) / zeros.step), zeros.first,
+                             zeros.last);
+      c.scale[l] = storable(rules, covering_scale(lo, hi, c.zero[l], top));
+    }
   }
   return c;
 }

@@ -11,7 +11,7 @@ namespace lieq::quantize {
 
 /// How a group's scale and zero point follow from its extremes, in Range::kMinMax.
 enum class MinMax {
-  kWithZero,   ///< 0 lies inside; zero = round(-lo / scale). GPTQ, asymmetric
+  kWithZero,   ///< 0 lies inside; zero = round(-lo / scale). GPTQ, asymmetric; on other grids the nearest they have
   kPlain,      ///< scale = max(hi - lo, 1e-5) / top; zero = clip(-round(lo / scale)). AWQ
   /// scale = 2 max|w| / top, 0 for the negative side when no weight is; zero = 2^(bits-1). GPTQ, symmetric
   kSymmetric,

@@ -173,17 +173,27 @@ TEST(Gptq, PutsDeadColumnsAtTheZeroPoint) {
 }
 
 TEST(Rtn, IsWithinHalfAStepInsideTheRange) {
-  const Problem p(33, 96, 10);
+  Problem p(33, 96, 10);
+  for (std::size_t j = 0; j < 32; ++j) {  // groups of one sign, and of zeros
+    p.weight[j] = std::fabs(p.weight[j]);
+    p.weight[p.in + j] = -std::fabs(p.weight[p.in + j]);
+    p.weight[2 * p.in + j] = 0;
+  }
   Threads threads(2);
-  for (const unsigned bits : {2U, 3U, 4U, 8U}) {
-    FitRules rules = rules_for(bits, Grid::kAsym, 32, 0);
-    rules.range = Range::kMinMax;
-    const Fitted fitted = rtn(threads, p.w(), rules);
-    for (std::size_t i = 0; i < p.out; ++i) {
-      for (std::size_t j = 0; j < p.in; ++j) {
-        // Half a step, half a step for the rounded zero point, and what rounding the scale to half moves the ends by.
-        const float scale = fitted.scales[i * 3 + j / 32];
-        ASSERT_LE(std::fabs(fitted.weight(i, j) - p.weight[i * p.in + j]), scale * (1 + rules.grid.top() * 0x1p-11F));
+  for (const Grid grid : {Grid::kAsym, Grid::kSkew, Grid::kHalf}) {
+    for (const unsigned bits : {2U, 3U, 4U, 8U}) {
+      FitRules rules = rules_for(bits, grid, 32, 0);
+      rules.range = Range::kMinMax;
+      const Fitted fitted = rtn(threads, p.w(), rules);
+      const float middle = 0.5F * (rules.grid.top() + 1);
+      for (std::size_t i = 0; i < p.out; ++i) {
+        for (std::size_t j = 0; j < p.in; ++j) {
+          // Half a step, half a step for the rounded zero point, and what rounding the scale to half moves the ends by.
+          const float scale = fitted.scales[i * 3 + j / 32], zero = fitted.zeros[i * 3 + j / 32];
+          ASSERT_LE(std::fabs(fitted.weight(i, j) - p.weight[i * p.in + j]), scale * (1 + rules.grid.top() * 0x1p-11F));
+          if (grid == Grid::kSkew) ASSERT_TRUE(zero == middle || zero == middle - 1) << zero;
+          if (grid == Grid::kHalf) ASSERT_TRUE(zero >= 0.5F && zero <= rules.grid.top() - 0.5F) << zero;
+        }
       }
     }
   }
