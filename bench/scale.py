@@ -7,7 +7,8 @@
 measure: makes each shape with one layer and with more (tools/random_model.py), runs the jobs on these, removes them. What
 scale.json holds already is not run again, so it can be stopped. Time is seconds of CPU of all threads: others on the machine
 disturb it less than the clock. Memory is what the process has beside mapped files (RssAnon), and all it ever had (VmHWM).
-The estimate for the whole model is that of `lieq quantize --dry-run` on a folder of the whole shape, whose weights are
+Estimates are those of all stages that a run tells of; a stage that takes neither seconds nor much memory is not told of.
+That for the whole model is that of `lieq quantize --dry-run` on a folder of the whole shape, whose weights are
 holes in files.
 
 table: a job's cost is a + b * layers (the perplexity drop: b * layers * (layers + 1) / 2 and c * layers); of quantising
@@ -40,8 +41,8 @@ def calibration(windows, window=WINDOW):
     return ["--calib", "builtin", "--calib-windows", windows, "--calib-window", window]
 
 
-def quantising(recipe, model, out, windows):
-    return ["quantize", model, "-o", out, "--recipe", recipe, "--bits", BITS, "--embed-bits", 8, *calibration(windows)]
+def quantising(recipe, model, out, windows, bits=BITS):
+    return ["quantize", model, "-o", out, "--recipe", recipe, "--bits", bits, "--embed-bits", 8, *calibration(windows)]
 
 
 # name -> (layers it is run on, whether it reads the quantised model, its words)
@@ -54,9 +55,11 @@ def jobs(model, packed, folder):
         "quantize, plain GPTQ": ([1, 2], quantising("paper-gptq", model, folder / "out", FEW)),
         "quantize, plain GPTQ, more tokens": ([1], quantising("paper-gptq", model, folder / "out", MORE)),
         "quantize, all steps": ([1, 2], quantising("lieq", model, folder / "out", FEW)),
+        "quantize, widths of linears": ([1, 2], [*quantising("lieq", model, folder / "out", FEW, 2.5), "--per", "linear"]),
         "quantize, all steps, more tokens": ([1], quantising("lieq", model, folder / "out", MORE)),
         "eval": ([1, 2], ["eval", model, "--text", text, "--window", 2048, "--chunks", 1]),
         "export to GGUF": ([1, 2], ["export", packed, "--to", "gguf", "-o", folder / "out.gguf"]),
+        "export to hf-fp16": ([1, 2], ["export", model, "--to", "hf-fp16", "-o", folder / "out"]),
         "run": ([1, 2], ["run", packed, "-p", "The river", "-n", 32, "--ignore-eos"]),
     }
 

@@ -1,5 +1,6 @@
 #include "lieq/cli/last_words.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +42,16 @@ void on_sigbus(int, siginfo_t* info, void*) {
   ::sigaction(SIGBUS, &sigbus_before, nullptr);  // the access is tried again, and then it is that handler's
 }
 
+/// Under a limit, oneDNN and a stack that cannot grow run into addresses that they did not get.
+void on_sigsegv(int, siginfo_t*, void*) {
+  say_and_exit({"lieq: out of memory, it seems: a fault where addresses are limited (ulimit -v)\n"});
+}
+
+bool has_few_addresses() {
+  rlimit addresses = {};
+  return ::getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY;
+}
+
 [[noreturn]] void on_terminate() {
   try {
     if (const std::exception_ptr problem = std::current_exception()) std::rethrow_exception(problem);
@@ -61,6 +72,9 @@ LastWords::LastWords() {
   action.sa_sigaction = on_sigbus;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   ::sigaction(SIGBUS, &action, &sigbus_before);
+  if (!has_few_addresses()) return;
+  action.sa_sigaction = on_sigsegv;
+  ::sigaction(SIGSEGV, &action, nullptr);
 }
 
 }  // namespace lieq::cli

@@ -6,9 +6,9 @@
 namespace lieq::cli {
 
 /// From the moment it is made, once, at the start of main(): a mapped file that is cut short while it is read (SIGBUS)
-/// and memory that runs out where nobody can pass it on (std::terminate) end the process with status 1 and one line,
-/// without running destructors: temporary files stay, as after kill -9, and the next run removes them. Other faults end
-/// it as they did before.
+/// and memory that runs out where nobody can pass it on (std::terminate, or SIGSEGV while addresses are limited) end
+/// the process with status 1 and one line, without running destructors: temporary files stay, as after kill -9, and the
+/// next run removes them. Other faults end it as they did before.
 class LastWords {
  public:
   LastWords();

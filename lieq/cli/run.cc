@@ -8,6 +8,7 @@
 #include "lieq/cli/sampling.h"
 #include "lieq/eval/bundle.h"
 #include "lieq/eval/generate.h"
+#include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/terminal/console.h"
 #include "lieq/terminal/interrupts.h"
@@ -64,6 +65,9 @@ Result<void> run(const Options& options, const Common& common) {
   eval::Sequence sequence(bundle.model.config, context);
   text::StreamDecoder decoder(bundle.tokenizer);
   for (const text::TokenId id : ids) (void)decoder.add(id);  // what a token looks like can depend on the one before it
+  pipeline::tell(fmt::format("writing {} tokens", generate.max_new_tokens),
+                 pipeline::generating_size(bundle.model, ids.size(), generate.max_new_tokens, sequence.cache.bytes()),
+                 threads, console);
   write(prompt);
   interrupts.listen();
   LIEQ_ASSIGN(const eval::Generation generation,

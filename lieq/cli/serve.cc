@@ -8,8 +8,11 @@
 
 #include <fmt/format.h>
 
+#include "lieq/base/labels.h"
 #include "lieq/cli/command.h"
 #include "lieq/cli/run_options.h"
+#include "lieq/eval/generate.h"
+#include "lieq/pipeline/estimate.h"
 #include "lieq/serve/http_server.h"
 #include "lieq/terminal/console.h"
 #include "lieq/terminal/interrupts.h"
@@ -50,6 +53,11 @@ struct Environment {
 std::string size_text(std::size_t bytes) {
   const double mib = static_cast<double>(bytes) / (1 << 20);
   return mib < 1024 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+}
+
+/// When the cache is full and a slice of a prompt runs.
+double memory_of(const serve::Service& service) {
+  return pipeline::generating_size(service.bundle().model, eval::kPromptTokens, 0, service.cache_bytes()).memory;
 }
 
 void tell_start(const serve::Service& service, const std::string& host, int port) {
@@ -107,6 +115,8 @@ Result<void> run_server(const Options& options, const Common& common) {
     service = std::move(*loaded);
     service->start();
     http.set_service(service);
+    console.note(fmt::format("serving takes up to {} of memory beside the mapped model",
+                             bytes_text(static_cast<std::size_t>(memory_of(*service)))));
     tell_start(*service, options.http.host, port);
     intact = serve_until_stopped(*service);
   }

@@ -1,9 +1,11 @@
 #include "lieq/diagnose/diagnose.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
+#include "lieq/base/ranks.h"
 #include "lieq/diagnose/geometry.h"
 #include "lieq/diagnose/perplexity_drop.h"
 #include "lieq/diagnose/score.h"
@@ -12,8 +14,6 @@ namespace lieq::diagnose {
 namespace {
 
 using model::Model;
-
-constexpr std::size_t kGeometryTokens = 4096;  // of one batch: bounds the memory of geometry()
 
 kernels::Compute compute_of(const ScoreOptions& options) {
   return options.compute == "bf16" ? kernels::Compute::kBF16 : kernels::Compute::kF32;
@@ -33,6 +33,22 @@ std::vector<Sample> samples_of(std::span<const Cell> cells, std::size_t per_cell
   return samples;
 }
 
+/// Passages that run as one batch of the geometry.
+std::vector<Share> batches_of(std::span<const Sample> samples) {
+  std::vector<Share> batches;
+  std::size_t tokens = 0;
+  for (std::size_t s = 0; s < samples.size(); ++s) {
+    const std::size_t own = samples[s].ids.size();
+    if (batches.empty() || tokens + own > kGeometryTokens) {
+      batches.push_back({s, s});
+      tokens = 0;
+    }
+    batches.back().last = s + 1;
+    tokens += own;
+  }
+  return batches;
+}
+
 Result<void> measure_geometry(const Model& model, std::span<const Cell> cells, const ScoreOptions& options,
                               Threads& threads, Sink& sink, LayerScores& scores) {
   const GeometryOptions geometry_options{
@@ -45,23 +61,18 @@ Result<void> measure_geometry(const Model& model, std::span<const Cell> cells, c
     cell.energy_gain.assign(model.layers.size(), 0);
   }
   const std::vector<Sample> samples = samples_of(cells, options.passages);
-  for (std::size_t first = 0; first < samples.size();) {
+  for (const Share own : batches_of(samples)) {
     std::vector<std::vector<TokenId>> batch;
-    std::size_t tokens = 0, end = first;
-    while (end < samples.size() && (end == first || tokens + samples[end].ids.size() <= kGeometryTokens)) {
-      tokens += samples[end].ids.size();
-      batch.push_back(samples[end++].ids);
-    }
+    for (std::size_t s = own.first; s < own.last; ++s) batch.push_back(samples[s].ids);
     LIEQ_ASSIGN(const auto metrics, geometry(model, batch, geometry_options, threads, sink));
-    for (std::size_t s = first; s < end; ++s) {
+    for (std::size_t s = own.first; s < own.last; ++s) {
       CellScores& cell = scores.cells[samples[s].cell];
       ++counts[samples[s].cell];
       for (std::size_t l = 0; l < model.layers.size(); ++l) {
-        cell.compactness[l] += metrics[s - first][l].compactness;
-        cell.energy_gain[l] += metrics[s - first][l].energy_gain;
+        cell.compactness[l] += metrics[s - own.first][l].compactness;
+        cell.energy_gain[l] += metrics[s - own.first][l].energy_gain;
       }
     }
-    first = end;
   }
   for (std::size_t c = 0; c < cells.size(); ++c) {
     for (double& value : scores.cells[c].compactness) value /= static_cast<double>(counts[c]);
@@ -102,6 +113,22 @@ Result<void> measure_perplexity_drop(const Model& model, std::span<const Cell> c
 }
 
 }  // namespace
+
+GeometryLoad geometry_load(std::span<const Cell> cells, const ScoreOptions& options) {
+  const std::vector<Sample> samples = samples_of(cells, options.passages);
+  GeometryLoad load{.passages = samples.size(), .draws = options.draws};
+  for (const Share own : batches_of(samples)) {
+    std::size_t tokens = 0;
+    for (std::size_t s = own.first; s < own.last; ++s) {
+      tokens += samples[s].ids.size();
+      load.longest = std::max(load.longest, samples[s].ids.size());
+    }
+    ++load.batches;
+    load.tokens += tokens;
+    load.batch = std::max(load.batch, tokens);
+  }
+  return load;
+}
 
 ModelFacts facts_of(const Model& model, const std::string& name) {
   const model::ModelConfig& config = model.config;

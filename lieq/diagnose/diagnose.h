@@ -14,11 +14,23 @@
 
 namespace lieq::diagnose {
 
+/// Tokens of one batch of the geometry, or of one passage that is longer: bounds its memory.
+inline constexpr std::size_t kGeometryTokens = 4096;
+
 struct DiagnoseOptions {
   ScoreOptions score;                         ///< set_weights (score.h) fills its weights
   bool perplexity_drop = false;               ///< measure it even where the score does not use it
   std::size_t memory = std::size_t{1} << 30;  ///< bytes for the activations of the perplexity drop
 };
+
+/// What the geometry of some cells has to do.
+struct GeometryLoad {
+  std::size_t passages = 0, tokens = 0;  ///< of all batches
+  std::size_t batches = 0;
+  std::size_t batch = 0, longest = 0;  ///< tokens of the largest batch, and of the longest passage
+  std::size_t draws = 0;               ///< random matrices beside each trained one
+};
+[[nodiscard]] GeometryLoad geometry_load(std::span<const Cell> cells, const ScoreOptions& options);
 
 /// What scores and plans remember of a model. `name`: as the user named it.
 [[nodiscard]] ModelFacts facts_of(const model::Model& model, const std::string& name);

@@ -17,8 +17,6 @@ using model::Model;
 using model::ModelConfig;
 using model::SequenceSpan;
 
-constexpr std::size_t kBatchTokens = 2048;  // rows of one block pass: enough to be bound by arithmetic, not by weights
-
 /// How many rows fit in the budget.
 struct Shape {
   std::size_t batch_rows;   ///< of one run_block, at least one passage
@@ -45,7 +43,7 @@ Result<Shape> shape_of(const Model& model, std::span<const std::vector<TokenId>>
             "memory: found {} MiB, expected at least {} MiB for a passage of {} tokens through the {} variants of {}",
             memory >> 20, (least >> 20) + 1, longest, config.num_hidden_layers + 1, model.path.string()));
   // A third of what is left for the batch, up to its useful size; the rest for the streams.
-  const std::size_t batch = std::clamp((memory - logits) / 3 / per_row, longest, std::max(longest, kBatchTokens));
+  const std::size_t batch = std::clamp((memory - logits) / 3 / per_row, longest, std::max(longest, kDropBatchTokens));
   const std::size_t tokens = std::max(longest, (memory - logits - batch * per_row) / per_token);
   return Shape{std::min(batch, tokens), tokens * (config.num_hidden_layers + 1)};
 }

@@ -12,6 +12,9 @@
 
 namespace lieq::diagnose {
 
+/// Rows of one block pass: enough to be bound by arithmetic, not by weights.
+inline constexpr std::size_t kDropBatchTokens = 2048;
+
 struct DropOptions {
   kernels::Compute compute = kernels::Compute::kF32;
   std::size_t memory = std::size_t{1} << 30;  ///< bytes for activations; the loaded model comes on top

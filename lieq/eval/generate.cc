@@ -82,11 +82,10 @@ Result<void> TokenStream::feed(std::span<const TokenId> input, bool last) {
 
 /// False: cancelled.
 Result<bool> TokenStream::run_prompt() {
-  constexpr std::size_t kSlice = 512;  // tokens that run together
   const std::span<const TokenId> prompt = std::span(seen_).first(prompt_size_);
   while (sequence_->ids.size() < prompt.size()) {
     if (options_.cancelled && options_.cancelled()) return false;
-    const std::size_t done = sequence_->ids.size(), count = std::min(kSlice, prompt.size() - done);
+    const std::size_t done = sequence_->ids.size(), count = std::min(kPromptTokens, prompt.size() - done);
     LIEQ_TRY(feed(prompt.subspan(done, count), done + count == prompt.size()));
   }
   return true;

@@ -14,6 +14,9 @@
 
 namespace lieq::eval {
 
+/// Tokens of a prompt that run together.
+inline constexpr std::size_t kPromptTokens = 512;
+
 struct GenerateOptions {
   std::size_t max_new_tokens = 128;
   SamplingOptions sampling = {};

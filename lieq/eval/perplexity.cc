@@ -17,8 +17,6 @@ using model::Model;
 using model::SequenceSpan;
 using model::TokenId;
 
-constexpr std::size_t kForwardTokens = 2048;
-
 /// Scratch and results of one of the models.
 struct Lane {
   const Model* model;

@@ -21,11 +21,14 @@ struct TokenScores {
   std::vector<char> top1;  ///< 1 where the arg-max equals the first model's; empty for the first model
 };
 
-/// Scores the windows of a plan; several run as one batch of about 2048 tokens. All models must share the vocabulary:
-/// same vocab_size, same ids. Scores stand in the order of the windows; ranks share the batches, and each gets all
-/// scores. Cost: one forward pass per model and window; memory: hidden states and 64 MiB of logits per model. Errors:
-/// kInvalidArgument (no windows, one longer than max_position_embeddings, an id or a vocab_size that does not fit);
-/// kNumerical when a model's logits are not finite. The same bits for any number of threads and ranks.
+/// Rows of tokens that one batch runs, or those of one window that is longer.
+inline constexpr std::size_t kForwardTokens = 2048;
+
+/// Scores the windows of a plan; several run as one batch of about kForwardTokens. All models must share the
+/// vocabulary: same vocab_size, same ids. Scores stand in the order of the windows; ranks share the batches, and each
+/// gets all scores. Cost: one forward pass per model and window; memory: hidden states and 64 MiB of logits per model.
+/// Errors: kInvalidArgument (no windows, one longer than max_position_embeddings, an id or a vocab_size that does not
+/// fit); kNumerical when a model's logits are not finite. The same bits for any number of threads and ranks.
 [[nodiscard]] Result<std::vector<TokenScores>> score_plan(std::span<const model::Model* const> models,
                                                           const WindowPlan& plan, Threads& threads,
                                                           kernels::Compute compute, Sink& sink);

@@ -199,8 +199,7 @@ void decode_row(const pack::StoredMatrix& weight, std::size_t i, float* target) 
 }
 
 std::size_t slab_rows(std::size_t cols) {
-  constexpr std::size_t kSlabFloats = std::size_t{4} << 20;
-  return std::max<std::size_t>(64, kSlabFloats / cols / 64 * 64);
+  return std::max<std::size_t>(64, kSlabBytes / sizeof(float) / cols / 64 * 64);
 }
 
 void linear(Threads& threads, const pack::StoredMatrix& weight, std::span<const float> bias, MatrixView<const float> x,

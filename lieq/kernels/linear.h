@@ -42,7 +42,9 @@ struct LinearScratch {
   Int8Inputs int8_inputs;
 };
 
-/// Rows of one slab for `cols` inputs: about 16 MiB of float32, a multiple of 64.
+/// Decoded weights of one slab, about.
+inline constexpr std::size_t kSlabBytes = std::size_t{16} << 20;
+/// Rows of one slab for `cols` inputs: about kSlabBytes of float32, a multiple of 64.
 [[nodiscard]] std::size_t slab_rows(std::size_t cols);
 
 /// x: [tokens, in]; weight: [out, in]; bias: [out] or empty; y: [tokens, out], written.

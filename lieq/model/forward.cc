@@ -73,8 +73,7 @@ void logits(const Model& model, MatrixView<const float> hidden, RunState& state,
 }
 
 std::size_t logit_slice_rows(const ModelConfig& config) {
-  constexpr std::size_t kSliceBytes = std::size_t{64} << 20;
-  return std::max<std::size_t>(1, kSliceBytes / sizeof(float) / config.vocab_size);
+  return std::max<std::size_t>(1, kLogitSliceBytes / sizeof(float) / config.vocab_size);
 }
 
 }  // namespace lieq::model

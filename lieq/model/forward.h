@@ -54,7 +54,9 @@ void forward(const Model& model, std::span<const TokenId> tokens, std::span<cons
 /// hidden: [rows, hidden_size] after the final norm. out: [rows, vocab_size].
 void logits(const Model& model, MatrixView<const float> hidden, RunState& state, MatrixView<float> out);
 
-/// Rows whose logits fit in 64 MiB, at least 1.
+/// Logits that callers hold at a time, of one model.
+inline constexpr std::size_t kLogitSliceBytes = std::size_t{64} << 20;
+/// Rows whose logits fit in kLogitSliceBytes, at least 1.
 [[nodiscard]] std::size_t logit_slice_rows(const ModelConfig& config);
 
 /// Applies the final norm in place. x: [tokens, hidden_size].

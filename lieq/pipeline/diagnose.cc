@@ -39,13 +39,15 @@ quantize::Options trial_fit(std::size_t group_size) {
   return draft_of(recipe);
 }
 
-/// diagnose::diagnose, told of before if it takes long.
+/// diagnose::diagnose; its stages are told of before if they take long.
 Result<LayerScores> measure(const eval::Bundle& bundle, const std::string& name,
                             const std::vector<diagnose::Cell>& cells, const diagnose::DiagnoseOptions& options,
                             Threads& threads, Sink& sink) {
   std::size_t tokens = 0;
   for (const diagnose::Cell& cell : cells)
     for (const auto& passage : cell.passages) tokens += passage.size();
+  const diagnose::GeometryLoad load = diagnose::geometry_load(cells, options.score);
+  tell("the geometry", geometry_size(bundle.model, load, threads.count()), threads, sink);
   if (options.perplexity_drop || options.score.alpha > 0)
     tell("the perplexity drop", drop_size(bundle.model, tokens, options.memory), threads, sink);
   return diagnose::diagnose(bundle.model, name, cells, options, threads, sink);

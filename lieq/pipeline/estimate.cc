@@ -11,13 +11,19 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/kernels/gemm.h"
+#include "lieq/eval/generate.h"
+#include "lieq/eval/perplexity.h"
+#include "lieq/diagnose/perplexity_drop.h"
 #include "lieq/pack/k_blocks.h"
 #include "lieq/pipeline/run_memory.h"
+#include "lieq/tune/attribution.h"
 
 namespace lieq::pipeline {
 namespace {
 
 using model::LinearKind;
+
+constexpr double kHalf = 2;  // bytes
 
 /// What is not a product of large matrices, in multiply-adds of one: measured on models of 10 M and 135 M parameters
 /// and on layers of a Qwen3-4B shape (AVX-512).
@@ -25,7 +31,13 @@ constexpr double kLaneCost = 6;          // a multiply-add of the search for gri
 constexpr double kSweepCost = 250;       // the rest of a sweep, for each weight
 constexpr double kRefitCost = 3;         // of the joint fit of a row's scales, times the cube of their number
 constexpr double kFactorCost = 1.6;      // of a Cholesky factor in double, times in^3
+constexpr double kDecodeCost = 28;       // decoding a weight for products of many tokens
 constexpr double kWeightCost = 3000;     // decoding, packing, writing, checking and hashing a weight
+constexpr double kGramCost = 5;          // of a Gram matrix in double, times its inner size
+constexpr double kSpectrumCost = 11;     // of its eigenvalues, times its size to the third
+constexpr double kDrawCost = 1100;       // of a random weight
+constexpr double kCodeCost = 2000;       // taking codes apart, packing, writing and comparing them, for each weight
+constexpr double kStoredCost = 1000;     // the same of weights that are not packed
 constexpr double kKeptRate = 0.8;        // of the best rate of one thread, when all work for minutes
 constexpr double kShareOfSquare = 0.55;  // of a symmetric product: its tiles on and above the diagonal
 
@@ -88,6 +100,22 @@ double fit_work(const pack::StoredMatrix& w, const quantize::Options& options, c
   return work;
 }
 
+/// Weights of the layers that products decode.
+double decoded_weights(const model::Model& model) {
+  double weights = 0;
+  for (const model::Layer& layer : model.layers)
+    for (const model::Linear& linear : layer.linears)
+      if (!linear.weight.packed) weights += static_cast<double>(linear.weight.rows * linear.weight.cols);
+  return weights;
+}
+
+/// Logits of so many tokens: a head that is not packed is decoded anew for every slice of them.
+double head_work(const model::Model& model, double tokens) {
+  const auto weights = static_cast<double>(model.lm_head.rows * model.lm_head.cols);
+  const auto slice = static_cast<double>(model::logit_slice_rows(model.config));
+  return weights * (tokens + (model.lm_head.packed ? 0 : kDecodeCost * std::ceil(tokens / slice)));
+}
+
 double layer_work(const model::Model& model, const BitPlan& plan, const quantize::Options& options, std::size_t l) {
   const model::ModelConfig& c = model.config;
   double work = 0;
@@ -105,11 +133,12 @@ double layer_work(const model::Model& model, const BitPlan& plan, const quantize
 }
 
 /// Multiply-adds as long as reading a weight, and what each token then costs with it: measured where the model lies in
-/// memory. Dense weights are decoded for products in float32; packed codes, or bfloat16 of two bytes, are multiplied.
+/// memory, the first on bfloat16 of a Qwen3-4B shape. Dense weights are decoded for products in float32; packed codes,
+/// or bfloat16 of two bytes, are multiplied.
 struct StepCost {
   double reading, token;
 };
-constexpr StepCost kDecodedStep = {31, 6}, kPackedStep = {4, 1}, kRoundedStep = {16, 0.5};
+constexpr StepCost kDecodedStep = {17, 2}, kPackedStep = {4, 1}, kRoundedStep = {16, 0.5};
 
 /// Both models write; the layers of the one that is made are packed, perhaps its head.
 double smoke_work(const model::Model& model, const RunSize& size) {
@@ -122,7 +151,7 @@ double smoke_work(const model::Model& model, const RunSize& size) {
 
 double memory_of(const model::Model& model, const BitPlan& plan, const quantize::Options& options,
                  const RunSize& size) {
-  const std::size_t rows = std::min(size.scored_tokens, std::max<std::size_t>(2048, size.scored_window));
+  const std::size_t rows = std::min(size.scored_tokens, std::max(eval::kForwardTokens, size.scored_window));
   // Both models score side by side; before that, a packed embedding was rounded as a whole.
   const double scoring = packed_layers_memory(plan) + size.packed_embeddings + 2 * pass_memory(model.config, rows);
   const bool walks = options.method != quantize::Method::kRtn;
@@ -159,10 +188,11 @@ double quantize_work(const model::Model& model, const BitPlan& plan, const quant
 
 double pass_work(const model::Model& model, std::size_t tokens, std::size_t window) {
   const model::ModelConfig& c = model.config;
-  const double pass = static_cast<double>(linears_footprint(model).parameters) +
-                      static_cast<double>(model.layers.size() * c.q_size() * window) +
-                      static_cast<double>(c.vocab_size * c.hidden_size);
-  return static_cast<double>(tokens) * pass;
+  const auto attention = static_cast<double>(model.layers.size() * c.q_size() * window);
+  const auto all = static_cast<double>(tokens), batch = static_cast<double>(std::max(eval::kForwardTokens, window));
+  const double linears = static_cast<double>(linears_footprint(model).parameters);
+  return all * (linears + attention) + kDecodeCost * decoded_weights(model) * std::ceil(all / batch) +
+         head_work(model, all);
 }
 
 double steps_work(const model::Model& model, std::size_t steps, std::size_t sequences, bool rounded) {
@@ -200,7 +230,7 @@ Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize
 }
 
 StageSize scoring_size(std::span<const model::Model* const> models, std::size_t tokens, std::size_t window) {
-  const std::size_t rows = std::min(tokens, std::max<std::size_t>(2048, window));
+  const std::size_t rows = std::min(tokens, std::max(eval::kForwardTokens, window));
   StageSize size{0, base_memory(models.front()->config)};
   for (const model::Model* model : models) {
     size.work += pass_work(*model, tokens, window);
@@ -213,21 +243,89 @@ StageSize drop_size(const model::Model& model, std::size_t tokens, std::size_t m
   const model::ModelConfig& c = model.config;
   const auto layers = static_cast<double>(c.num_hidden_layers), all = static_cast<double>(tokens);
   const double block = static_cast<double>(linears_footprint(model).parameters) / layers;
-  const double head = static_cast<double>(c.vocab_size * c.hidden_size);
   const double streams = 4 * all * (layers + 1) * static_cast<double>(c.hidden_size);
-  return {all * (block * (layers * (layers + 1) / 2 + 1) + head * (layers + 1)),
-          base_memory(c) + packed_memory(model) +
-              std::min(static_cast<double>(most), streams + pass_memory(c, std::min<std::size_t>(tokens, 2048)))};
+  return {
+      all * block * (layers * (layers + 1) / 2 + 1) + (layers + 1) * head_work(model, all),
+      base_memory(c) + packed_memory(model) +
+          std::min(static_cast<double>(most), streams + pass_memory(c, std::min(tokens, diagnose::kDropBatchTokens)))};
+}
+
+StageSize geometry_size(const model::Model& model, const diagnose::GeometryLoad& load, std::size_t threads) {
+  const model::ModelConfig& c = model.config;
+  const auto h = static_cast<double>(c.hidden_size), q = static_cast<double>(c.q_size());
+  const auto kv = static_cast<double>(c.kv_size()), layers = static_cast<double>(c.num_hidden_layers);
+  const auto tokens = static_cast<double>(load.tokens), longest = static_cast<double>(load.longest);
+  const auto draws = static_cast<double>(load.draws);
+  const double weights = h * (q + 2 * kv);
+  const auto spectrum = [&](double out) {
+    const double least = std::min(longest, out), most = std::max(longest, out);
+    return least * least * (kGramCost * most + kSpectrumCost * least);
+  };
+  const double measured =
+      (1 + draws) * (tokens * weights + static_cast<double>(load.passages) * (spectrum(q) + 2 * spectrum(kv)));
+  const double drawn = kDrawCost * draws * static_cast<double>(load.batches) * weights;
+  const double decoded = kDecodeCost * decoded_weights(model) * static_cast<double>(load.batches);
+  return {tokens * static_cast<double>(linears_footprint(model).parameters) + decoded + layers * (measured + drawn),
+          base_memory(c) + packed_memory(model) + geometry_memory(c, load, threads)};
+}
+
+StageSize shares_size(const model::Model& model, const quantize::Options& draft, unsigned bits,
+                      const SharesSize& size) {
+  const model::ModelConfig& c = model.config;
+  BitPlan plan;
+  plan.group_size = draft.group_size == 0 ? c.hidden_size : draft.group_size;
+  for (const model::Layer& layer : model.layers)
+    plan.layers.push_back({.bits = static_cast<int>(bits), .weights = footprint(layer).parameters, .reason = ""});
+  const auto layers = static_cast<double>(model.layers.size());
+  double work = static_cast<double>(size.fitted) * layers * token_work(model, draft, static_cast<double>(size.window));
+  for (std::size_t l = 0; l < model.layers.size(); ++l) work += layer_work(model, plan, draft, l);
+  // The original, the draft, its blocks once more, gradients at inputs, and what both weights make of these inputs;
+  // the head thrice.
+  const double token = 6 * static_cast<double>(linears_footprint(model).parameters) +
+                       3 * static_cast<double>(c.vocab_size * c.hidden_size) +
+                       7 * layers * static_cast<double>(c.q_size() * size.length);
+  work += static_cast<double>(size.judged) * token;
+  const std::size_t together = std::min(size.judged, std::max(tune::kAttributionTokens, size.length));
+  const double walk = walk_memory(model, draft, {size.fitted, size.window, size.threads});
+  return {work, base_memory(c) + packed_memory(model) + packed_layers_memory(plan) +
+                    std::max(walk, backward_memory(c, together))};
+}
+
+StageSize export_size(const model::Model& model, std::size_t containers, bool folders) {
+  double work = 0, largest = 0;
+  const auto add = [&](const pack::StoredMatrix& matrix) {
+    const double weights = static_cast<double>(matrix.rows * matrix.cols);
+    work += weights * (matrix.packed ? kCodeCost : kStoredCost);
+    largest = std::max(largest, weights);
+  };
+  add(model.embed_tokens);
+  if (model.lm_head.data != model.embed_tokens.data || model.lm_head.packed != model.embed_tokens.packed)
+    add(model.lm_head);
+  for (const model::Layer& layer : model.layers)
+    for (const model::Linear& linear : layer.linears) add(linear.weight);
+  // What was written is read back, packed as the source is; a tensor of a folder is there twice while it is made.
+  const double packed = packed_memory(model);
+  const double making = folders ? std::max(packed, 2 * kHalf * largest) : 0;
+  return {static_cast<double>(containers) * work, base_memory(model.config) + packed + making + kernels::kSlabBytes};
+}
+
+StageSize generating_size(const model::Model& model, std::size_t prompt, std::size_t written, std::size_t cache) {
+  const auto weights = static_cast<double>(linears_footprint(model).parameters);
+  return {static_cast<double>(prompt) * weights + steps_work(model, written, 1, true),
+          base_memory(model.config) + packed_memory(model) + static_cast<double>(cache) +
+              blocks_memory(model.config, std::min(prompt, eval::kPromptTokens))};
 }
 
 void tell(std::string_view what, const StageSize& stage, const Threads& threads, Sink& sink) {
-  constexpr double kShort = 5, kFastest = 1e12;  // seconds; multiply-adds a second of any thread
+  constexpr double kShort = 5, kMuch = 268435456;  // seconds, bytes
+  constexpr double kFastest = 1e12;                // multiply-adds a second of any thread
   const auto workers = static_cast<double>(threads.count() * threads.ranks().size());
-  if (stage.work < kShort * kFastest * workers / 64) return;  // not worth measuring the rate
+  const bool is_large = stage.memory >= kMuch;
+  if (!is_large && stage.work < kShort * kFastest * workers / 64) return;  // not worth measuring the rate
   const double seconds = stage.work / (kKeptRate * multiply_rate() * workers);
-  if (seconds < kShort) return;
-  sink.note(fmt::format("{} takes about {} and {} of memory beside the mapped model", what, duration_text(seconds),
-                        bytes_text(static_cast<std::size_t>(stage.memory))));
+  if (!is_large && seconds < kShort) return;
+  sink.note(fmt::format("{} takes about {} and {} of memory beside the mapped model", what,
+                        duration_text(std::max(1.0, seconds)), bytes_text(static_cast<std::size_t>(stage.memory))));
 }
 
 void add(const StageSize& stage, std::size_t threads, Estimate& estimate) {

@@ -13,6 +13,7 @@
 #include "lieq/base/result.h"
 #include "lieq/base/sink.h"
 #include "lieq/base/threads.h"
+#include "lieq/diagnose/diagnose.h"
 #include "lieq/model/model.h"
 #include "lieq/pipeline/smoke_test.h"
 #include "lieq/quantize/options.h"
@@ -67,8 +68,29 @@ struct StageSize {
 /// The perplexity drop of passages of so many tokens (diagnose::removal_nll). most: DropOptions::memory.
 [[nodiscard]] StageSize drop_size(const model::Model& model, std::size_t tokens, std::size_t most);
 
-/// Notes before a stage that takes more than a few seconds: "WHAT takes about 12 min and 1.20 GB of memory beside the
-/// mapped model".
+/// The geometry of those passages (diagnose::diagnose).
+[[nodiscard]] StageSize geometry_size(const model::Model& model, const diagnose::GeometryLoad& load,
+                                      std::size_t threads);
+
+struct SharesSize {
+  std::size_t fitted = 0, window = 0;  ///< tokens that the draft is fitted to, and of a window of them
+  std::size_t judged = 0, length = 0;  ///< tokens that KL is shared out on, and of a sequence of them
+  std::size_t threads = 1;
+};
+/// Making a draft of so many bits, and the backward pass through it (add_kl_shares).
+[[nodiscard]] StageSize shares_size(const model::Model& model, const quantize::Options& draft, unsigned bits,
+                                    const SharesSize& size);
+
+/// Writing a model as it is loaded into so many containers, one after the other, and reading each back. folders: some
+/// of them are folders, which tensors are made for as a whole.
+[[nodiscard]] StageSize export_size(const model::Model& model, std::size_t containers, bool folders);
+
+/// Reading a prompt and writing up to so many tokens (eval::generate). cache: bytes of keys and values.
+[[nodiscard]] StageSize generating_size(const model::Model& model, std::size_t prompt, std::size_t written,
+                                        std::size_t cache);
+
+/// Notes before a stage that takes more than a few seconds, or more memory than small models do: "WHAT takes about 12
+/// min and 1.20 GB of memory beside the mapped model".
 void tell(std::string_view what, const StageSize& stage, const Threads& threads, Sink& sink);
 
 /// Adds its time; the stage with the most memory decides how much is needed.

@@ -1,5 +1,6 @@
 #include "lieq/pipeline/export.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include "lieq/base/version.h"
 #include "lieq/hub/pull.h"
 #include "lieq/io/atomic_file.h"
+#include "lieq/pipeline/estimate.h"
 
 namespace lieq::pipeline {
 namespace {
@@ -51,6 +53,8 @@ Result<std::vector<save::ExportRecord>> export_model(const ExportOptions& option
   LIEQ_ASSIGN(const fs::path path, hub::find_model(options.model, sink));
   LIEQ_ASSIGN(const model::Model model, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
   for (const Job& job : jobs) LIEQ_TRY(job.target->check(model, job.options));
+  const bool folders = std::ranges::any_of(jobs, [](const Job& job) { return job.target->is_folder; });
+  tell("exporting", export_size(model, jobs.size(), folders), threads, sink);
   std::vector<save::ExportRecord> records;
   for (const Job& job : jobs) {
     LIEQ_TRY(check_cancelled(sink));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lieq/diagnose/score.h"
+#include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/plan.h"
 #include "lieq/quantize/run.h"
 #include "lieq/tune/attribution.h"
@@ -52,9 +53,14 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
   const std::size_t fitted = std::min(all.size(), std::max<std::size_t>(1, kFitTokens / window) * window);
   const std::size_t first = all.size() - fitted >= kTokens ? fitted : 0;
   const auto judged = all.subspan(first, std::min(kTokens, all.size() - first));
+  const SharesSize size{.fitted = fitted,
+                        .window = window,
+                        .judged = judged.size(),
+                        .length = std::min(kLength, window),
+                        .threads = threads.count()};
+  tell("sharing out KL", shares_size(model, draft, bits, size), threads, sink);
   LIEQ_ASSIGN(const model::Model quantised, draft_model(model, all.first(fitted), window, draft, bits, threads, sink));
-  LIEQ_ASSIGN(const tune::Attribution found,
-              tune::attribute_kl(model, quantised, judged, std::min(kLength, window), threads, sink));
+  LIEQ_ASSIGN(const tune::Attribution found, tune::attribute_kl(model, quantised, judged, size.length, threads, sink));
   for (std::size_t l = 0; l < model.layers.size(); ++l)
     for (const model::LinearModule& module : linear_modules(model.config)) {
       LinearShare& share = scores.layers[l].linears[name_in_layer(module)];

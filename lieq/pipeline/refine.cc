@@ -9,6 +9,7 @@
 
 #include "lieq/base/random.h"
 #include "lieq/pipeline/refine_state.h"
+#include "lieq/pipeline/run_memory.h"
 #include "lieq/tune/check.h"
 
 namespace lieq::pipeline {
@@ -302,12 +303,8 @@ StageSize size_of(const RefineOptions& options, const LayersJob& job) {
   const double look = static_cast<double>(job.calibration->validation.size()) * (linears + 2 * head + attention);
   const double groups = job.options.group_size == 0 ? linears / static_cast<double>(c.hidden_size)
                                                     : linears / static_cast<double>(job.options.group_size);
-  const auto hidden = static_cast<double>(c.hidden_size), layers = static_cast<double>(c.num_hidden_layers);
-  const double block =
-      14 * hidden + 10 * static_cast<double>(c.q_size()) + 5 * static_cast<double>(c.intermediate_size);
-  constexpr double kLogits = 2 * 67108864.0;
   return {steps * step + looks * look,
-          4 * (tokens * (layers * hidden + block) + 6 * groups) + kLogits + linears * 4 / 8};
+          backward_memory(c, std::max(options.tokens, options.length)) + 4 * 6 * groups + linears * 4 / 8};
 }
 
 }  // namespace lieq::pipeline

@@ -4,7 +4,10 @@
 #include <bit>
 #include <initializer_list>
 
+#include "lieq/kernels/linear.h"
+#include "lieq/model/forward.h"
 #include "lieq/quantize/fit.h"
+#include "lieq/quantize/run.h"
 #include "lieq/quantize/window_tree.h"
 
 namespace lieq::pipeline {
@@ -13,8 +16,7 @@ namespace {
 using model::LinearKind;
 
 constexpr double kFloat = 4, kDouble = 8;  // bytes
-constexpr double kSlab = 16777216;         // of decoded weights (kernels/linear.h)
-constexpr double kLogitSlice = 67108864;   // model/forward.h
+constexpr double kSlab = kernels::kSlabBytes, kLogitSlice = model::kLogitSliceBytes;
 
 double of(std::size_t n) { return static_cast<double>(n); }
 
@@ -34,9 +36,8 @@ class WalkCount {
     if (size.window == 0) return;
     const std::size_t windows = size.tokens / size.window, levels = quantize::WindowTree::levels(size.tokens);
     parts_ = of(std::min(levels + 1, static_cast<std::size_t>(std::bit_width(windows))));
-    // Whole windows of one leaf, about 2048 tokens.
-    const std::size_t together = std::max<std::size_t>(1, 2048 / size.window), in_leaf = (windows >> levels) + 1;
-    chunk_ = of(std::min({windows, together, in_leaf}) * size.window);
+    const std::size_t in_leaf = quantize::WindowTree::leaf_windows(windows, size.window);
+    chunk_ = of(std::min(quantize::chunk_windows(size.window), in_leaf) * size.window);
   }
 
   [[nodiscard]] double peak() const {
@@ -83,7 +84,8 @@ class WalkCount {
 
   /// The residual streams, the outputs of one half layer, and what a chunk of tokens makes on its way.
   [[nodiscard]] double streams() const {
-    const double kept = std::max(tokens_ * q_, tokens_ * m_ * kFloat <= kKept ? tokens_ * m_ : chunk_ * m_);
+    const double kept =
+        std::max(tokens_ * q_, tokens_ * m_ * kFloat <= of(quantize::kKeptBytes) ? tokens_ * m_ : chunk_ * m_);
     const double widest = std::max({h_, q_, m_});
     const double block = chunk_ * (q_ + 4 * kv_ + m_ + h_), own = chunk_ * (plain_ ? 2 * h_ + 2 * widest : h_ + m_);
     return kFloat * (tokens_ * h_ * (plain_ ? 2 : 1) + kept + block + own) + kSlab;
@@ -109,22 +111,43 @@ class WalkCount {
            std::max({rows, gains, again});
   }
 
-  static constexpr double kKept = 1073741824;  // quantize/run.cc
-
   const model::Layer& layer_;
   const quantize::Options& options_;
   double h_, q_, kv_, m_, tokens_, threads_, chunk_ = 0, parts_ = 0;
   bool plain_;
 };
 
+/// A slice of logits, or all of them where they are fewer.
+double logits_memory(const model::ModelConfig& config, std::size_t rows) {
+  return std::min(kLogitSlice, kFloat * of(rows) * of(config.vocab_size));
+}
+
 }  // namespace
 
 double base_memory(const model::ModelConfig& config) { return 1e7 + 250 * of(config.vocab_size); }
 
-double pass_memory(const model::ModelConfig& config, std::size_t rows) {
+double blocks_memory(const model::ModelConfig& config, std::size_t rows) {
   const double h = of(config.hidden_size), q = of(config.q_size()), kv = of(config.kv_size());
-  const double logits = std::min(kLogitSlice, kFloat * of(rows) * of(config.vocab_size));
-  return kFloat * of(rows) * (3 * h + 2 * q + 4 * kv + 2 * of(config.intermediate_size)) + logits + kSlab;
+  return kFloat * of(rows) * (3 * h + 2 * q + 4 * kv + 2 * of(config.intermediate_size)) + kSlab;
+}
+
+double pass_memory(const model::ModelConfig& config, std::size_t rows) {
+  return blocks_memory(config, rows) + logits_memory(config, rows);
+}
+
+double backward_memory(const model::ModelConfig& config, std::size_t tokens) {
+  const double h = of(config.hidden_size), layers = of(config.num_hidden_layers);
+  const double block = 14 * h + 10 * of(config.q_size()) + 5 * of(config.intermediate_size);
+  return kFloat * of(tokens) * (layers * h + block) + 2 * logits_memory(config, tokens);
+}
+
+double geometry_memory(const model::ModelConfig& config, const diagnose::GeometryLoad& load, std::size_t threads) {
+  const double h = of(config.hidden_size), q = of(config.q_size()), kv = of(config.kv_size());
+  const double rows = of(load.batch), longest = of(load.longest);
+  const double products = kFloat * of(1 + load.draws) * rows * (q + 2 * kv), random = kFloat * q * h;
+  // A thread's matrix in double, its Gram matrix, and the copy that is made tridiagonal.
+  const double count = std::min(longest, q), spectrum = kDouble * (longest * q + 2 * count * count);
+  return blocks_memory(config, load.batch) + products + random + of(threads) * spectrum;
 }
 
 double packed_memory(const model::Model& model) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "lieq/base/bit_plan.h"
+#include "lieq/diagnose/diagnose.h"
 #include "lieq/model/model.h"
 #include "lieq/quantize/options.h"
 
@@ -12,9 +13,16 @@ namespace lieq::pipeline {
 /// What every job holds: the program, its threads, the tokenizer.
 [[nodiscard]] double base_memory(const model::ModelConfig& config);
 
-/// A forward pass over so many rows of tokens that are scored: hidden states, what one block makes of them, a slice of
-/// logits at a time.
+/// A forward pass over so many rows of tokens: hidden states, and what one block makes of them.
+[[nodiscard]] double blocks_memory(const model::ModelConfig& config, std::size_t rows);
+/// The same of rows that are scored, with a slice of logits at a time.
 [[nodiscard]] double pass_memory(const model::ModelConfig& config, std::size_t rows);
+
+/// A forward and a backward pass over so many tokens (tune/kl_gradient.h).
+[[nodiscard]] double backward_memory(const model::ModelConfig& config, std::size_t tokens);
+/// The geometry of diagnosis (diagnose/geometry.h).
+[[nodiscard]] double geometry_memory(const model::ModelConfig& config, const diagnose::GeometryLoad& load,
+                                     std::size_t threads);
 
 /// Weights that are packed in memory, not read where they are mapped.
 [[nodiscard]] double packed_memory(const model::Model& model);

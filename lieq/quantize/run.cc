@@ -21,9 +21,6 @@ namespace {
 
 using model::LinearKind;
 
-constexpr std::size_t kChunkTokens = 2048;                // tokens that go through a step at once
-constexpr std::size_t kKeptBytes = std::size_t{1} << 30;  // gated activations up to this size are kept
-
 /// target = a - b
 void subtract(Threads& threads, MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> target) {
   threads.for_each(a.rows(), [&](std::size_t t, std::size_t) {
@@ -82,7 +79,7 @@ struct LayerWalk::Impl {
   /// ranks make the same products.
   template <class Step, class EndLeaf>
   void in_leaves(std::string_view what, const Step& step, const EndLeaf& end_leaf) {
-    const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window);
+    const std::size_t chunk = chunk_windows(window);
     const Share own = tree.own_windows();
     for (std::size_t leaf = tree.own_leaves().first; leaf < tree.own_leaves().last; ++leaf) {
       const Share windows = tree.windows_of(leaf);
@@ -216,7 +213,7 @@ InputStatistics LayerWalk::Impl::gather_attended(const model::Layer& original, c
 /// Statistics of what down reads; also advances the plain stream past the layer.
 InputStatistics LayerWalk::Impl::gather_gated(const model::Layer& original, const model::Layer& layer) {
   const std::size_t in = config.intermediate_size;
-  const std::size_t chunk = std::max<std::size_t>(1, kChunkTokens / window) * window;
+  const std::size_t chunk = chunk_windows(window) * window;
   const MatrixView<float> all = kept.matrix(keeps_gated() ? tokens : chunk, in);
   const auto step = [&](std::size_t first, std::size_t count, Sums& sums) {
     const MatrixView<float> x = all.rows(keeps_gated() ? first : 0, count);
@@ -391,6 +388,11 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize_clipped(std::size_t l, const La
               learn_clipping(model, l, widths, options, stream(quantised), stream(plain), window, threads, sink));
   run_layer(quantised, PackedLayer(threads, original, result).layer(), l);
   return result;
+}
+
+std::size_t chunk_windows(std::size_t window) {
+  constexpr std::size_t kChunkTokens = 2048;
+  return std::max<std::size_t>(1, kChunkTokens / window);
 }
 
 Result<void> check_ranks(const Ranks& ranks) {

@@ -15,6 +15,11 @@
 
 namespace lieq::quantize {
 
+/// Whole windows that go through a step at once: about 2048 tokens.
+[[nodiscard]] std::size_t chunk_windows(std::size_t window);
+/// Gated activations of one layer ([tokens, intermediate_size]) up to this size are kept, others computed twice.
+inline constexpr std::size_t kKeptBytes = std::size_t{1} << 30;
+
 /// Sums over calibration windows are the same for a power of two of ranks only. Errors: kInvalidArgument.
 [[nodiscard]] Result<void> check_ranks(const Ranks& ranks);
 
@@ -22,8 +27,8 @@ namespace lieq::quantize {
 /// Options::corrected_target), one through the quantised ones. Each rank carries the streams of its windows
 /// (window_tree.h) and fits its rows (row_shares.h); every rank gets the whole layer.
 ///
-/// Memory of a rank: the streams ([tokens, hidden_size] each), the attention's outputs and, up to 1 GiB, the gated
-/// activations of one layer ([tokens, intermediate_size], else computed twice), one layer's weights in float32, and of
+/// Memory of a rank: the streams ([tokens, hidden_size] each), the attention's outputs and, up to kKeptBytes, the gated
+/// activations of one layer, one layer's weights in float32, and of
 /// the linears that are being fitted the Hessian, its factor, the cross products (4 bytes each) and the factorisation
 /// (8 bytes): up to 20 · in² bytes; while they are summed, 4 · in² and for each of the 4 to 6 levels of the tree
 /// another 2 · in² and a cross product. The model itself is as it was loaded.

@@ -20,6 +20,11 @@ Share own_leaves(std::size_t leaves, const Ranks& ranks) {
 WindowTree::WindowTree(std::size_t windows, std::size_t window_tokens, const Ranks& ranks)
     : windows_(windows), leaves_(leaves_of(windows * window_tokens)), own_(quantize::own_leaves(leaves_, ranks)) {}
 
+std::size_t WindowTree::leaf_windows(std::size_t windows, std::size_t window_tokens) {
+  const std::size_t leaves = leaves_of(windows * window_tokens);
+  return (windows + leaves - 1) / leaves;
+}
+
 std::size_t WindowTree::levels(std::size_t tokens) {
   return static_cast<std::size_t>(std::countr_zero(leaves_of(tokens)));
 }

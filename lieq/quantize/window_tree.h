@@ -26,6 +26,8 @@ class WindowTree {
   [[nodiscard]] Share own_windows() const;
   /// Of all ranks.
   [[nodiscard]] std::size_t windows() const { return windows_; }
+  /// The most that a leaf has, of so many.
+  [[nodiscard]] static std::size_t leaf_windows(std::size_t windows, std::size_t window_tokens);
   /// Below the root, of the tree over so many tokens: how many sums one rank holds beside the one it adds to.
   [[nodiscard]] static std::size_t levels(std::size_t tokens);
 

@@ -12,8 +12,6 @@ namespace {
 
 using model::LinearKind;
 
-constexpr std::size_t kTokens = 1024;  // of one backward pass
-
 struct Scratch {
   ProductScratch products;
   kernels::Buffer<float> scaled, original, quantised;
@@ -84,7 +82,7 @@ Result<Attribution> attribute_kl(const model::Model& original, const model::Mode
   Scratch scratch;
   kernels::Buffer<float> hidden;
   Attribution found{0, std::vector<LinearShares>(original.layers.size())};
-  const std::size_t step = std::max<std::size_t>(1, kTokens / length);
+  const std::size_t step = std::max<std::size_t>(1, kAttributionTokens / length);
   for (std::size_t s = 0; s < sequences; s += step) {
     sink.progress("sharing out KL", s, sequences);
     const std::size_t count = std::min(step, sequences - s) * length;

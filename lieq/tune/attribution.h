@@ -14,6 +14,9 @@
 
 namespace lieq::tune {
 
+/// Tokens of one backward pass, or those of one sequence that is longer.
+inline constexpr std::size_t kAttributionTokens = 1024;
+
 /// Nats a token, by LinearKind.
 using LinearShares = std::array<double, model::kLinearsPerLayer>;
 
@@ -27,7 +30,7 @@ struct Attribution {
 /// the shares would add up to twice KL. Gains that quantising folded into the norms before a linear are taken out of
 /// the comparison; shares are noisy, and some are below 0.
 /// tokens: whole sequences of `length` are taken, a last partial one is left out. Both models must outlive the call.
-/// Memory: the inputs of all blocks for 1024 tokens or one sequence. Cost: about five forward passes.
+/// Memory: the inputs of all blocks for kAttributionTokens or one sequence. Cost: about five forward passes.
 /// Bitwise the same for any number of threads. Errors: kInvalidArgument (no whole sequence), kUnsupported naming a
 /// feature of the model that the backward pass lacks, kCancelled.
 [[nodiscard]] Result<Attribution> attribute_kl(const model::Model& original, const model::Model& quantised,

@@ -3,20 +3,15 @@
 #include <algorithm>
 
 #include "lieq/kernels/softmax.h"
+#include "lieq/model/forward.h"
 #include "lieq/tune/elementwise.h"
 
 namespace lieq::tune {
-namespace {
-
-constexpr std::size_t kSliceBytes = std::size_t{64} << 20;  // logits of one model
-
-}  // namespace
-
 std::vector<double> kl_of_head(Threads& threads, const WeightRows& head, MatrixView<const float> original,
                                MatrixView<const float> tuned, HeadScratch& scratch, MatrixView<float> d_tuned) {
   const std::size_t rows = tuned.rows(), vocab = head.rows;
   LIEQ_CHECK(original.rows() == rows && (d_tuned.rows() == 0 || d_tuned.rows() == rows));
-  const std::size_t most = std::max<std::size_t>(1, kSliceBytes / sizeof(float) / vocab);
+  const std::size_t most = std::max<std::size_t>(1, model::kLogitSliceBytes / sizeof(float) / vocab);
   const float share = 1.0F / static_cast<float>(rows);
   std::vector<double> kl(rows);
   for (std::size_t first = 0; first < rows; first += most) {

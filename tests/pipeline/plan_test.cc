@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "lieq/pipeline/estimate.h"
+#include "lieq/pipeline/kl_shares.h"
+#include "lieq/pipeline/recipe.h"
+#include "lieq/pipeline/run_memory.h"
 #include "tests/pipeline/small.h"
 
 namespace lieq::pipeline {
@@ -86,6 +89,69 @@ TEST(CheckDisk, RefusesWhatDoesNotFitAndCountsWhatLiesThere) {
   EXPECT_TRUE(refused.error().message.starts_with("q: "));
   EXPECT_TRUE(check_disk(estimate, 400, "q"));
   EXPECT_TRUE(check_disk(estimate, 5000, "q"));
+}
+
+/// The shape of a model whose weights lie in a file as they are.
+model::Model dense(std::size_t layers, std::size_t vocab) {
+  model::Model model;
+  model.config.hidden_size = 256;
+  model.config.num_attention_heads = model.config.num_key_value_heads = 4;
+  model.config.head_dim = 64;
+  model.config.intermediate_size = 1024;
+  model.config.num_hidden_layers = layers;
+  model.config.vocab_size = vocab;
+  for (pack::StoredMatrix* matrix : {&model.embed_tokens, &model.lm_head}) {
+    matrix->rows = vocab;
+    matrix->cols = 256;
+  }
+  model.layers.resize(layers);
+  for (model::Layer& layer : model.layers)
+    for (model::Linear& linear : layer.linears) linear.weight.rows = linear.weight.cols = 256;
+  return model;
+}
+
+TEST(PassWork, DecodesALargeHeadForEverySliceOfLogits) {
+  // The same multiply-adds of the head in all; 110 rows of logits make a slice of the larger one, 524288 of the other.
+  const double small = pass_work(dense(0, 32), 2048, 2048), large = pass_work(dense(0, 151936), 2048, 2048);
+  EXPECT_GT(large / small, 1.2 * 151936 / 32);
+  EXPECT_LT(large / small, 1.4 * 151936 / 32);
+}
+
+TEST(GeometrySize, GrowsWithLayersAndPassages) {
+  const diagnose::GeometryLoad load{
+      .passages = 2, .tokens = 600, .batches = 1, .batch = 600, .longest = 512, .draws = 4};
+  diagnose::GeometryLoad twice = load;
+  twice.passages = 4;
+  twice.tokens = 1200;
+  const double one = geometry_size(dense(1, 100), load, 1).work, two = geometry_size(dense(2, 100), load, 1).work;
+  EXPECT_DOUBLE_EQ(two, 2 * one);
+  EXPECT_GT(geometry_size(dense(1, 100), twice, 1).work, one);
+  EXPECT_EQ(geometry_size(dense(1, 100), load, 1).memory, geometry_size(dense(2, 100), load, 1).memory);
+}
+
+TEST(ExportSize, CountsEveryContainerAndWhatFoldersHoldAtATime) {
+  const model::Model model = dense(2, 1000);
+  const StageSize file = export_size(model, 1, false), folders = export_size(model, 2, true);
+  EXPECT_DOUBLE_EQ(folders.work, 2 * file.work);
+  EXPECT_DOUBLE_EQ(folders.memory - file.memory, 4.0 * 1000 * 256);
+}
+
+TEST(GeneratingSize, CountsTheCache) {
+  const model::Model model = dense(2, 1000);
+  EXPECT_DOUBLE_EQ(generating_size(model, 10, 10, 5000).memory - generating_size(model, 10, 10, 1000).memory, 4000);
+  EXPECT_GT(generating_size(model, 10, 20, 0).work, generating_size(model, 10, 10, 0).work);
+}
+
+TEST_F(Job, WidthsOfLinearsCountTheirDraft) {
+  const eval::Bundle bundle = *eval::Bundle::load(demo(), threads_, sink_);
+  const SharesSize size{.fitted = 16384, .window = 512, .judged = 4096, .length = 512, .threads = 2};
+  SharesSize less = size;
+  less.fitted = less.judged = 1024;
+  const quantize::Options draft = draft_of(default_recipe());
+  const StageSize all = shares_size(bundle.model, draft, 2, size), some = shares_size(bundle.model, draft, 2, less);
+  EXPECT_GT(all.work, some.work);
+  EXPECT_GT(all.memory, some.memory);
+  EXPECT_GT(some.memory, walk_memory(bundle.model, draft, {1024, 512, 2}));
 }
 
 }  // namespace

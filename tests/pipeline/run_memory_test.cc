@@ -52,6 +52,25 @@ TEST(WalkMemory, GrowsWithTheTextByItsStreamsAlone) {
   EXPECT_LT(recipe_memory(kLlama8B, "paper-gptq", 44), recipe_memory(kLlama8B, "lieq", 44));
 }
 
+TEST(GeometryMemory, IsWhatWasMeasured) {
+  const diagnose::GeometryLoad load{
+      .passages = 2, .tokens = 592, .batches = 1, .batch = 592, .longest = 512, .draws = 4};
+  const double found = base_memory(kQwen4B.config) + geometry_memory(kQwen4B.config, load, 2);
+  EXPECT_NEAR(found, 0.32e9, 0.1 * 0.32e9);  // docs/scale.md
+}
+
+TEST(GeometryMemory, GrowsWithDrawsAndThreads) {
+  const diagnose::GeometryLoad one{
+      .passages = 1, .tokens = 100, .batches = 1, .batch = 100, .longest = 100, .draws = 1};
+  diagnose::GeometryLoad four = one;
+  four.draws = 4;
+  // Three more products of q, k and v in float32; a thread more has a matrix and two squares in double.
+  EXPECT_DOUBLE_EQ(geometry_memory(kLlama8B.config, four, 1) - geometry_memory(kLlama8B.config, one, 1),
+                   4.0 * 3 * 100 * (4096 + 2 * 1024));
+  EXPECT_DOUBLE_EQ(geometry_memory(kLlama8B.config, one, 3) - geometry_memory(kLlama8B.config, one, 2),
+                   8.0 * (100 * 4096 + 2 * 100 * 100));
+}
+
 TEST(PassMemory, CountsASliceOfLogitsWhateverTheVocabulary) {
   EXPECT_EQ(pass_memory(kQwen4B.config, 2048), pass_memory(shape_of(2560, 9728, 32000).config, 2048));
   EXPECT_GT(pass_memory(kLlama8B.config, 2048), pass_memory(kQwen4B.config, 2048));

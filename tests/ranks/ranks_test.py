@@ -40,6 +40,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
 
+def fill(file: Path):
+    """All of the disk that it lies on."""
+    with open(file, "wb", buffering=0) as filler:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while filler.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                pass
+
+
 def without_times(json_file: Path):
     def strip(value):
         if isinstance(value, dict):
@@ -72,9 +83,10 @@ class Case(unittest.TestCase):
 
 
 class Quantize(Case):
-    def quantise(self, ranks: int, name: str, *args) -> dict[str, bytes]:
-        self.printed = self.succeed(ranks, "quantize", DEMO, "-o", self.folder / name, "--top", 1, *QUICK, *args)
-        return contents(self.folder / name)
+    def quantise(self, ranks: int, name: str, budget=("--top", 1)) -> dict[str, bytes]:
+        """The files made, a folder "on2" called "one" in them."""
+        self.printed = self.succeed(ranks, "quantize", DEMO, "-o", self.folder / name, *budget, *QUICK)
+        return {file: content.replace(b"on%d" % ranks, b"one") for file, content in contents(self.folder / name).items()}
 
     def test_the_bytes_are_those_of_one_process(self):
         expected = self.quantise(0, "one")
@@ -83,10 +95,20 @@ class Quantize(Case):
             found = self.quantise(ranks, f"on{ranks}")
             self.assertEqual(list(found), list(expected))
             for file, content in found.items():
-                self.assertEqual(content.replace(b"on%d" % ranks, b"one"), expected[file], f"{file} of {ranks} ranks")
+                self.assertEqual(content, expected[file], f"{file} of {ranks} ranks")
             times = re.compile(r"it takes about.*|on\d|one")
             self.assertEqual(times.sub("", self.printed), times.sub("", printed), "once, by the first")
         self.assertFalse([f for f in self.folder.iterdir() if "partial" in f.name])
+
+    def test_widths_of_linears_are_those_of_one_process(self):
+        """The draft is made by all; the backward pass that shares KL out runs on every rank alike."""
+        budget = ("--per", "linear", "--bits", 2.5)
+        expected = self.quantise(0, "one", budget)
+        self.assertIn(b'"kl-share"', expected["lieq.json"])
+        found = self.quantise(2, "on2", budget)
+        self.assertEqual(list(found), list(expected))
+        for file, content in found.items():
+            self.assertEqual(content, expected[file], file)
 
     def test_resumes_with_other_ranks(self):
         """A rank that is killed ends all; mpirun names it. The same command on fewer or more ranks goes on."""
@@ -107,6 +129,35 @@ class Quantize(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("going on after layer", done.stderr)
         self.assertEqual(contents(self.folder / "q"), expected)
+
+    def test_the_first_rank_s_disk_is_full(self):
+        """It alone writes: all end with its line, nothing has the output's name, and the same command goes on."""
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], capture_output=True, text=True)
+        if mounted.returncode != 0:
+            self.skipTest(f"no tmpfs can be mounted, which takes root: {mounted.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=True)
+        command = ["quantize", DEMO, "-o", disk / "q", "--top", 1, *QUICK]
+        self.succeed(0, *command)
+        expected = contents(disk / "q")
+        shutil.rmtree(disk / "q")
+        running = subprocess.Popen(words(2, *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not list(disk.glob("q.partial/layer-*")) and running.poll() is None:
+            time.sleep(0.01)
+        fill(disk / "filler")
+        printed, told = running.communicate(timeout=120)
+        self.assertEqual(running.returncode, 1, told)
+        lines = own_lines(subprocess.CompletedProcess(command, 1, printed, told))
+        self.assertEqual(len(lines), 1, told)
+        self.assertRegex(lines[0], r"disk/q\.partial/.*No space left on device")
+        self.assertFalse((disk / "q").exists())
+        (disk / "filler").unlink()
+        done = lieq(2, *command)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("going on after layer", done.stderr)
+        self.assertEqual(contents(disk / "q"), expected)
+        self.assertEqual([path.name for path in disk.iterdir()], ["q"])
 
     def test_what_fails_is_told_once(self):
         self.assertEqual(self.refuse(3, 2, "quantize", DEMO, "-o", self.folder / "q", "--top", 1, *QUICK),
