@@ -54,23 +54,24 @@ std::optional<unsigned> width_of_grid(std::string_view name) {
 }
 
 Json to_json(const Options& q) {
-  return {{"method", name(q.method)},
-          {"grid", name(q.grid)},
-          {"group_size", q.group_size},
-          {"range", q.range == Range::kSearch ? "search" : "minmax"},
-          {"damping", q.damping},
-          {"act_order", static_cast<int>(q.act_order)},
-          {"on_singular", static_cast<int>(q.on_singular)},
-          {"corrected_target", q.corrected_target},
-          {"correction", q.correction},
-          {"residual_weight", q.residual_weight},
-          {"sweeps", q.sweeps},
-          {"refit_scales", q.refit_scales},
-          {"refit_gains", q.refit_gains},
-          {"awq_clip", q.awq_clip},
-          {"awq_duo", q.awq_duo},
-          {"awq_then", name(q.awq_then)},
-          {"clip_epochs", q.clip_epochs}};
+  Json json = {{"method", name(q.method)},
+               {"grid", name(q.grid)},
+               {"group_size", q.group_size},
+               {"range", q.range == Range::kSearch ? "search" : "minmax"},
+               {"damping", q.damping},
+               {"act_order", static_cast<int>(q.act_order)},
+               {"on_singular", static_cast<int>(q.on_singular)},
+               {"corrected_target", q.corrected_target},
+               {"correction", q.correction},
+               {"residual_weight", q.residual_weight},
+               {"sweeps", q.sweeps},
+               {"refit_scales", q.refit_scales},
+               {"refit_gains", q.refit_gains},
+               {"awq_clip", q.awq_clip},
+               {"awq_duo", q.awq_duo},
+               {"awq_then", name(q.awq_then)}};
+  if (q.method == Method::kOmniQuant) json["clip_epochs"] = q.clip_epochs;
+  return json;
 }
 
 namespace {
