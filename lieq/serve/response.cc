@@ -42,9 +42,9 @@ std::string Response::prompt_text(std::size_t number) const {
   return text + decoder.finish();
 }
 
-OrderedJson Response::call_object(const ToolCall& call, std::size_t index) const {
+OrderedJson Response::call_object(const ToolCall& call, std::size_t choice, std::size_t index) const {
   return {{"index", index},
-          {"id", fmt::format("call_{}_{}", name_.id, index)},
+          {"id", fmt::format("call_{}_{}_{}", name_.id, choice, index)},
           {"type", "function"},
           {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
 }
@@ -111,7 +111,7 @@ void Response::chat_chunks(const AnswerEvent& event, std::vector<OrderedJson>& c
   for (const OutputPart& part : event.parts) {
     OrderedJson delta = OrderedJson::object();
     if (part.kind == OutputPart::Kind::kToolCall) {
-      text.calls.push_back(call_object(part.call, text.calls.size()));
+      text.calls.push_back(call_object(part.call, event.text, text.calls.size()));
       delta["tool_calls"] = OrderedJson::array({text.calls.back()});
     } else {
       delta[part.kind == OutputPart::Kind::kContent ? "content" : "reasoning_content"] = part.text;
@@ -164,7 +164,9 @@ void Response::add(const AnswerEvent& event) {
     switch (part.kind) {
       case OutputPart::Kind::kContent: text.content += part.text; break;
       case OutputPart::Kind::kReasoning: text.reasoning += part.text; break;
-      case OutputPart::Kind::kToolCall: text.calls.push_back(call_object(part.call, text.calls.size())); break;
+      case OutputPart::Kind::kToolCall:
+        text.calls.push_back(call_object(part.call, event.text, text.calls.size()));
+        break;
     }
   }
   if (request_.work.logprobs) {

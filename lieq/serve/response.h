@@ -55,7 +55,7 @@ class Response {
   [[nodiscard]] OrderedJson llama_object(const Text& text, bool stream) const;
   [[nodiscard]] std::string token_text(TokenId id) const;
   [[nodiscard]] std::string prompt_text(std::size_t number) const;
-  [[nodiscard]] OrderedJson call_object(const ToolCall& call, std::size_t index) const;
+  [[nodiscard]] OrderedJson call_object(const ToolCall& call, std::size_t choice, std::size_t index) const;
   void note(const AnswerEvent& event);
   void chat_chunks(const AnswerEvent& event, std::vector<OrderedJson>& chunks);
   void completion_chunks(const AnswerEvent& event, std::vector<OrderedJson>& chunks);

@@ -383,6 +383,9 @@ class Structured(Case):
         for parallel, count in ((None, 2), (True, 2), (False, 1)):
             answer = self.answer(tools=self.TOOLS, grammar=twice, parallel_tool_calls=parallel)
             self.assertEqual((len(answer["message"]["tool_calls"]), answer["finish_reason"]), (count, "tool_calls"))
+        status, several = self.server.post("/v1/chat/completions", {"messages": CHAT["messages"], "tools": self.TOOLS, "grammar": twice, "n": 2})
+        self.assertEqual(status, 200, several)
+        self.assertEqual(len({one["id"] for each in several["choices"] for one in each["message"]["tool_calls"]}), 4)
         # The conversation goes on with the call and its result.
         messages = CHAT["messages"] + [choice["message"], {"role": "tool", "tool_call_id": call["id"], "content": "rain"}]
         status, answer = self.server.post("/v1/chat/completions", {"messages": messages, "tools": self.TOOLS, "max_tokens": 2})
