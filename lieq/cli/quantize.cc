@@ -89,7 +89,7 @@ Run add_quantize(OptionSet& app, const Common& common) {
       .one_of({"geometry", "lieq"})
       .show_default();
   add_ranking_options(app, options->budget);
-  app.add("--method", options->method, "rtn, gptq, awq or omniquant").one_of({"rtn", "gptq", "awq", "omniquant"}).show_default();
+  app.add("--method", options->method, "rtn, gptq, awq, or omniquant, which is for --grid asym").one_of({"rtn", "gptq", "awq", "omniquant"}).show_default();
   add_preset_option(app, options->recipe);
   add_recipe_options(app, options->recipe);
   add_calibration_options(app, job.calibration);

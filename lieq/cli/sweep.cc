@@ -54,7 +54,7 @@ Run add_sweep(OptionSet& app, const Common& common) {
           "all layers (all "
           "the highest)")
       .show_default();
-  app.add("--methods", options->flags.methods, "rtn, gptq and awq")
+  app.add("--methods", options->flags.methods, "rtn, gptq, awq and omniquant")
       .comma_separated().one_of({"rtn", "gptq", "awq", "omniquant"}).show_default();
   app.add("--scores", job.scores,
           "What ranks the layers: geometry and lieq (lieq diagnose --score), kl (measured by quantising each layer "

@@ -44,6 +44,14 @@ Result<quantize::QuantizedLayer> read_for_all(const save::RunFolder* folder, std
 
 }  // namespace
 
+Result<void> check_recipe(const model::Model& model, const quantize::Options& recipe) {
+  LIEQ_TRY(quantize::check_method(model, recipe));
+  for (const model::Layer& layer : model.layers)
+    for (const model::Linear& linear : layer.linears)
+      LIEQ_TRY(quantize::check_options(recipe, 2, linear.weight.cols, linear.weight.name));
+  return {};
+}
+
 Result<void> check(const LayersJob& job) {
   for (std::size_t l = 0; l < job.widths.size(); ++l)
     for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {

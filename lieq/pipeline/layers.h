@@ -31,9 +31,13 @@ struct LayersJob {
   quantize::Options options;
   BitPlan plan;
   std::vector<quantize::LayerWidths> widths;  ///< widths_of(plan)
-  std::optional<LayerScores> scores;  ///< what the plan was made from, if anything
-  save::EmbeddingPlan embeddings;     ///< how embedding and head are saved; decides nothing of the layers
+  std::optional<LayerScores> scores;          ///< what the plan was made from, if anything
+  save::EmbeddingPlan embeddings;             ///< how embedding and head are saved; decides nothing of the layers
 };
+
+/// What a recipe asks of a model whatever widths its linears get: said before anything takes long. Errors:
+/// kInvalidArgument, kUnsupported.
+[[nodiscard]] Result<void> check_recipe(const model::Model& model, const quantize::Options& recipe);
 
 /// Whether every linear can be quantised and packed so, said before the work starts. Errors: kInvalidArgument.
 [[nodiscard]] Result<void> check(const LayersJob& job);
@@ -59,7 +63,8 @@ struct LayersJob {
 /// Gives layer l; called once a layer, in order.
 using LayerSource = std::function<Result<quantize::QuantizedLayer>(std::size_t)>;
 
-/// The source as it lies in its files with other layers in its place. Embedding and head are those of the job. Errors: those of Model::load and of `layer`.
+/// The source as it lies in its files with other layers in its place. Embedding and head are those of the job. Errors:
+/// those of Model::load and of `layer`.
 [[nodiscard]] Result<model::Model> with_layers(const LayersJob& job, const LayerSource& layer, Threads& threads);
 
 /// Writes the finished layers as a model: a Hugging Face folder in GPTQ packing, or a GGUF file.

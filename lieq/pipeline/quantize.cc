@@ -167,7 +167,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.plain = is_plain(options.recipe);
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
   if (options.refine) LIEQ_TRY(check(*options.refine));
-  LIEQ_TRY(quantize::check_ranks(threads.ranks()));
+  LIEQ_TRY(quantize::check_ranks(threads.ranks(), options.recipe));
   if (threads.ranks().is_first()) {
     LIEQ_TRY(check_output(options));
     LIEQ_TRY(lock_of(options));  // only tried: another run is told of before text is sampled
@@ -183,12 +183,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   job.options = o.recipe;
   job.bundle = &state->bundle;
   job.calibration = &state->calibration;
-  // Rows that K blocks do not fit need no diagnosis to be refused: all widths want the same of them.
-  if (makes_gguf(o.recipe) && !o.plan.choices.empty()) {
-    job.widths.assign(state->bundle.model.layers.size(),
-                      quantize::uniform_widths(static_cast<unsigned>(o.plan.choices.front())));
-    LIEQ_TRY(check(job));
-  }
+  LIEQ_TRY(check_recipe(state->bundle.model, o.recipe));
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);

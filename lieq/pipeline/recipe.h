@@ -16,13 +16,13 @@ namespace lieq::pipeline {
   return options;
 }
 
-/// Plain GPTQ, which needs less calibration text (CalibrationOptions::plain).
+/// Plain GPTQ, or OmniQuant, which need less calibration text (CalibrationOptions::plain).
 [[nodiscard]] inline bool is_plain(const quantize::Options& options) {
-  return !options.corrected_target && options.sweeps == 0;
+  return options.method == quantize::Method::kOmniQuant || (!options.corrected_target && options.sweeps == 0);
 }
 
-/// A whole recipe with a name. Those that begin with "paper-" are the back-ends of the paper's tables as their own
-/// papers have them, on asymmetric groups, so that their rows exist on any model.
+/// A whole recipe with a name. Those that begin with "paper-", and omniquant, are the back-ends of the paper's tables
+/// as their own papers have them, on asymmetric groups, so that their rows exist on any model.
 struct Recipe {
   std::string_view name, what;
   quantize::Options options;

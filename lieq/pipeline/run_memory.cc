@@ -20,6 +20,9 @@ constexpr double kSlab = kernels::kSlabBytes, kLogitSlice = model::kLogitSliceBy
 
 double of(std::size_t n) { return static_cast<double>(n); }
 
+/// Numbers of a token while a block is taken back (tune/block.h).
+double adjoint_row(double hidden, double q, double intermediate) { return 14 * hidden + 10 * q + 5 * intermediate; }
+
 /// Sizes of a walk over one layer.
 class WalkCount {
  public:
@@ -34,6 +37,7 @@ class WalkCount {
         threads_(of(size.threads)),
         plain_(options.corrected_target) {
     if (size.window == 0) return;
+    step_ = of(std::min(size.tokens, quantize::chunk_windows(size.window) * size.window));
     const std::size_t windows = size.tokens / size.window, levels = quantize::WindowTree::levels(size.tokens);
     parts_ = of(std::min(levels + 1, static_cast<std::size_t>(std::bit_width(windows))));
     const std::size_t in_leaf = quantize::WindowTree::leaf_windows(windows, size.window);
@@ -41,6 +45,7 @@ class WalkCount {
   }
 
   [[nodiscard]] double peak() const {
+    if (options_.method == quantize::Method::kOmniQuant) return clipping();
     double most = 0, finished = 0;
     for (const std::initializer_list<LinearKind> kinds :
          {std::initializer_list<LinearKind>{LinearKind::kQ, LinearKind::kK, LinearKind::kV},
@@ -91,6 +96,20 @@ class WalkCount {
     return kFloat * (tokens_ * h_ * (plain_ ? 2 : 1) + kept + block + own) + kSlab;
   }
 
+  /// The streams; a layer's weights in float32, rounded too, with what is learnt of their groups; and a pass of both
+  /// ways over a step's tokens with the gradient of one linear's weights.
+  [[nodiscard]] double clipping() const {
+    double weights = 0, largest = 0;
+    for (const LinearKind kind : model::kLinearKinds) {
+      const pack::StoredMatrix& w = layer_.linear(kind).weight;
+      weights += of(w.rows) * of(w.cols);
+      largest = std::max(largest, of(w.rows) * of(w.cols));
+    }
+    const double group = options_.group_size == 0 ? h_ : of(options_.group_size);
+    const double learnt = (2 * kFloat + 10 * kFloat / group) * weights + (coded() + kPacked) * weights;
+    return kFloat * 2 * tokens_ * h_ + learnt + kFloat * (largest + step_ * adjoint_row(h_, q_, m_)) + kSlab;
+  }
+
   [[nodiscard]] double gathering(const Set& set) const {
     const double square = (kFloat + parts_ * kFloat / 2) * set.in * set.in + (1 + parts_) * cross(set);
     return square + kFloat * chunk_ * (set.in + (plain_ ? h_ : 0));  // what is turned on its side for the products
@@ -113,7 +132,7 @@ class WalkCount {
 
   const model::Layer& layer_;
   const quantize::Options& options_;
-  double h_, q_, kv_, m_, tokens_, threads_, chunk_ = 0, parts_ = 0;
+  double h_, q_, kv_, m_, tokens_, threads_, chunk_ = 0, step_ = 0, parts_ = 0;
   bool plain_;
 };
 
@@ -137,7 +156,7 @@ double pass_memory(const model::ModelConfig& config, std::size_t rows) {
 
 double backward_memory(const model::ModelConfig& config, std::size_t tokens) {
   const double h = of(config.hidden_size), layers = of(config.num_hidden_layers);
-  const double block = 14 * h + 10 * of(config.q_size()) + 5 * of(config.intermediate_size);
+  const double block = adjoint_row(h, of(config.q_size()), of(config.intermediate_size));
   return kFloat * of(tokens) * (layers * h + block) + 2 * logits_memory(config, tokens);
 }
 

@@ -118,7 +118,8 @@ Result<void> Sweep::State::check() {
 
 /// Every linear at every width that any cell may give it.
 Result<void> Sweep::State::check_widths() const {
-  for (const quantize::Options& recipe : recipes_)
+  for (const quantize::Options& recipe : recipes_) {
+    LIEQ_TRY(check_recipe(bundle_->model, recipe));
     for (const int bits : options_.choices) {
       LayersJob job;
       job.bundle = &*bundle_;
@@ -126,6 +127,7 @@ Result<void> Sweep::State::check_widths() const {
       job.widths.assign(bundle_->model.layers.size(), quantize::uniform_widths(static_cast<unsigned>(bits)));
       LIEQ_TRY(pipeline::check(job));
     }
+  }
   return {};
 }
 
@@ -157,6 +159,7 @@ Result<void> Sweep::State::load() {
 Json Sweep::State::fingerprint() const {
   Json json = quantize::to_json(recipes_.front());
   json.erase("method");
+  json.erase("clip_epochs");  // named where the first method is OmniQuant
   json.update(evaluation_->fingerprint());
   json.update({{"lieq", kVersion},
                {"model", model_hash_},

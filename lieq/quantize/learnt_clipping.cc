@@ -9,20 +9,18 @@
 #include <fmt/format.h>
 
 #include "lieq/base/dtype.h"
-#include "lieq/kernels/buffer.h"
 #include "lieq/kernels/linear.h"
+#include "lieq/quantize/run.h"
 #include "lieq/quantize/shared_fit.h"
 #include "lieq/tune/adam.h"
-#include "lieq/tune/block.h"
 
 namespace lieq::quantize {
 namespace {
 
 using model::LinearKind;
 
-constexpr std::size_t kStepTokens = 2048;  // of a step of Adam, in whole windows
-constexpr double kRate = 0.02;             // Adam's
-constexpr float kOpen = 4;                 // logit of a share at first: 0.982
+constexpr double kRate = 0.02;  // Adam's
+constexpr float kOpen = 4;      // logit of a share at first: 0.982
 
 float sigmoid(float x) { return 1 / (1 + std::exp(-x)); }
 
@@ -43,7 +41,9 @@ struct GroupGrid {
 /// One linear: its weights, the logits of what its groups keep of their extremes, and the weights that come of it.
 class ClippedLinear {
  public:
-  ClippedLinear(Threads& threads, const pack::StoredMatrix& stored, unsigned bits, std::size_t group_size)
+  /// weights, rounded: room that outlives this.
+  ClippedLinear(Threads& threads, const pack::StoredMatrix& stored, unsigned bits, std::size_t group_size,
+                kernels::Buffer<float>& weights, kernels::Buffer<float>& rounded)
       : threads_(threads),
         rows_(stored.rows),
         cols_(stored.cols),
@@ -55,7 +55,9 @@ class ClippedLinear {
     gradient_.assign(2 * groups, 0);
     low_.resize(groups);
     high_.resize(groups);
-    const MatrixView<float> w = weights_.matrix(rows_, cols_);
+    weights_ = weights.matrix(rows_, cols_);
+    made_ = rounded.matrix(rows_, cols_);
+    const MatrixView<float> w = weights_;
     threads.for_each(rows_, [&](std::size_t i, std::size_t) {
       kernels::decode_row(stored, i, w.row(i).data());
       for (std::size_t g = 0; g < cols_ / group_; ++g) {
@@ -64,10 +66,9 @@ class ClippedLinear {
         high_[group_at(i, g)] = std::max(most, 0.0F);
       }
     });
-    made_.reserve(rows_ * cols_);
   }
 
-  [[nodiscard]] MatrixView<const float> weights() const { return {weights_.data(), rows_, cols_}; }
+  [[nodiscard]] MatrixView<const float> weights() const { return weights_; }
 
   /// What round() makes of them, seen as a matrix of a model.
   [[nodiscard]] pack::StoredMatrix made(const std::string& name) const {
@@ -99,6 +100,10 @@ class ClippedLinear {
       gradient_[2 * at + 1] = by_scale / grid.top * high_[at] * high * (1 - high);
     });
     adam_.step(threads_, step, kRate, 0, logits_.size(), gradient_, logits_);
+  }
+
+  [[nodiscard]] bool is_finite() const {
+    return std::ranges::all_of(logits_, [](float one) { return std::isfinite(one); });
   }
 
   [[nodiscard]] Fitted fitted() {
@@ -134,9 +139,9 @@ class ClippedLinear {
   std::size_t rows_, cols_;
   unsigned bits_;
   std::size_t group_;
-  kernels::Buffer<float> weights_, made_;  // [out, in]
-  std::vector<float> low_, high_;          // extremes of groups, 0 among them
-  std::vector<float> logits_, gradient_;   // of a group side by side: low, high
+  MatrixView<float> weights_, made_;      // [out, in]
+  std::vector<float> low_, high_;         // extremes of groups, 0 among them
+  std::vector<float> logits_, gradient_;  // of a group side by side: low, high
   tune::Adam adam_;
 };
 
@@ -146,11 +151,12 @@ using ClippedLinears = std::array<std::unique_ptr<ClippedLinear>, model::kLinear
 /// which change at the next round().
 class Learner : public tune::GradientObserver {
  public:
-  Learner(Threads& threads, ClippedLinears& linears) : threads_(threads), linears_(linears) {}
+  Learner(Threads& threads, ClippedLinears& linears, ClippingScratch& scratch)
+      : threads_(threads), linears_(linears), scratch_(scratch) {}
 
   void linear(LinearKind kind, MatrixView<const float> input, MatrixView<const float> d_output) override {
-    const MatrixView<float> gradient = gradient_.matrix(d_output.cols(), input.cols());
-    tune::weight_gradient(threads_, input, d_output, scratch_, gradient);
+    const MatrixView<float> gradient = scratch_.gradient.matrix(d_output.cols(), input.cols());
+    tune::weight_gradient(threads_, input, d_output, scratch_.products, gradient);
     linears_[static_cast<std::size_t>(kind)]->learn(gradient, step);
   }
   void norm(model::Role /*role*/, std::span<const float> /*gradient*/) override {}
@@ -160,8 +166,7 @@ class Learner : public tune::GradientObserver {
  private:
   Threads& threads_;
   ClippedLinears& linears_;
-  tune::ProductScratch scratch_;
-  kernels::Buffer<float> gradient_;
+  ClippingScratch& scratch_;
 };
 
 /// y -= target: the gradient at y of half the squared error, but for a factor that Adam does not see. Returns the mean
@@ -185,7 +190,7 @@ double subtract(Threads& threads, MatrixView<const float> target, MatrixView<flo
 
 Result<QuantizedLayer> learn_clipping(const model::Model& model, std::size_t layer, const LayerWidths& widths,
                                       const Options& options, MatrixView<const float> x, MatrixView<const float> target,
-                                      std::size_t window, Threads& threads, Sink& sink) {
+                                      std::size_t window, ClippingScratch& scratch, Threads& threads, Sink& sink) {
   LIEQ_CHECK(x.rows() == target.rows() && x.rows() % window == 0);
   const model::Layer& original = model.layers[layer];
   ClippedLinears linears;
@@ -193,13 +198,12 @@ Result<QuantizedLayer> learn_clipping(const model::Model& model, std::size_t lay
   for (std::size_t k = 0; k < linears.size(); ++k) {
     const pack::StoredMatrix& weight = original.linears[k].weight;
     LIEQ_TRY(check_options(options, widths[k], weight.cols, weight.name));
-    linears[k] = std::make_unique<ClippedLinear>(threads, weight, widths[k], options.group_size);
+    linears[k] = std::make_unique<ClippedLinear>(threads, weight, widths[k], options.group_size, scratch.weights[k],
+                                                 scratch.rounded[k]);
     clipped.linears[k].weight = linears[k]->made(weight.name);
   }
-  tune::Block block(model.config, window, threads);
-  Learner learner(threads, linears);
-  kernels::Buffer<float> output;
-  const std::size_t step = std::max<std::size_t>(1, kStepTokens / window) * window;
+  Learner learner(threads, linears, scratch);
+  const std::size_t step = chunk_windows(window) * window;  // of Adam
   const tune::TunedLayer tuned(clipped);
   for (std::size_t epoch = 0; epoch < options.clip_epochs; ++epoch) {
     sink.detail("clipping: epochs", epoch, options.clip_epochs);
@@ -207,14 +211,14 @@ Result<QuantizedLayer> learn_clipping(const model::Model& model, std::size_t lay
       LIEQ_TRY(check_cancelled(sink));
       const std::size_t count = std::min(step, x.rows() - first);
       for (const auto& linear : linears) linear->round();
-      const MatrixView<float> y = output.matrix(count, x.cols());
+      const MatrixView<float> y = scratch.output.matrix(count, x.cols());
       threads.for_each(count,
                        [&](std::size_t t, std::size_t) { std::ranges::copy(x.row(first + t), y.row(t).begin()); });
-      block.forward(tuned, y);
+      scratch.block.forward(tuned, y);
       if (!std::isfinite(subtract(threads, target.rows(first, count), y)))
         return fail(ErrorCode::kNumerical,
                     fmt::format("layer {}: outputs: found NaN or infinity, expected finite values", layer));
-      block.gradient(tuned, x.rows(first, count), y, learner);
+      scratch.block.gradient(tuned, x.rows(first, count), y, learner);
       ++learner.step;
     }
   }
@@ -223,6 +227,10 @@ Result<QuantizedLayer> learn_clipping(const model::Model& model, std::size_t lay
   result.post_attention_layernorm = original.post_attention_layernorm;
   for (std::size_t k = 0; k < linears.size(); ++k) {
     result.biases[k] = original.linears[k].bias;
+    if (!linears[k]->is_finite())
+      return fail(ErrorCode::kNumerical,
+                  fmt::format("layer {}: {}: clipping: found NaN or infinity, expected finite values", layer,
+                              model::name(model::kLinearKinds[k])));
     Fitted fitted = linears[k]->fitted();
     result.reports[k] = rounding_report(linears[k]->weights(), fitted);
     result.set(model::kLinearKinds[k], to_quantized(fitted, options.grid));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,7 +66,8 @@ struct LayerWalk::Impl {
   Sink& sink;
   std::size_t next_layer = 0;
   model::BlockState block;
-  std::vector<float> plain, quantised;  // the residual streams, [tokens, hidden_size]
+  std::vector<float> plain, quantised;      // the residual streams, [tokens, hidden_size]
+  std::optional<ClippingScratch> clipping;  // Method::kOmniQuant
   kernels::Buffer<float> plain_inputs, inputs, difference, output, kept;
 
   [[nodiscard]] bool uses_activations() const { return options.method != Method::kRtn; }
@@ -384,9 +386,12 @@ Result<QuantizedLayer> LayerWalk::Impl::quantize(std::size_t l, const LayerWidth
 Result<QuantizedLayer> LayerWalk::Impl::quantize_clipped(std::size_t l, const LayerWidths& widths) {
   const model::Layer& original = model.layers[l];
   run_layer(plain, original, l);
-  LIEQ_ASSIGN(QuantizedLayer result,
-              learn_clipping(model, l, widths, options, stream(quantised), stream(plain), window, threads, sink));
-  run_layer(quantised, PackedLayer(threads, original, result).layer(), l);
+  if (!clipping) clipping.emplace(config, window, threads);
+  LIEQ_ASSIGN(QuantizedLayer result, learn_clipping(model, l, widths, options, stream(quantised), stream(plain), window,
+                                                    *clipping, threads, sink));
+  LIEQ_TRY(check_cancelled(sink));
+  const bool last = l + 1 == model.layers.size();  // nobody reads what it gives
+  if (!last) run_layer(quantised, PackedLayer(threads, original, result).layer(), l);
   return result;
 }
 
@@ -395,11 +400,18 @@ std::size_t chunk_windows(std::size_t window) {
   return std::max<std::size_t>(1, kChunkTokens / window);
 }
 
-Result<void> check_ranks(const Ranks& ranks) {
+Result<void> check_ranks(const Ranks& ranks, const Options& options) {
+  if (options.method == Method::kOmniQuant && ranks.size() > 1)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("method omniquant: found {} ranks, expected one", ranks.size()));
   if (std::has_single_bit(ranks.size())) return {};
   return fail(
       ErrorCode::kInvalidArgument,
       fmt::format("quantising: found {} ranks, expected a power of two of them: 1, 2, 4, 8, ...", ranks.size()));
+}
+
+Result<void> check_method(const model::Model& model, const Options& options) {
+  return options.method == Method::kOmniQuant ? tune::check_tunable(model) : Result<void>();
 }
 
 LayerWalk::LayerWalk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -413,7 +425,8 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
   for (const std::size_t in : {model.config.hidden_size, model.config.q_size(), model.config.intermediate_size})
     LIEQ_TRY(check_options(options, 2, in, model.path.string()));
   if (options.method == Method::kRtn) return LayerWalk(std::make_unique<Impl>(model, options, 1, 0, threads, sink));
-  LIEQ_TRY(check_ranks(threads.ranks()));
+  LIEQ_TRY(check_ranks(threads.ranks(), options));
+  LIEQ_TRY(check_method(model, options));
   if (window < 2 || window > model.config.max_position_embeddings)
     return invalid(fmt::format("calibration window: found {}, expected 2 to max_position_embeddings = {} tokens",
                                window, model.config.max_position_embeddings));
@@ -424,11 +437,6 @@ Result<LayerWalk> LayerWalk::create(const model::Model& model, std::span<const m
     if (id < 0 || static_cast<std::size_t>(id) >= model.config.vocab_size)
       return invalid(fmt::format("calibration text: found token id {}, expected below vocab_size = {}", id,
                                  model.config.vocab_size));
-  if (options.method == Method::kOmniQuant) {
-    LIEQ_TRY(tune::check_tunable(model));
-    if (threads.ranks().size() > 1)
-      return invalid(fmt::format("method omniquant: found {} ranks, expected one", threads.ranks().size()));
-  }
   tell_left_out(model.config, options, sink);
   auto impl = std::make_unique<Impl>(model, options, window, ids.size() / window, threads, sink);
   impl->quantised.resize(impl->tokens * model.config.hidden_size);

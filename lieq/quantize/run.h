@@ -20,8 +20,12 @@ namespace lieq::quantize {
 /// Gated activations of one layer ([tokens, intermediate_size]) up to this size are kept, others computed twice.
 inline constexpr std::size_t kKeptBytes = std::size_t{1} << 30;
 
-/// Sums over calibration windows are the same for a power of two of ranks only. Errors: kInvalidArgument.
-[[nodiscard]] Result<void> check_ranks(const Ranks& ranks);
+/// Sums over calibration windows are the same for a power of two of ranks only; Method::kOmniQuant works in one
+/// process. Errors: kInvalidArgument.
+[[nodiscard]] Result<void> check_ranks(const Ranks& ranks, const Options& options);
+
+/// Whether the method knows all steps of the model: Method::kOmniQuant takes gradients. Errors: kUnsupported.
+[[nodiscard]] Result<void> check_method(const model::Model& model, const Options& options);
 
 /// Two streams of calibration activations advance together: one through the unquantised layers (only if
 /// Options::corrected_target), one through the quantised ones. Each rank carries the streams of its windows
@@ -36,7 +40,8 @@ class LayerWalk {
  public:
   /// calibration: windows of `window` ids, one after the other; a last partial one is left out.
   /// model, threads and sink must outlive this. Method::kRtn needs no ids.
-  /// Errors: kInvalidArgument (options that do not fit the model, no whole window, ids out of range, check_ranks()).
+  /// Errors: kInvalidArgument (options that do not fit the model, no whole window, ids out of range, check_ranks());
+  /// check_method().
   [[nodiscard]] static Result<LayerWalk> create(const model::Model& model, std::span<const model::TokenId> ids,
                                                 std::size_t window, const Options& options, Threads& threads,
                                                 Sink& sink);

@@ -155,17 +155,20 @@ ApiResult<bool> read_reasoning_format(Parameters& parameters) {
                                                        in_words(OrderedJson(*format))));
 }
 
-/// Where the words of the last message end in a rendered prompt, as transformers finds it: templates may trim them, but
-/// blanks at their end that were kept belong to them. Errors: the template left them out.
-ApiResult<std::size_t> end_of_words(std::string_view prompt, std::string_view words) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const std::size_t first = std::min(words.find_first_not_of(kBlanks), words.size());
-  const std::string_view kept = words.substr(first);
-  const std::string_view trimmed = kept.substr(0, kept.find_last_not_of(kBlanks) + 1);
-  const std::size_t begin = trimmed.empty() ? prompt.npos : prompt.rfind(trimmed);
-  if (begin == prompt.npos)
+/// Stands behind the words of the last message while the template renders it: what follows there is the template's.
+constexpr std::string_view kEnd = "\x02end of the words\x03", kEndAndBlank = "\x02end of the words\x03 ";
+constexpr std::string_view kBlanks = " \t\r\n";
+
+/// Cuts a rendered prompt where the words of the last message end. A template that trims messages would have trimmed
+/// the blanks at the end of the words. Errors: the template left them out.
+ApiResult<void> cut_behind_words(std::string& prompt) {
+  const std::size_t end = prompt.rfind(kEnd);
+  if (end == prompt.npos)
     return bad_parameter("continue_final_message", "the chat template leaves out the words of the last message");
-  return begin + (prompt.substr(begin).starts_with(kept) ? kept.size() : trimmed.size());
+  const bool trims = !std::string_view(prompt).substr(end).starts_with(kEndAndBlank);
+  prompt.resize(end);
+  if (trims) prompt.resize(prompt.find_last_not_of(kBlanks) + 1);
+  return {};
 }
 
 /// vLLM's and transformers' continue_final_message: the answer goes on with the last message instead of beginning one.
@@ -203,14 +206,21 @@ ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& ser
     return bad_parameter("tools", "the model's chat template has no place for tools");
   LIEQ_API_ASSIGN(chat.arguments, read_variables(parameters, *served.chat_template));
   LIEQ_API_ASSIGN(const bool goes_on, read_continuation(parameters, chat));
+  std::string words;
+  if (goes_on) {
+    OrderedJson& content = chat.messages.back()["content"];
+    if (content.is_string()) words = content.get<std::string>();
+    if (words.find_first_not_of(kBlanks) == words.npos)
+      return bad_parameter("continue_final_message", "expected words in the last message");
+    content = words + std::string(kEndAndBlank);
+  }
   auto text = served.chat_template->render(chat);
   if (!text) return bad_parameter("messages", "the chat template refuses them: " + text.error().message);
   prompt.text = std::move(*text);
-  if (goes_on) {
-    const auto& words = chat.messages.back()["content"].get_ref<const std::string&>();
-    LIEQ_API_ASSIGN(const std::size_t end, end_of_words(prompt.text, words));
-    prompt.text.resize(end);
-  }
+  if (goes_on) LIEQ_API_TRY(cut_behind_words(prompt.text));
+  const std::size_t opened = words.rfind("<think>"), closed = words.rfind("</think>");
+  const bool thinks_on = opened != words.npos && (closed == words.npos || closed < opened);
+  prompt.in_reasoning = thinks_on || opens_reasoning(prompt.text);
   return prompt;
 }
 
@@ -225,7 +235,7 @@ ApiResult<void> read_prompts(Parameters& parameters, const Served& served, TextR
     request.output.one_call = prompt.one_call;
     LIEQ_API_ASSIGN(const bool told_apart, read_reasoning_format(parameters));
     request.output.form.reasoning = request.output.form.reasoning && told_apart;
-    request.output.in_reasoning = told_apart && opens_reasoning(prompt.text);
+    request.output.in_reasoning = told_apart && prompt.in_reasoning;
     request.keep_special = request.output.form.tools != ToolForm::kNone;
     if (!prompt.must_call.empty()) LIEQ_API_TRY(require_call(parameters, served, prompt, request));
     return check_length(request.prompts.back(), "messages", served);

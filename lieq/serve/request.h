@@ -57,8 +57,9 @@ struct TextRequest {
 /// The text of the prompt that a chat's `messages` and `tools` make, and its tokens: for the above and /apply-template.
 struct ChatPrompt {
   std::string text;
-  bool tools = false;     ///< calls of tools are looked for
-  bool one_call = false;  ///< the answer ends behind the first
+  bool tools = false;         ///< calls of tools are looked for
+  bool one_call = false;      ///< the answer ends behind the first
+  bool in_reasoning = false;  ///< it ends within <think>
   std::vector<std::string> tool_names;
   std::vector<std::size_t>
       must_call;  ///< indices in `tools` of which the answer has to call one; empty: none has to be

@@ -22,6 +22,10 @@ Result<void> check_tunable(const model::Model& model) {
   const auto lacks = [&](const std::vector<float>& norm) { return norm.size() != config.hidden_size; };
   const auto differs = [&](const std::vector<float>& norm) { return !norm.empty() && norm.size() != config.head_dim; };
   const auto has_window = [](const model::Layer& layer) { return layer.attention.window != 0; };
+  const auto is_unrotated = [](const model::Layer& layer) { return !layer.attention.rotated; };
+  const auto has_norm_behind = [](const model::Layer& layer) {
+    return !layer.attention_output_norm.empty() || !layer.mlp_output_norm.empty();
+  };
   // A feature that block.h lacks gets a line here.
   const std::pair<bool, std::string_view> unknown[] = {
       {std::ranges::any_of(model.layers, lacks, &model::Layer::input_layernorm), "attention without a norm before it"},
@@ -30,6 +34,13 @@ Result<void> check_tunable(const model::Model& model) {
       {std::ranges::any_of(model.layers, differs, &model::Layer::q_norm), "norms of q over the whole row"},
       {std::ranges::any_of(model.layers, differs, &model::Layer::k_norm), "norms of k over the whole row"},
       {std::ranges::any_of(model.layers, has_window), "attention with a sliding window"},
+      {std::ranges::any_of(model.layers, is_unrotated), "attention without a rotary embedding"},
+      {std::ranges::any_of(model.layers, has_norm_behind), "a norm behind attention or the MLP"},
+      {config.rotated() != config.head_dim, "heads that are rotated in part"},
+      {config.rope.query_growth != 0, "queries that grow with their position"},
+      {config.attention_scale != 0, "a scale of attention"},
+      {config.residual_multiplier != 1, "a multiplier of the residual stream"},
+      {config.activation != model::Activation::kSilu, "an activation other than SiLU"},
       {config.logits_scaling != 1, "scaled logits"},
       {config.final_logit_softcap != 0, "a soft cap of the logits"},
   };

@@ -253,6 +253,10 @@ class Texts(Case):
         going_on = {"messages": begun, "continue_final_message": True}
         self.assertEqual(self.server.post("/apply-template", going_on)[1]["prompt"],
                          "<|im_start|>user\nIn the beginning<|im_end|>\n<|im_start|>assistant\nGod created the")
+        for words in ("|", "<", "im_end", "a b \n"):  # what stands in the template's marker too
+            last = going_on | {"messages": CHAT["messages"] + [{"role": "assistant", "content": words}]}
+            cut = self.server.post("/apply-template", last)[1]["prompt"]
+            self.assertIn(cut.removeprefix("<|im_start|>user\nIn the beginning<|im_end|>\n<|im_start|>assistant\n"), (words, words.strip()))
         prompt = self.server.post("/apply-template", going_on | {"add_generation_prompt": False})[1]["prompt"]
         same = {"temperature": 0, "max_tokens": 8}
         said = self.server.post("/v1/chat/completions", going_on | same)[1]["choices"][0]["message"]["content"]

@@ -1,5 +1,9 @@
 #include "lieq/tune/check.h"
 
+#include <functional>
+#include <string>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "tests/tune/small.h"
@@ -34,6 +38,17 @@ TEST(Check, FeaturesWithoutAGradientAreNamed) {
             std::string::npos);
   EXPECT_NE(refusal([](model::Model& m) { m.layers[1].k_norm.assign(32, 1); }).find("norms of k over the whole row"),
             std::string::npos);
+  const std::pair<std::string, std::function<void(model::Model&)>> others[] = {
+      {"attention without a rotary", [](model::Model& m) { m.layers[1].attention.rotated = false; }},
+      {"a norm behind", [](model::Model& m) { m.layers[0].mlp_output_norm.assign(m.config.hidden_size, 1); }},
+      {"rotated in part", [](model::Model& m) { m.config.rotary_dim = m.config.head_dim / 2; }},
+      {"queries that grow", [](model::Model& m) { m.config.rope.query_growth = 0.1; }},
+      {"a scale of attention", [](model::Model& m) { m.config.attention_scale = 0.5F; }},
+      {"a multiplier of the residual", [](model::Model& m) { m.config.residual_multiplier = 0.5F; }},
+      {"an activation other", [](model::Model& m) { m.config.activation = model::Activation::kGeluTanh; }},
+      {"a sliding window", [](model::Model& m) { m.layers[1].attention.window = 16; }},
+  };
+  for (const auto& [what, change] : others) EXPECT_NE(refusal(change).find(what), std::string::npos) << what;
 }
 
 TEST(Check, WhatIsNoNumberIsNotTakenForEqual) {
