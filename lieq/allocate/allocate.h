@@ -29,12 +29,12 @@ struct AllocateOptions {
   Budget budget;
   std::vector<int> choices = {2, 4};  ///< widths a layer may get, in any order
   Ranking ranking = Ranking::kScore;
-  Unit unit = Unit::kLayer;           ///< another: with Ranking::kKlShare alone
-  std::uint64_t group_size = 64;      ///< weights that share a scale and a zero point: part of true bits and bytes
-  bool k_blocks = false;              ///< as BitPlan::k_blocks: group_size is kKBlockSize, widths are 2, 3 and 4
-  double rest_bits = 16;              ///< width of embeddings, norms and head: part of bytes
-  std::uint64_t seed = 42;            ///< of Ranking::kRandom
-  std::string place = "scores";       ///< opens messages about the scores: their file name
+  Unit unit = Unit::kLayer;       ///< another: with Ranking::kKlShare alone
+  std::uint64_t group_size = 64;  ///< weights that share a scale and a zero point: part of true bits and bytes
+  bool k_blocks = false;          ///< as BitPlan::k_blocks: group_size is kKBlockSize, widths are 2, 3 and 4
+  double rest_bits = 16;          ///< width of embeddings, norms and head: part of bytes
+  std::uint64_t seed = 42;        ///< of Ranking::kRandom
+  std::string place = "scores";   ///< opens messages about the scores: their file name
 };
 
 /// Chooses one width per layer within the budget.
@@ -49,8 +49,9 @@ struct AllocateOptions {
 ///
 /// Exact (kExact): least sum of the measured sensitivities within the budget, by dynamic programming (exact.h).
 ///
-/// Unit::kFused and kLinear: all linears start at the lowest width; whichever rise of one, or of a fused set, buys the most KL for its bits is taken
-/// as long as one fits. A width of b bits is taken to leave 4^(lowest - b) of the KL share, as uniform rounding does.
+/// Unit::kFused and kLinear: all linears start at the lowest width; whichever rise of one, or of a fused set, buys the
+/// most KL for its bits is taken as long as one fits. A width of b bits is taken to leave 4^(lowest - b) of the KL
+/// share, as uniform rounding does.
 /// Budget::kTop then pays for as many bits as that many layers of mean size cost.
 ///
 /// The plan never exceeds the budget, and raising the next layer of the ranking by one more width would (its reason

@@ -17,7 +17,7 @@ struct LinearSet {
   std::size_t layer;
   std::vector<std::string> names;
   std::vector<std::uint64_t> weights;  ///< of each
-  LinearShare share;                   ///< of all
+  double kl_share = 0;                 ///< of all
   std::size_t choice = 0;              ///< index of their width
 };
 
@@ -37,12 +37,11 @@ std::vector<LinearSet> sets_of(const LayerScores& scores, Unit unit) {
     std::map<std::string_view, std::size_t> of_name;
     for (const auto& [name, share] : scores.layers[l].linears) {
       const auto [at, is_new] = of_name.try_emplace(unit == Unit::kFused ? fused_name(name) : name, sets.size());
-      if (is_new) sets.push_back({l, {}, {}, {}});
+      if (is_new) sets.push_back({.layer = l, .names = {}, .weights = {}});
       LinearSet& set = sets[at->second];
       set.names.push_back(name);
       set.weights.push_back(share.weights);
-      set.share.kl_share += share.kl_share;
-      set.share.weights += share.weights;
+      set.kl_share += share.kl_share;
     }
   }
   return sets;
@@ -89,14 +88,14 @@ void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, Bi
     return sum;
   };
   const auto worth = [&](const LinearSet& set) {
-    return set.share.kl_share *
+    return set.kl_share *
            (left_at(choices[set.choice], choices.front()) - left_at(choices[set.choice + 1], choices.front())) /
            static_cast<double>(price(set));
   };
   while (true) {
     LinearSet* best = nullptr;
     for (LinearSet& set : sets)
-      if (set.choice + 1 < choices.size() && set.share.kl_share > 0 && spent + price(set) <= limit &&
+      if (set.choice + 1 < choices.size() && set.kl_share > 0 && spent + price(set) <= limit &&
           (!best || worth(set) > worth(*best)))
         best = &set;
     if (!best) break;

@@ -7,6 +7,7 @@
 #include "lieq/tune/elementwise.h"
 
 namespace lieq::tune {
+
 std::vector<double> kl_of_head(Threads& threads, const WeightRows& head, MatrixView<const float> original,
                                MatrixView<const float> tuned, HeadScratch& scratch, MatrixView<float> d_tuned) {
   const std::size_t rows = tuned.rows(), vocab = head.rows;
