@@ -16,11 +16,6 @@ constexpr float kShrinks[] = {1.0F, 0.92F, 0.84F, 0.76F, 0.66F};
 constexpr int kSearchRefits = 2;   // least-squares steps on the scale of the best start
 constexpr int kImproveRefits = 1;  // fewer from a grid that is good already: the joint refit follows
 
-float storable(const GridRules& rules, float scale) {
-  scale = std::min(scale, kLargestHalf);
-  return rules.half_scales ? f16_to_float(float_to_f16(scale)) : scale;
-}
-
 struct Extremes {
   float lo[kLanes], hi[kLanes];
 };
@@ -124,6 +119,11 @@ float centred_zero(const ZeroRange& zeros, float lo, float hi, float scale, floa
 }
 
 }  // namespace
+
+float storable(const GridRules& rules, float scale) {
+  scale = std::min(scale, kLargestHalf);
+  return rules.half_scales ? f16_to_float(float_to_f16(scale)) : scale;
+}
 
 LaneChoice min_max_grid(const GridRules& rules, MinMax convention, std::size_t n, const float* target) {
   const Extremes e = extremes_of(n, target);

@@ -26,6 +26,9 @@ struct GridRules {
   [[nodiscard]] float top() const { return static_cast<float>((1U << bits) - 1); }
 };
 
+/// A scale as a container holds it: half precision, and no larger than that goes.
+[[nodiscard]] float storable(const GridRules& rules, float scale);
+
 /// Scale and zero point of 16 rows.
 struct LaneChoice {
   float scale[kLanes], zero[kLanes];

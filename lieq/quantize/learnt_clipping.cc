@@ -10,6 +10,7 @@
 
 #include "lieq/base/dtype.h"
 #include "lieq/kernels/linear.h"
+#include "lieq/quantize/grid.h"
 #include "lieq/quantize/run.h"
 #include "lieq/quantize/shared_fit.h"
 #include "lieq/tune/adam.h"
@@ -47,7 +48,7 @@ class ClippedLinear {
       : threads_(threads),
         rows_(stored.rows),
         cols_(stored.cols),
-        bits_(bits),
+        rules_{.bits = bits, .grid = Grid::kAsym},
         group_(group_size == 0 ? stored.cols : group_size),
         adam_(2 * stored.rows * (stored.cols / group_)) {
     const std::size_t groups = rows_ * (cols_ / group_);
@@ -107,7 +108,7 @@ class ClippedLinear {
   }
 
   [[nodiscard]] Fitted fitted() {
-    Fitted made(rows_, cols_, bits_, group_);
+    Fitted made(rows_, cols_, rules_.bits, group_);
     in_groups([&](std::size_t i, std::size_t g, const GroupGrid& grid) {
       made.scales[group_at(i, g)] = grid.scale;
       made.zeros[group_at(i, g)] = grid.zero;
@@ -121,10 +122,10 @@ class ClippedLinear {
   [[nodiscard]] std::size_t group_at(std::size_t i, std::size_t g) const { return i * (cols_ / group_) + g; }
 
   [[nodiscard]] GroupGrid grid_of(std::size_t at) const {
-    const auto top = static_cast<float>((1U << bits_) - 1);
+    const float top = rules_.top();
     const float low = sigmoid(logits_[2 * at]) * low_[at], high = sigmoid(logits_[2 * at + 1]) * high_[at];
-    float scale = f16_to_float(float_to_f16((high - low) / top));  // as it is stored
-    if (!(scale > 0)) scale = f16_to_float(1);                     // all weights 0, or next to it
+    float scale = storable(rules_, (high - low) / top);
+    if (!(scale > 0)) scale = f16_to_float(1);  // all weights 0, or next to it
     return {scale, std::clamp(std::round(-low / scale), 0.0F, top), top};
   }
 
@@ -137,7 +138,7 @@ class ClippedLinear {
 
   Threads& threads_;
   std::size_t rows_, cols_;
-  unsigned bits_;
+  GridRules rules_;
   std::size_t group_;
   MatrixView<float> weights_, made_;      // [out, in]
   std::vector<float> low_, high_;         // extremes of groups, 0 among them
