@@ -53,6 +53,7 @@ Result<void> check_recipe(const model::Model& model, const quantize::Options& re
 }
 
 Result<void> check(const LayersJob& job) {
+  LIEQ_TRY(quantize::check_method(job.bundle->model, job.options));
   for (std::size_t l = 0; l < job.widths.size(); ++l)
     for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
       const pack::StoredMatrix& weight = job.bundle->model.layers[l].linears[k].weight;

@@ -39,7 +39,8 @@ struct LayersJob {
 /// kInvalidArgument, kUnsupported.
 [[nodiscard]] Result<void> check_recipe(const model::Model& model, const quantize::Options& recipe);
 
-/// Whether every linear can be quantised and packed so, said before the work starts. Errors: kInvalidArgument.
+/// Whether every linear can be quantised and packed so, said before the work starts. Errors: kInvalidArgument,
+/// kUnsupported.
 [[nodiscard]] Result<void> check(const LayersJob& job);
 
 /// Everything that decides the bytes of the result.
