@@ -1,7 +1,5 @@
 /// Prompts: texts, token ids, or the messages of a chat.
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "lieq/base/message.h"
@@ -156,7 +154,7 @@ ApiResult<bool> read_reasoning_format(Parameters& parameters) {
 }
 
 /// Stands behind the words of the last message while the template renders it: what follows there is the template's.
-constexpr std::string_view kEnd = "\x02end of the words\x03", kEndAndBlank = "\x02end of the words\x03 ";
+constexpr std::string_view kEnd = "\x02end of the words\x03";
 constexpr std::string_view kBlanks = " \t\r\n";
 
 /// Cuts a rendered prompt where the words of the last message end. A template that trims messages would have trimmed
@@ -165,7 +163,7 @@ ApiResult<void> cut_behind_words(std::string& prompt) {
   const std::size_t end = prompt.rfind(kEnd);
   if (end == prompt.npos)
     return bad_parameter("continue_final_message", "the chat template leaves out the words of the last message");
-  const bool trims = !std::string_view(prompt).substr(end).starts_with(kEndAndBlank);
+  const bool trims = prompt.substr(end + kEnd.size(), 1) != " ";  // what stood behind it
   prompt.resize(end);
   if (trims) prompt.resize(prompt.find_last_not_of(kBlanks) + 1);
   return {};
@@ -212,15 +210,13 @@ ApiResult<ChatPrompt> read_chat_prompt(Parameters& parameters, const Served& ser
     if (content.is_string()) words = content.get<std::string>();
     if (words.find_first_not_of(kBlanks) == words.npos)
       return bad_parameter("continue_final_message", "expected words in the last message");
-    content = words + std::string(kEndAndBlank);
+    content = words + std::string(kEnd) + " ";
   }
   auto text = served.chat_template->render(chat);
   if (!text) return bad_parameter("messages", "the chat template refuses them: " + text.error().message);
   prompt.text = std::move(*text);
   if (goes_on) LIEQ_API_TRY(cut_behind_words(prompt.text));
-  const std::size_t opened = words.rfind("<think>"), closed = words.rfind("</think>");
-  const bool thinks_on = opened != words.npos && (closed == words.npos || closed < opened);
-  prompt.in_reasoning = thinks_on || opens_reasoning(prompt.text);
+  prompt.in_reasoning = opens_reasoning(prompt.text, words);
   return prompt;
 }
 

@@ -102,9 +102,11 @@ CallFrame call_frame(ToolForm form, const std::string& name) {
   return {std::string(kCall) + "\n{\"name\": " + quoted + ", \"arguments\": ", "}\n" + std::string(kEndCall)};
 }
 
-bool opens_reasoning(std::string_view prompt) {
+bool opens_reasoning(std::string_view prompt, std::string_view words) {
   const std::size_t last = prompt.find_last_not_of(kBlanks);
-  return last != prompt.npos && prompt.substr(0, last + 1).ends_with(kThink);
+  if (last != prompt.npos && prompt.substr(0, last + 1).ends_with(kThink)) return true;
+  const std::size_t opened = words.rfind(kThink), closed = words.rfind(kEndThink);
+  return opened != words.npos && (closed == words.npos || closed < opened);
 }
 
 OutputParser::OutputParser(OutputOptions options)

@@ -30,8 +30,9 @@ struct CallFrame {
 };
 [[nodiscard]] CallFrame call_frame(ToolForm form, const std::string& name);
 
-/// Whether a rendered prompt ends inside <think>, as where the template opens it for the model.
-[[nodiscard]] bool opens_reasoning(std::string_view prompt);
+/// Whether a rendered prompt ends inside <think>: where the template opens it for the model, or `words`, with which the
+/// answer is to go on, leave it open.
+[[nodiscard]] bool opens_reasoning(std::string_view prompt, std::string_view words = {});
 
 struct ToolCall {
   std::string name;

@@ -158,6 +158,9 @@ TEST(ToolCalls, TheFormIsToldByTheTemplate) {
   EXPECT_TRUE(opens_reasoning("<|Assistant|><think>\n"));
   EXPECT_FALSE(opens_reasoning("<think>\n\n</think>\n\n"));
   EXPECT_FALSE(opens_reasoning(""));
+  EXPECT_TRUE(opens_reasoning("<|Assistant|><think>\nLet me", "<think>\nLet me"));
+  EXPECT_FALSE(opens_reasoning("<|Assistant|><think>\nso</think>It", "<think>\nso</think>It"));
+  EXPECT_FALSE(opens_reasoning("What is <think>?<|Assistant|>It", "It")) << "the user's words";
 }
 
 }  // namespace
