@@ -19,6 +19,9 @@ import time
 import unittest
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import small_disk  # noqa: E402
+
 LIEQ = os.environ["LIEQ"]
 DEMO = Path(os.environ["LIEQ_SOURCE_DIR"]) / "demo"
 QUICK = ["--calib", str(DEMO / "heldout.txt"), "--calib-windows", "2", "--calib-window", "64", "--sweeps", "1"]
@@ -161,20 +164,7 @@ class FullDisk(Case):
     def setUp(self):
         super().setUp()
         self.disk = self.top / "disk"
-        self.disk.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.BYTES}", "tmpfs", self.disk], capture_output=True, text=True)
-        if mounted.returncode != 0:
-            self.skipTest(f"no tmpfs can be mounted, which takes root: {mounted.stderr.strip()}")
-        self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=True)
-
-    def fill(self):
-        with open(self.disk / "filler", "wb", buffering=0) as filler:
-            for size in (1 << 20, 1 << 12):
-                try:
-                    while filler.write(bytes(size)) == size:
-                        pass
-                except OSError:
-                    pass
+        small_disk.mount(self, self.disk, self.BYTES)
 
     def test_at_random_moments(self):
         for name in self.JOBS:
@@ -184,7 +174,7 @@ class FullDisk(Case):
                 with self.subTest(job=name, moment=moment):
                     running = job.start()
                     time.sleep(moment)
-                    self.fill()
+                    small_disk.fill(self.disk / "filler")
                     status, errors = ended(running)
                     if status != 0:  # else it had written all
                         self.check_failed(status, errors, "No space left on device", "bytes of disk", "free")

@@ -7,10 +7,14 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import small_disk  # noqa: E402
 
 LIEQ = os.environ["LIEQ"]
 DEMO = Path(os.environ["LIEQ_SOURCE_DIR"]) / "demo"
@@ -38,17 +42,6 @@ def own_lines(done: subprocess.CompletedProcess) -> list[str]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
-
-
-def fill(file: Path):
-    """All of the disk that it lies on."""
-    with open(file, "wb", buffering=0) as filler:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while filler.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                pass
 
 
 def without_times(json_file: Path):
@@ -133,11 +126,7 @@ class Quantize(Case):
     def test_the_first_rank_s_disk_is_full(self):
         """It alone writes: all end with its line, nothing has the output's name, and the same command goes on."""
         disk = self.folder / "disk"
-        disk.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk], capture_output=True, text=True)
-        if mounted.returncode != 0:
-            self.skipTest(f"no tmpfs can be mounted, which takes root: {mounted.stderr.strip()}")
-        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=True)
+        small_disk.mount(self, disk, 64 << 20)
         command = ["quantize", DEMO, "-o", disk / "q", "--top", 1, *QUICK]
         self.succeed(0, *command)
         expected = contents(disk / "q")
@@ -145,7 +134,7 @@ class Quantize(Case):
         running = subprocess.Popen(words(2, *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while not list(disk.glob("q.partial/layer-*")) and running.poll() is None:
             time.sleep(0.01)
-        fill(disk / "filler")
+        small_disk.fill(disk / "filler")
         printed, told = running.communicate(timeout=120)
         self.assertEqual(running.returncode, 1, told)
         lines = own_lines(subprocess.CompletedProcess(command, 1, printed, told))
