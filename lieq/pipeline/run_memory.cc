@@ -7,7 +7,7 @@
 #include "lieq/kernels/linear.h"
 #include "lieq/model/forward.h"
 #include "lieq/quantize/fit.h"
-#include "lieq/quantize/run.h"
+#include "lieq/quantize/streams.h"
 #include "lieq/quantize/window_tree.h"
 
 namespace lieq::pipeline {

@@ -11,8 +11,8 @@
 #include "lieq/base/dtype.h"
 #include "lieq/kernels/linear.h"
 #include "lieq/quantize/grid.h"
-#include "lieq/quantize/run.h"
 #include "lieq/quantize/shared_fit.h"
+#include "lieq/quantize/streams.h"
 #include "lieq/tune/adam.h"
 
 namespace lieq::quantize {

@@ -15,11 +15,6 @@
 
 namespace lieq::quantize {
 
-/// Whole windows that go through a step at once: about 2048 tokens.
-[[nodiscard]] std::size_t chunk_windows(std::size_t window);
-/// Gated activations of one layer ([tokens, intermediate_size]) up to this size are kept, others computed twice.
-inline constexpr std::size_t kKeptBytes = std::size_t{1} << 30;
-
 /// Sums over calibration windows are the same for a power of two of ranks only; Method::kOmniQuant works in one
 /// process. Errors: kInvalidArgument.
 [[nodiscard]] Result<void> check_ranks(const Ranks& ranks, const Options& options);
@@ -29,7 +24,7 @@ inline constexpr std::size_t kKeptBytes = std::size_t{1} << 30;
 
 /// Two streams of calibration activations advance together: one through the unquantised layers (only if
 /// Options::corrected_target), one through the quantised ones. Each rank carries the streams of its windows
-/// (window_tree.h) and fits its rows (row_shares.h); every rank gets the whole layer.
+/// (streams.h) and fits its rows (row_shares.h); every rank gets the whole layer.
 ///
 /// Memory of a rank: the streams ([tokens, hidden_size] each), the attention's outputs and, up to kKeptBytes, the gated
 /// activations of one layer, one layer's weights in float32, and of
