@@ -117,6 +117,15 @@ Result<void> check_reachable(const Ledger& ledger, const BitPlan& plan) {
                              ledger.words(least), plan.choices.front(), rest));
 }
 
+/// Whether not one weight could be raised above the lowest width.
+bool leaves_nothing(const Ledger& ledger, const BitPlan& plan) {
+  if (plan.choices.size() == 1) return true;
+  if (plan.budget.kind == Kind::kTop) return plan.budget.value == 0;
+  std::uint64_t least = ledger.cost_of(1, plan.choices[1]) - ledger.cost_of(1, plan.choices[0]);
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) least += ledger.cost(l, plan.choices.front());
+  return least > ledger.limit();
+}
+
 }  // namespace
 
 std::string_view name(Unit unit) {
@@ -170,9 +179,8 @@ Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const 
   };
   // Where no layer could be raised, a smaller one further down the order might have been.
   const bool same_size = all(plan.layers, &LayerPlan::weights, plan.layers.front().weights);
-  // What is too little for a layer may do for a linear.
-  const bool for_layers =
-      options.unit == Unit::kLayer || (options.budget.kind == Kind::kTop && options.budget.value == 0);
+  // What is too little for a layer may do for a linear, unless it is nothing.
+  const bool for_layers = options.unit == Unit::kLayer || leaves_nothing(Ledger(sizes, options), plan);
   const bool lowest = for_layers && same_size && all(plan.layers, &LayerPlan::bits, plan.choices.front());
   if (!lowest && !all(plan.layers, &LayerPlan::bits, plan.choices.back())) return std::nullopt;
   plan.ranking = name(options.ranking);

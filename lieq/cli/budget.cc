@@ -10,8 +10,10 @@ void add_budget_options(OptionSet& app, BudgetOptions& options) {
   app.add("--top", options.top, "Give this many layers the highest width");
   app.add("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
   app.add("--size", options.size, "Bytes of the whole model, e.g. 60MiB").bytes();
-  app.add("--choices", options.choices, "Widths a layer may get: 2,4 or 2,3,4 (also 8)")
-      .comma_separated().show_default();
+  app.add("--choices", options.choices,
+          "Widths there are: 2,4 or 2,3,4 (also 8); default: 2,4, and 2,3,4 where quantize spends --bits, --true-bits or "
+          "--size")
+      .comma_separated();
 }
 
 void add_ranking_options(OptionSet& app, BudgetOptions& options) {
@@ -19,23 +21,25 @@ void add_ranking_options(OptionSet& app, BudgetOptions& options) {
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   for (const allocate::Unit unit : allocate::kUnits) units.emplace_back(allocate::name(unit));
   app.add("--rank", options.ranking,
-          fmt::format("What orders the layers: {} (default: score; kl-share with --per fused and linear)",
+          fmt::format("What orders the layers: {} (default: score; kl-share with --per fused and linear, and where quantize spends --bits, --true-bits or --size)",
                       fmt::join(rankings, ", ")))
       .one_of(rankings);
   app.add("--per", options.unit,
           "What gets a width of its own: layer, which all engines take; fused (q, k, v; o; gate, up; down), which those "
-          "take that fuse linears; or linear, which loses least (default: layer)")
+          "take that fuse linears; or linear (default: layer; fused where quantize spends --bits, --true-bits or --size)")
       .one_of(units);
 }
 
-RankingChoice ranking_of(const BudgetOptions& options) {
-  RankingChoice choice;
-  for (const allocate::Unit unit : allocate::kUnits)
-    if (allocate::name(unit) == options.unit) choice.unit = unit;
-  if (choice.unit != allocate::Unit::kLayer) choice.ranking = allocate::Ranking::kKlShare;
+std::optional<allocate::Ranking> ranking_of(const BudgetOptions& options) {
   for (const allocate::Ranking ranking : allocate::kRankings)
-    if (allocate::name(ranking) == options.ranking) choice.ranking = ranking;
-  return choice;
+    if (allocate::name(ranking) == options.ranking) return ranking;
+  return std::nullopt;
+}
+
+std::optional<allocate::Unit> unit_of(const BudgetOptions& options) {
+  for (const allocate::Unit unit : allocate::kUnits)
+    if (allocate::name(unit) == options.unit) return unit;
+  return std::nullopt;
 }
 
 Result<std::optional<Budget>> budget_of(const BudgetOptions& options) {

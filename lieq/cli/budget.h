@@ -16,19 +16,16 @@ namespace lieq::cli {
 struct BudgetOptions {
   std::optional<double> bits, true_bits;
   std::optional<std::uint64_t> top, size;
-  std::vector<int> choices = {2, 4};
+  std::vector<int> choices;   ///< empty: not given
   std::string ranking, unit;  ///< empty: not given
 };
 
 /// Registers --rank and --per.
 void add_ranking_options(OptionSet& app, BudgetOptions& options);
 
-/// What they say: without --rank the score, or what --per linear needs.
-struct RankingChoice {
-  allocate::Ranking ranking = allocate::Ranking::kScore;
-  allocate::Unit unit = allocate::Unit::kLayer;
-};
-[[nodiscard]] RankingChoice ranking_of(const BudgetOptions& options);
+/// What they say, if anything.
+[[nodiscard]] std::optional<allocate::Ranking> ranking_of(const BudgetOptions& options);
+[[nodiscard]] std::optional<allocate::Unit> unit_of(const BudgetOptions& options);
 
 /// Registers --top, --bits, --true-bits, --size and --choices.
 void add_budget_options(OptionSet& app, BudgetOptions& options);

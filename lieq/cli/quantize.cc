@@ -36,12 +36,11 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
   pipeline::QuantizeOptions job = options.job;
   LIEQ_ASSIGN(job.recipe, recipe_of(options.recipe, options.method));
   LIEQ_ASSIGN(job.plan.budget, budget_of(options.budget));
-  job.plan.choices = options.budget.choices;
+  if (!options.budget.choices.empty()) job.plan.choices = options.budget.choices;
   LIEQ_ASSIGN(const bool refines, preset_refines(options.recipe));
   if (options.refine || refines) job.refine = options.refinement;
-  const RankingChoice choice = ranking_of(options.budget);
-  job.plan.ranking = choice.ranking;
-  job.plan.unit = choice.unit;
+  job.plan.ranking = ranking_of(options.budget);
+  job.plan.unit = unit_of(options.budget);
   pipeline::set_widths(options.recipe.grid, job.plan);
   return job;
 }

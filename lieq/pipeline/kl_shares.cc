@@ -1,8 +1,12 @@
 #include "lieq/pipeline/kl_shares.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "lieq/diagnose/score.h"
 #include "lieq/pipeline/estimate.h"
@@ -21,14 +25,27 @@ Result<model::Model> draft_model(const model::Model& model, std::span<const text
                                  const quantize::Options& draft, unsigned bits, Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(model, ids, window, draft, threads, sink));
   model::Model made = model;
+  const std::string what = fmt::format("draft at {} bits: quantising layers", bits);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     LIEQ_TRY(check_cancelled(sink));
-    sink.progress("draft: quantising layers", l, model.layers.size());
+    sink.progress(what, l, model.layers.size());
     LIEQ_ASSIGN(const quantize::QuantizedLayer layer, walk.quantize(l, bits));
     made.layers[l] = quantize::PackedLayer(threads, model.layers[l], layer).layer();
   }
-  sink.progress("draft: quantising layers", model.layers.size(), model.layers.size());
+  sink.progress(what, model.layers.size(), model.layers.size());
   return made;
+}
+
+void add(const model::Model& model, std::size_t l, const tune::LinearShares& shares, int bits, LayerScore& layer) {
+  for (const model::LinearModule& module : linear_modules(model.config)) {
+    LinearShare& share = layer.linears[name_in_layer(module)];
+    share.weights = 0;
+    for (const model::LinearKind kind : module.linears) {
+      const pack::StoredMatrix& weight = model.layers[l].linear(kind).weight;
+      share.weights += weight.rows * weight.cols;
+      share.kl_share[bits] += shares[static_cast<std::size_t>(kind)];
+    }
+  }
 }
 
 }  // namespace
@@ -45,7 +62,7 @@ quantize::Options draft_of(const quantize::Options& recipe) {
 }
 
 Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibration, const quantize::Options& draft,
-                           unsigned bits, Threads& threads, Sink& sink, LayerScores& scores) {
+                           std::span<const int> widths, Threads& threads, Sink& sink, LayerScores& scores) {
   const model::Model& model = bundle.model;
   LIEQ_TRY(tune::check_tunable(model));
   const std::span<const text::TokenId> all(calibration.ids);
@@ -58,19 +75,17 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
                         .judged = judged.size(),
                         .length = std::min(kLength, window),
                         .threads = threads.count()};
-  tell("sharing out KL", shares_size(model, draft, bits, size), threads, sink);
-  LIEQ_ASSIGN(const model::Model quantised, draft_model(model, all.first(fitted), window, draft, bits, threads, sink));
-  LIEQ_ASSIGN(const tune::Attribution found, tune::attribute_kl(model, quantised, judged, size.length, threads, sink));
-  for (std::size_t l = 0; l < model.layers.size(); ++l)
-    for (const model::LinearModule& module : linear_modules(model.config)) {
-      LinearShare& share = scores.layers[l].linears[name_in_layer(module)];
-      share = {};
-      for (const model::LinearKind kind : module.linears) {
-        const pack::StoredMatrix& weight = model.layers[l].linear(kind).weight;
-        share.weights += weight.rows * weight.cols;
-        share.kl_share += found.shares[l][static_cast<std::size_t>(kind)];
-      }
-    }
+  tell("sharing out KL", shares_size(model, draft, widths, size), threads, sink);
+  std::map<int, double> kl;
+  for (LayerScore& layer : scores.layers) layer.linears.clear();
+  for (const int bits : widths) {
+    LIEQ_ASSIGN(const model::Model quantised, draft_model(model, all.first(fitted), window, draft,
+                                                          static_cast<unsigned>(bits), threads, sink));
+    LIEQ_ASSIGN(const tune::Attribution found,
+                tune::attribute_kl(model, quantised, judged, size.length, threads, sink));
+    kl[bits] = found.kl;
+    for (std::size_t l = 0; l < model.layers.size(); ++l) add(model, l, found.shares[l], bits, scores.layers[l]);
+  }
   std::vector<text::TokenId> seen(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(fitted));
   seen.insert(seen.end(), judged.begin(), judged.end());
   scores.kl_shares = KlShareOptions{.text = calibration.source,
@@ -79,20 +94,23 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
                                     .tokens = judged.size(),
                                     .method = std::string(quantize::name(draft.method)),
                                     .grid = std::string(quantize::name(draft.grid)),
-                                    .bits = bits,
                                     .group_size = draft.group_size,
                                     .sweeps = draft.sweeps,
-                                    .kl = found.kl};
+                                    .kl = kl};
   return {};
 }
 
 Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::string& name,
-                                       const Calibration& calibration, const quantize::Options& draft, unsigned bits,
-                                       Threads& threads, Sink& sink) {
+                                       const Calibration& calibration, const quantize::Options& draft,
+                                       std::span<const int> widths, Threads& threads, Sink& sink) {
   LayerScores scores = sizes_of(bundle.model, name);
-  LIEQ_TRY(add_kl_shares(bundle, calibration, draft, bits, threads, sink, scores));
+  LIEQ_TRY(add_kl_shares(bundle, calibration, draft, widths, threads, sink, scores));
   scores.options.score = "kl-share";
-  for (LayerScore& layer : scores.layers) layer.score = layer.kl_share() / static_cast<double>(layer.weights);
+  const int lowest = std::ranges::min(widths);
+  for (LayerScore& layer : scores.layers) {
+    for (const auto& [linear, share] : layer.linears) layer.score += share.kl_share.at(lowest);
+    layer.score /= static_cast<double>(layer.weights);
+  }
   diagnose::rank_by_score(scores.layers);
   return scores;
 }

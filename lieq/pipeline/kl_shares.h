@@ -1,6 +1,7 @@
 #pragma once
-/// What the rounding of each linear adds to KL, measured in a draft: the whole model quantised with little care.
+/// What the rounding of each linear adds to KL, measured in drafts: the whole model quantised with little care.
 
+#include <span>
 #include <string>
 
 #include "lieq/base/layer_scores.h"
@@ -16,20 +17,20 @@ namespace lieq::pipeline {
 /// How the draft is made of a recipe: the same grid and groups, one sweep.
 [[nodiscard]] quantize::Options draft_of(const quantize::Options& recipe);
 
-/// Quantises every layer to `bits` as `draft` says, on the first 16384 calibration tokens, and shares out the KL of
-/// 4096 tokens behind them, or where the text ends of the first ones (tune::attribute_kl), into
-/// scores.layers[].linears. scores.layers[].weights must be there. Memory: LayerWalk's and the packed layers of the
-/// draft. Cost: a quarter of quantising 64k tokens, about. Bitwise the same for any number of threads and ranks.
+/// For each of `widths` quantises every layer to it as `draft` says, on the first 16384 calibration tokens, and shares
+/// out the KL of 4096 tokens behind them, or where the text ends of the first ones (tune::attribute_kl), into
+/// scores.layers[].linears. scores.layers[].weights must be there. Memory: LayerWalk's and the packed layers of one
+/// draft. Cost of a width: a quarter of quantising 64k tokens, about. Bitwise the same for any number of threads and ranks.
 /// Errors: kUnsupported naming a feature of the model that the backward pass lacks, said before the draft is made;
 /// kCancelled; those of LayerWalk.
 [[nodiscard]] Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibration,
-                                         const quantize::Options& draft, unsigned bits, Threads& threads, Sink& sink,
-                                         LayerScores& scores);
+                                         const quantize::Options& draft, std::span<const int> widths,
+                                         Threads& threads, Sink& sink, LayerScores& scores);
 
-/// The same without a diagnosis: layers are scored and ranked by their shares for each weight. name: the model as the
+/// The same without a diagnosis: layers are scored and ranked by their shares at the lowest width, for each weight. name: the model as the
 /// user named it. Errors: those of add_kl_shares().
 [[nodiscard]] Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::string& name,
                                                      const Calibration& calibration, const quantize::Options& draft,
-                                                     unsigned bits, Threads& threads, Sink& sink);
+                                                     std::span<const int> widths, Threads& threads, Sink& sink);
 
 }  // namespace lieq::pipeline

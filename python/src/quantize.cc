@@ -17,6 +17,8 @@ struct QuantizeArguments {
   pipeline::QuantizeOptions job;
   BudgetWords budget;
   std::string grid{quantize::name(job.recipe.grid)};
+  allocate::Ranking ranking = allocate::Ranking::kScore;
+  allocate::Unit unit = allocate::Unit::kLayer;
   bool refine = false;
   pipeline::RefineOptions refinement;
   nb::object progress = nb::none();
@@ -24,7 +26,8 @@ struct QuantizeArguments {
 
   QuantizeArguments() {
     budget.add_to(keywords);
-    keywords.add("choices", job.plan.choices, "widths a layer may get");
+    keywords.add("choices", job.plan.choices,
+                 "widths there are; None: 2 and 4, and 3 too where bits, true_bits or size are spent");
     keywords.add_object("plan", "lieq.records.BitPlan | str | os.PathLike[str]",
                         "of allocate(), or the file that holds one, instead of a budget",
                         [this](nb::handle value) { job.plan.plan = plan_of(value); });
@@ -34,11 +37,12 @@ struct QuantizeArguments {
     keywords.add_text("score", job.plan.diagnosis.score.score, {"geometry", "lieq"},
                       "lieq: with the perplexity drop, which takes long");
     keywords.add_name(
-        "rank", job.plan.ranking, allocate::kRankings,
-        [](allocate::Ranking ranking) { return allocate::name(ranking); }, "what orders the layers");
+        "rank", ranking, allocate::kRankings, [](allocate::Ranking one) { return allocate::name(one); },
+        "what orders the layers; not given: 'score', or 'kl-share' by what per is");
     keywords.add_name(
-        "per", job.plan.unit, allocate::kUnits, [](allocate::Unit unit) { return allocate::name(unit); },
-        "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL");
+        "per", unit, allocate::kUnits, [](allocate::Unit one) { return allocate::name(one); },
+        "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL; not given: "
+        "'layer', or 'fused' where bits, true_bits or size are spent");
     keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
                       "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
                       "and q4_k: GGUF's K blocks, by their lower width");
@@ -60,7 +64,9 @@ struct QuantizeArguments {
     add_progress(keywords, progress);
   }
 
-  void settle() {
+  void settle(const nb::kwargs& given) {
+    if (given.contains("rank")) job.plan.ranking = ranking;
+    if (given.contains("per")) job.plan.unit = unit;
     job.plan.budget = budget.budget();
     job.recipe.grid = value_of(quantize::grid_from_name(grid));
     pipeline::set_widths(grid, job.plan);
@@ -118,9 +124,7 @@ Json fields_of_made(const Made& made) {
 nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs& given) {
   QuantizeArguments arguments;
   arguments.keywords.read("quantize", given);
-  if (arguments.job.plan.unit != allocate::Unit::kLayer && !given.contains("rank"))
-    arguments.job.plan.ranking = allocate::Ranking::kKlShare;
-  arguments.settle();
+  arguments.settle(given);
   arguments.job.model = file_of(model);
   arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
   const Made made =

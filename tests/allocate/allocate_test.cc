@@ -122,8 +122,9 @@ TEST(Allocate, SameInputSamePlan) {
 }
 
 TEST(Allocate, UniformOnlyWhereTheBudgetLeavesNoChoice) {
-  const auto uniform = [](double bits, bool same_size, Ranking ranking) {
+  const auto uniform = [](double bits, bool same_size, Ranking ranking, Unit unit = Unit::kLayer) {
     AllocateOptions options;
+    options.unit = unit;
     options.budget = {Budget::Kind::kCodeBits, bits};
     options.ranking = ranking;
     LayerScores sizes = example_scores(6, 3, same_size);
@@ -145,6 +146,8 @@ TEST(Allocate, UniformOnlyWhereTheBudgetLeavesNoChoice) {
     EXPECT_FALSE(uniform(2.0001, false, ranking));  // a small layer might be raised
     EXPECT_TRUE(uniform(4.0, false, ranking));
   }
+  for (const double bits : {2.0, 4.0}) EXPECT_TRUE(uniform(bits, true, Ranking::kKlShare, Unit::kFused));
+  for (const double bits : {2.01, 3.99}) EXPECT_FALSE(uniform(bits, true, Ranking::kKlShare, Unit::kFused));
 }
 
 TEST(Allocate, AnUnreachableBudgetNamesTheLeastThatWorks) {

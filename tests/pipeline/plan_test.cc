@@ -1,6 +1,7 @@
 #include "lieq/pipeline/plan.h"
 
 #include <algorithm>
+#include <array>
 
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/kl_shares.h"
@@ -23,13 +24,60 @@ TEST_F(Job, WithoutABudgetThePaperSIsTaken) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_));  // nothing is written before run()
 }
 
+/// A number of layers is the paper's way to say a budget; a number of bits says nothing of how it is spent.
+TEST_F(Job, BitsAreSpentWhereTheyTakeMostKlAway) {
+  using allocate::Ranking, allocate::Unit;
+  const eval::Bundle bundle = *eval::Bundle::load(demo(), threads_, sink_);
+  const auto spending = [&](const PlanOptions& options, const quantize::Options& recipe = default_recipe()) {
+    return spending_of(options, bundle.model, recipe);
+  };
+  const auto expect = [](const Spending& made, std::vector<int> choices, Ranking ranking, Unit unit) {
+    EXPECT_EQ(made.choices, choices);
+    EXPECT_EQ(made.ranking, ranking);
+    EXPECT_EQ(made.unit, unit);
+  };
+  PlanOptions options;
+  expect(spending(options), {2, 4}, Ranking::kScore, Unit::kLayer);
+  options.budget = kPaperBudget;
+  expect(spending(options), {2, 4}, Ranking::kScore, Unit::kLayer);
+  options.budget = Budget{Budget::Kind::kTrueBits, 2.5};
+  expect(spending(options), {2, 3, 4}, Ranking::kKlShare, Unit::kFused);
+  EXPECT_NE(spending(options).note.find("--per layer"), std::string::npos);
+  expect(spending(options, recipe_from_name("paper-gptq")->options), {2, 4}, Ranking::kScore, Unit::kLayer);
+
+  PlanOptions asked = options;
+  asked.choices = {2, 8};
+  expect(spending(asked), {2, 8}, Ranking::kKlShare, Unit::kFused);
+  asked.unit = Unit::kLayer;
+  expect(spending(asked), {2, 8}, Ranking::kScore, Unit::kLayer);
+  asked.ranking = Ranking::kKlShare;
+  expect(spending(asked), {2, 8}, Ranking::kKlShare, Unit::kLayer);
+  asked = options;
+  asked.scores_file = "scores.json";
+  expect(spending(asked), {2, 4}, Ranking::kScore, Unit::kLayer);
+  asked = options;
+  asked.diagnosis.score.score = "lieq";
+  expect(spending(asked), {2, 4}, Ranking::kScore, Unit::kLayer);
+  for (const auto& [grid, choices] : {std::pair{"q2_k", std::vector{2, 3, 4}}, {"q3_k", {3, 4}}, {"q4_k", {4}}}) {
+    asked = options;
+    set_widths(grid, asked);
+    expect(spending(asked), choices, Ranking::kKlShare, Unit::kFused);
+    asked.budget = kPaperBudget;
+    EXPECT_EQ(spending(asked).choices.front(), choices.front());
+    EXPECT_EQ(spending(asked).choices.back(), 4);
+  }
+}
+
 TEST_F(Job, AUniformBudgetMeasuresNothing) {
   QuantizeOptions options = short_job("q");
-  options.plan.budget = Budget{Budget::Kind::kTop, 0};
-  Cancel diagnosis("geometry", 0);  // any diagnosis would end the job
-  const auto job = Quantization::prepare(options, threads_, diagnosis);
-  ASSERT_TRUE(job) << job.error().message;
-  EXPECT_EQ(count(job->plan(), 2), job->plan().layers.size());
+  for (const Budget budget : {Budget{Budget::Kind::kTop, 0}, Budget{Budget::Kind::kCodeBits, 2}}) {
+    options.plan.budget = budget;
+    Cancel diagnosis("geometry", 0), draft("draft at 2 bits: quantising layers", 0);  // either would end the job
+    ASSERT_TRUE(Quantization::prepare(options, threads_, draft));
+    const auto job = Quantization::prepare(options, threads_, diagnosis);
+    ASSERT_TRUE(job) << job.error().message;
+    EXPECT_EQ(count(job->plan(), 2), job->plan().layers.size());
+  }
 }
 
 TEST_F(Job, APlanBesideABudgetIsRefused) {
@@ -56,8 +104,8 @@ TEST_F(Job, LinearsGetWidthsOfTheirOwn) {
   const auto record = job->run();
   ASSERT_TRUE(record) << record.error().message;
   const auto& scores = record->provenance["scores"];
-  EXPECT_EQ(scores["kl_shares"]["bits"], 2);
-  EXPECT_GT(scores["kl_shares"]["kl"], 0);
+  EXPECT_GT(scores["kl_shares"]["kl"]["2"], scores["kl_shares"]["kl"]["3"]);
+  EXPECT_GT(scores["kl_shares"]["kl"]["3"], 0);
   EXPECT_TRUE(layer_scores_from_json(*parse_json(scores.dump(), "scores"), "scores"));
   Sink quiet;
   const auto made = model::Model::load(options.output, threads_, quiet);
@@ -148,7 +196,9 @@ TEST_F(Job, WidthsOfLinearsCountTheirDraft) {
   SharesSize less = size;
   less.fitted = less.judged = 1024;
   const quantize::Options draft = draft_of(default_recipe());
-  const StageSize all = shares_size(bundle.model, draft, 2, size), some = shares_size(bundle.model, draft, 2, less);
+  const std::array both = {2, 3};
+  const StageSize all = shares_size(bundle.model, draft, both, size), some = shares_size(bundle.model, draft, both, less);
+  EXPECT_DOUBLE_EQ(all.work, 2 * shares_size(bundle.model, draft, std::array{3}, size).work);
   EXPECT_GT(all.work, some.work);
   EXPECT_GT(all.memory, some.memory);
   EXPECT_GT(some.memory, walk_memory(bundle.model, draft, {1024, 512, 2}));
