@@ -213,7 +213,7 @@ Result<std::map<std::string, LinearShare>> linears_from_json(const Fields& field
     LIEQ_ASSIGN(linear.weights, one.required_count("weights"));
     LIEQ_ASSIGN(linear.kl_share, by_width_from_json(one, "kl_share"));
     if (linear.kl_share.empty())
-      return wrong_field(one.place(), "kl_share", Json::object(), "a number for one width at least");
+      return fail(ErrorCode::kInvalidFormat, one.place() + ": field 'kl_share': found no width, expected one at least");
     if (linear.weights == 0 || linear.weights > weights - all)
       return wrong_field(one.place(), "weights", linear.weights, "at least 1, and in all linears the layer's weights");
     all += linear.weights;

@@ -67,9 +67,10 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
   LIEQ_TRY(tune::check_tunable(model));
   const std::span<const text::TokenId> all(calibration.ids);
   const std::size_t window = calibration.window;
-  const std::size_t fitted = std::min(all.size(), std::max<std::size_t>(1, kFitTokens / window) * window);
-  const std::size_t first = all.size() - fitted >= kTokens ? fitted : 0;
-  const auto judged = all.subspan(first, std::min(kTokens, all.size() - first));
+  // On text that the draft was fitted to, KL is a fraction of what it is elsewhere, and its shares are others.
+  const std::size_t windows = all.size() / window, apart = std::max<std::size_t>(1, windows / 5);
+  const std::size_t fitted = std::min(std::max<std::size_t>(1, kFitTokens / window), windows - std::min(apart, windows - 1)) * window;
+  const auto judged = all.size() > fitted ? all.subspan(fitted, std::min(kTokens, all.size() - fitted)) : all;
   const SharesSize size{.fitted = fitted,
                         .window = window,
                         .judged = judged.size(),

@@ -17,8 +17,8 @@ namespace lieq::pipeline {
 /// How the draft is made of a recipe: the same grid and groups, one sweep.
 [[nodiscard]] quantize::Options draft_of(const quantize::Options& recipe);
 
-/// For each of `widths` quantises every layer to it as `draft` says, on the first 16384 calibration tokens, and shares
-/// out the KL of 4096 tokens behind them, or where the text ends of the first ones (tune::attribute_kl), into
+/// For each of `widths` quantises every layer to it as `draft` says, on the first 16384 calibration tokens, or four
+/// fifths of fewer, and shares out the KL of up to 4096 tokens behind them (tune::attribute_kl) into
 /// scores.layers[].linears. scores.layers[].weights must be there. Memory: LayerWalk's and the packed layers of one
 /// draft. Cost of a width: a quarter of quantising 64k tokens, about. Bitwise the same for any number of threads and ranks.
 /// Errors: kUnsupported naming a feature of the model that the backward pass lacks, said before the draft is made;

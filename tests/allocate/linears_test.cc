@@ -170,7 +170,7 @@ TEST(Linears, GoThroughFiles) {
             "s: layers[1]: linears.c: field 'kl_share': found 0.1, expected an object");
   number["layers"][1]["linears"]["c"]["kl_share"] = Json::object();
   EXPECT_EQ(layer_scores_from_json(number, "s").error().message,
-            "s: layers[1]: linears.c: field 'kl_share': found {}, expected a number for one width at least");
+            "s: layers[1]: linears.c: field 'kl_share': found no width, expected one at least");
   const BitPlan plan = *allocate(scores_again, options_for({Budget::Kind::kCodeBits, 2.75}, {2, 4}));
   const BitPlan again = *bit_plan_from_json(*parse_json(to_json(plan).dump(), "p"), "p");
   EXPECT_EQ(to_json(again), to_json(plan));

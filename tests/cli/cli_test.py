@@ -817,7 +817,7 @@ class Quantize(InTemporaryFolder):
         self.succeed("diagnose", TINY, *calibration, "--kl-shares", 2, "--group-size", 32, "-o", scores)
         read = json.loads(scores.read_text())
         self.assertEqual({key: read["kl_shares"][key] for key in ("grid", "group_size", "fit_tokens", "sweeps")},
-                         {"grid": "skew", "group_size": 32, "fit_tokens": 256, "sweeps": 1})
+                         {"grid": "skew", "group_size": 32, "fit_tokens": 192, "sweeps": 1})
         self.assertEqual(list(read["kl_shares"]["kl"]), ["2"])
         self.assertEqual(len(read["layers"][0]["linears"]), 7)
         said = self.succeed("allocate", scores, "--bits", 2.5, "--per", "linear", "--group-size", 32, "-o", plan)
