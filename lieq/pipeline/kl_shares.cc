@@ -1,14 +1,19 @@
 #include "lieq/pipeline/kl_shares.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "lieq/base/json.h"
 #include "lieq/diagnose/score.h"
+#include "lieq/io/atomic_file.h"
+#include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/plan.h"
 #include "lieq/quantize/run.h"
@@ -34,6 +39,29 @@ Result<model::Model> draft_model(const model::Model& model, std::span<const text
   }
   sink.progress(what, model.layers.size(), model.layers.size());
   return made;
+}
+
+/// Where scores are kept: its name says all that decides them.
+std::filesystem::path cached_file(const eval::Bundle& bundle, const Calibration& calibration,
+                                  const quantize::Options& draft, std::span<const int> widths,
+                                  const std::filesystem::path& cache, Threads& threads) {
+  if (cache.empty() || threads.ranks().size() > 1) return {};
+  const Json decides = {{"model", model::fingerprint(bundle.model, threads)},
+                        {"text", hash_of(calibration.ids)},
+                        {"window", calibration.window},
+                        {"draft", to_json(draft)},
+                        {"widths", std::vector<int>(widths.begin(), widths.end())}};
+  const std::string text = decides.dump();
+  return cache / fmt::format("kl-shares-{}.json", model::fingerprint(text.data(), text.size()));
+}
+
+std::optional<LayerScores> read_cached(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (file.empty() || !std::filesystem::exists(file, ignored)) return std::nullopt;
+  const auto json = read_json(file);
+  if (!json) return std::nullopt;
+  auto scores = layer_scores_from_json(*json, file.string());
+  return scores ? std::optional(std::move(scores).value()) : std::nullopt;
 }
 
 void add(const model::Model& model, std::size_t l, const tune::LinearShares& shares, int bits, LayerScore& layer) {
@@ -103,7 +131,14 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
 
 Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::string& name,
                                        const Calibration& calibration, const quantize::Options& draft,
-                                       std::span<const int> widths, Threads& threads, Sink& sink) {
+                                       std::span<const int> widths, const std::filesystem::path& cache,
+                                       Threads& threads, Sink& sink) {
+  const std::filesystem::path file = cached_file(bundle, calibration, draft, widths, cache, threads);
+  if (std::optional<LayerScores> kept = read_cached(file)) {
+    sink.note("shares of KL as measured before (" + file.string() + ")");
+    kept->model.name = name;
+    return std::move(*kept);
+  }
   LayerScores scores = sizes_of(bundle.model, name);
   LIEQ_TRY(add_kl_shares(bundle, calibration, draft, widths, threads, sink, scores));
   scores.options.score = "kl-share";
@@ -113,6 +148,11 @@ Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::st
     layer.score /= static_cast<double>(layer.weights);
   }
   diagnose::rank_by_score(scores.layers);
+  if (!file.empty()) {
+    std::error_code ignored;
+    std::filesystem::create_directories(cache, ignored);
+    (void)io::write_json(file, to_json(scores));  // what cannot be kept costs time, nothing else
+  }
   return scores;
 }
 

@@ -45,7 +45,7 @@ Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& mod
     if (!spending.note.empty()) sink.note(spending.note);
     std::vector<int> widths = spending.choices;
     std::erase(widths, std::ranges::max(spending.choices));  // a quarter of the next, and next to nothing
-    return score_by_kl_shares(bundle, model, calibration, draft_of(shape.recipe), widths, threads, sink);
+    return score_by_kl_shares(bundle, model, calibration, draft_of(shape.recipe), widths, shape.cache, threads, sink);
   }
   if (!spending.note.empty()) sink.note(spending.note);
   diagnose::DiagnoseOptions diagnosis = options.diagnosis;

@@ -2,6 +2,7 @@
 /// Job: how many bits each layer gets.
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,6 +72,7 @@ struct Plan {
 struct PlanShape {
   quantize::Options recipe;  ///< grid and groups; a draft is made by it where shares of KL are to be measured
   double rest_bits = 16;     ///< of all weights but the layers' linears (save::rest_bits)
+  std::filesystem::path cache = {};  ///< of score_by_kl_shares
 };
 
 /// A plan for the model: read from its file, or allocated (allocate::allocate) from scores that are read or measured.

@@ -187,7 +187,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
-  const PlanShape shape{o.recipe, save::rest_bits(state->bundle.model, job.embeddings)};
+  const PlanShape shape{o.recipe, save::rest_bits(state->bundle.model, job.embeddings),
+                        o.calibration.cache};
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);

@@ -96,9 +96,14 @@ TEST_F(Job, LinearsGetWidthsOfTheirOwn) {
   options.plan.ranking = allocate::Ranking::kKlShare;
   options.plan.unit = allocate::Unit::kLinear;
   options.plan.choices = {2, 3, 4};
+  options.calibration.cache = folder_ / "cache";
   auto job = Quantization::prepare(options, threads_, sink_);
   ASSERT_TRUE(job) << job.error().message;
   const BitPlan plan = job->plan();
+  Cancel draft("draft at 2 bits: quantising layers", 0);  // what was measured once is not measured again
+  const auto again = Quantization::prepare(options, threads_, draft);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(to_json(again->plan()), to_json(plan));
   EXPECT_TRUE(std::ranges::any_of(plan.layers, [](const LayerPlan& layer) { return !layer.linears.empty(); }));
   EXPECT_LE(size_of(plan).code_bits, 2 + 2.0 / static_cast<double>(plan.layers.size()));
   const auto record = job->run();
