@@ -177,11 +177,11 @@ Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const 
   const auto all = [](const auto& list, auto field, auto value) {
     return std::ranges::all_of(list, [&](const auto& one) { return one.*field == value; });
   };
-  // Where no layer could be raised, a smaller one further down the order might have been.
+  // Where no layer could be raised, a smaller one further down the order might have been, or a linear.
   const bool same_size = all(plan.layers, &LayerPlan::weights, plan.layers.front().weights);
-  // What is too little for a layer may do for a linear, unless it is nothing.
-  const bool for_layers = options.unit == Unit::kLayer || leaves_nothing(Ledger(sizes, options), plan);
-  const bool lowest = for_layers && same_size && all(plan.layers, &LayerPlan::bits, plan.choices.front());
+  const bool lowest =
+      all(plan.layers, &LayerPlan::bits, plan.choices.front()) &&
+      (leaves_nothing(Ledger(sizes, options), plan) || (options.unit == Unit::kLayer && same_size));
   if (!lowest && !all(plan.layers, &LayerPlan::bits, plan.choices.back())) return std::nullopt;
   plan.ranking = name(options.ranking);
   for (LayerPlan& layer : plan.layers) layer.reason = "as all layers: the budget leaves no choice";

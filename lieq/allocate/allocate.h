@@ -50,8 +50,8 @@ struct AllocateOptions {
 /// Exact (kExact): least sum of the measured sensitivities within the budget, by dynamic programming (exact.h).
 ///
 /// Unit::kFused and kLinear: all linears start at the lowest width; whichever rise of one, or of a fused set, buys the
-/// most KL for its bits is taken as long as one fits. What a width leaves of KL is what its draft has measured; beyond
-/// the widest draft, 4^(bits of the draft - b) of that, as uniform rounding does.
+/// most KL for its bits is taken as long as one fits. A width of b bits is taken to leave 4^(lowest - b) of the KL
+/// share, as uniform rounding does.
 /// Budget::kTop then pays for as many bits as that many layers of mean size cost.
 ///
 /// The plan never exceeds the budget, and raising the next layer of the ranking by one more width would (its reason

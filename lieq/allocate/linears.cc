@@ -17,7 +17,7 @@ struct LinearSet {
   std::size_t layer;
   std::vector<std::string> names;
   std::vector<std::uint64_t> weights;  ///< of each
-  std::vector<double> left;            ///< by choice, what all leave of KL
+  double kl_share = 0;                 ///< of all
   std::size_t choice = 0;              ///< index of their width
 };
 
@@ -30,22 +30,25 @@ std::string_view fused_name(std::string_view linear) {
   return linear;
 }
 
-/// Sets in the order of their first linears, all at the lowest width.
-std::vector<LinearSet> sets_of(const LayerScores& scores, Unit unit, const std::vector<int>& choices) {
+/// Sets in the order of their first linears.
+std::vector<LinearSet> sets_of(const LayerScores& scores, Unit unit) {
   std::vector<LinearSet> sets;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     std::map<std::string_view, std::size_t> of_name;
     for (const auto& [name, share] : scores.layers[l].linears) {
       const auto [at, is_new] = of_name.try_emplace(unit == Unit::kFused ? fused_name(name) : name, sets.size());
-      if (is_new) sets.push_back({l, {}, {}, std::vector<double>(choices.size())});
+      if (is_new) sets.push_back({.layer = l, .names = {}, .weights = {}});
       LinearSet& set = sets[at->second];
       set.names.push_back(name);
       set.weights.push_back(share.weights);
-      for (std::size_t c = 0; c < choices.size(); ++c) set.left[c] += kl_left(share, choices[c]);
+      set.kl_share += share.kl_share;
     }
   }
   return sets;
 }
+
+/// What a width leaves of a share that was measured at the lowest.
+double left_at(int bits, int lowest) { return std::pow(4.0, lowest - bits); }
 
 /// The budget, or, for a number of layers, what so many of mean size cost at the highest width.
 std::uint64_t limit_of(const LayerScores& scores, const Ledger& ledger, const BitPlan& plan) {
@@ -70,60 +73,41 @@ void fold_widths(LayerPlan& layer) {
   layer.linears.clear();
 }
 
-/// Raising a set to a width, and the KL that each of its bits takes away.
-struct Rise {
-  LinearSet* set = nullptr;
-  std::size_t choice = 0;
-  std::uint64_t price = 0;
-  double worth = 0;
-};
-
-/// The best of those that `room` pays for; none: set is null.
-Rise best_rise(std::vector<LinearSet>& sets, const Ledger& ledger, const std::vector<int>& choices,
-               std::uint64_t room) {
-  Rise best;
-  for (LinearSet& set : sets)
-    for (std::size_t c = set.choice + 1; c < choices.size(); ++c) {
-      std::uint64_t price = 0;
-      for (const std::uint64_t weights : set.weights)
-        price += ledger.cost_of(weights, choices[c]) - ledger.cost_of(weights, choices[set.choice]);
-      const double worth = (set.left[set.choice] - set.left[c]) / static_cast<double>(price);
-      if (price <= room && worth > best.worth) best = {&set, c, price, worth};
-    }
-  return best;
-}
-
 }  // namespace
-
-double kl_left(const LinearShare& share, int bits) {
-  auto nearest = share.kl_share.upper_bound(bits);  // the first that is wider
-  if (nearest != share.kl_share.begin()) --nearest;
-  return nearest->second * std::pow(4.0, nearest->first - bits);
-}
-
-double kl_left(const LayerScore& layer, int bits) {
-  double sum = 0;
-  for (const auto& [name, linear] : layer.linears) sum += kl_left(linear, bits);
-  return sum;
-}
 
 void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, BitPlan& plan) {
   const std::vector<int>& choices = plan.choices;
-  std::vector<LinearSet> sets = sets_of(scores, unit, choices);
-  std::uint64_t room = limit_of(scores, ledger, plan);
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) room -= ledger.cost(l, choices.front());
+  std::vector<LinearSet> sets = sets_of(scores, unit);
+  std::uint64_t spent = 0;
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) spent += ledger.cost(l, choices.front());
+  const std::uint64_t limit = limit_of(scores, ledger, plan);
+  const auto price = [&](const LinearSet& set) {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t weights : set.weights)
+      sum += ledger.cost_of(weights, choices[set.choice + 1]) - ledger.cost_of(weights, choices[set.choice]);
+    return sum;
+  };
+  const auto worth = [&](const LinearSet& set) {
+    return set.kl_share *
+           (left_at(choices[set.choice], choices.front()) - left_at(choices[set.choice + 1], choices.front())) /
+           static_cast<double>(price(set));
+  };
   while (true) {
-    const Rise rise = best_rise(sets, ledger, choices, room);
-    if (!rise.set) break;
-    room -= rise.price;
-    rise.set->choice = rise.choice;
+    LinearSet* best = nullptr;
+    for (LinearSet& set : sets)
+      if (set.choice + 1 < choices.size() && set.kl_share > 0 && spent + price(set) <= limit &&
+          (!best || worth(set) > worth(*best)))
+        best = &set;
+    if (!best) break;
+    spent += price(*best);
+    ++best->choice;
   }
   for (const LinearSet& set : sets)
     for (std::size_t k = 0; set.choice > 0 && k < set.names.size(); ++k)
       plan.layers[set.layer].linears[set.names[k]] = {choices[set.choice], set.weights[k]};
   for (std::size_t l = 0; l < plan.layers.size(); ++l) {
     LayerPlan& layer = plan.layers[l];
-    layer.reason = fmt::format("share of KL {:.4g}; {} of {} linears raised", kl_left(scores.layers[l], choices.front()),
+    layer.reason = fmt::format("share of KL {:.4g}; {} of {} linears raised", scores.layers[l].kl_share(),
                                layer.linears.size(), scores.layers[l].linears.size());
     if (!layer.linears.empty()) fold_widths(layer);
   }

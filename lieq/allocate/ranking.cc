@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "lieq/allocate/linears.h"
 #include "lieq/base/check.h"
 #include "lieq/base/random.h"
 
@@ -29,15 +28,12 @@ Result<std::vector<double>> measured_gain(const LayerScores& scores, std::span<c
   return gain;
 }
 
-/// What raising a layer from the lowest width to the highest takes away, for each of its weights.
-Result<std::vector<double>> share_of_weights(const LayerScores& scores, std::span<const int> choices,
-                                             const std::string& place) {
+Result<std::vector<double>> share_of_weights(const LayerScores& scores, const std::string& place) {
   std::vector<double> shares;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];
     if (layer.linears.empty()) return missing(place, l, "linears", "lieq diagnose --kl-shares measures them");
-    shares.push_back((kl_left(layer, choices.front()) - kl_left(layer, choices.back())) /
-                     static_cast<double>(layer.weights));
+    shares.push_back(layer.kl_share() / static_cast<double>(layer.weights));
   }
   return shares;
 }
@@ -45,7 +41,7 @@ Result<std::vector<double>> share_of_weights(const LayerScores& scores, std::spa
 Result<std::vector<double>> values_of(const LayerScores& scores, Ranking ranking, std::span<const int> choices,
                                       const std::string& place) {
   if (ranking == Ranking::kMeasured) return measured_gain(scores, choices, place);
-  if (ranking == Ranking::kKlShare) return share_of_weights(scores, choices, place);
+  if (ranking == Ranking::kKlShare) return share_of_weights(scores, place);
   std::vector<double> values;
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];

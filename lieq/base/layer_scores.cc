@@ -124,40 +124,19 @@ auto share_words_of(Options& options) {
 template <class Options>
 auto share_counts_of(Options& options) {
   return std::array{std::pair{"fit_tokens", &options.fit_tokens}, std::pair{"tokens", &options.tokens},
-                    std::pair{"group_size", &options.group_size}, std::pair{"sweeps", &options.sweeps}};
-}
-
-Json json_by_width(const std::map<int, double>& numbers) {
-  Json json = Json::object();
-  for (const auto& [bits, number] : numbers) json[std::to_string(bits)] = number;
-  return json;
-}
-
-/// An object of numbers, each under a width: {"2": 0.1, "4": 0.01}.
-Result<std::map<int, double>> by_width_from_json(const Fields& fields, std::string_view field) {
-  LIEQ_ASSIGN(const Json* object, required_object(fields, field));
-  std::map<int, double> numbers;
-  for (const auto& [key, value] : object->items()) {
-    int bits = 0;
-    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), bits);
-    if (error != std::errc() || end != key.data() + key.size() || bits < 1 || bits > 16)
-      return fail(ErrorCode::kInvalidFormat, fields.place() + ": field " + in_quotes(field) + ": found the key " +
-                                                 in_quotes(key) + ", expected a width of 1 to 16 bits");
-    if (!value.is_number()) return wrong_field(fields.place(), std::string(field) + "." + key, value, "a number");
-    numbers[bits] = value.get<double>();
-  }
-  return numbers;
+                    std::pair{"bits", &options.bits}, std::pair{"group_size", &options.group_size},
+                    std::pair{"sweeps", &options.sweeps}};
 }
 
 Json to_json(const KlShareOptions& options) {
   Json json = object_of(share_words_of(options), share_counts_of(options));
-  json["kl"] = json_by_width(options.kl);
+  json["kl"] = options.kl;
   return json;
 }
 
 Result<KlShareOptions> kl_share_options_from_json(const Fields& fields) {
   KlShareOptions options;
-  LIEQ_ASSIGN(options.kl, by_width_from_json(fields, "kl"));
+  LIEQ_ASSIGN(options.kl, required_number(fields, "kl"));
   LIEQ_TRY(read_fields(fields, share_words_of(options), share_counts_of(options)));
   return options;
 }
@@ -196,10 +175,26 @@ Json to_json(const LayerScore& layer, std::size_t index) {
                {"energy_gain_normalised", layer.energy_gain_normalised}, {"score", layer.score}, {"rank", layer.rank}};
   if (layer.perplexity_drop) json["perplexity_drop"] = *layer.perplexity_drop;
   if (layer.perplexity_drop_normalised) json["perplexity_drop_normalised"] = *layer.perplexity_drop_normalised;
-  if (!layer.sensitivity.empty()) json["sensitivity"] = json_by_width(layer.sensitivity);
+  for (const auto& [bits, kl] : layer.sensitivity) json["sensitivity"][std::to_string(bits)] = kl;
   for (const auto& [name, one] : layer.linears)
-    json["linears"][name] = {{"weights", one.weights}, {"kl_share", json_by_width(one.kl_share)}};
+    json["linears"][name] = {{"weights", one.weights}, {"kl_share", one.kl_share}};
   return json;
+}
+
+Result<std::map<int, double>> sensitivity_from_json(const Fields& fields) {
+  std::map<int, double> sensitivity;
+  if (!fields.find("sensitivity")) return sensitivity;
+  LIEQ_ASSIGN(const Json* object, required_object(fields, "sensitivity"));
+  for (const auto& [key, value] : object->items()) {
+    int bits = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), bits);
+    if (error != std::errc() || end != key.data() + key.size() || bits < 1 || bits > 16)
+      return fail(ErrorCode::kInvalidFormat, fields.place() + ": field 'sensitivity': found the key " + in_quotes(key) +
+                                                 ", expected a width of 1 to 16 bits");
+    if (!value.is_number()) return wrong_field(fields.place(), "sensitivity." + key, value, "a number");
+    sensitivity[bits] = value.get<double>();
+  }
+  return sensitivity;
 }
 
 Result<std::map<std::string, LinearShare>> linears_from_json(const Fields& fields, std::uint64_t weights) {
@@ -211,9 +206,7 @@ Result<std::map<std::string, LinearShare>> linears_from_json(const Fields& field
     const Fields one(value, fields.place() + ": linears." + printable(name));
     LinearShare& linear = linears[name];
     LIEQ_ASSIGN(linear.weights, one.required_count("weights"));
-    LIEQ_ASSIGN(linear.kl_share, by_width_from_json(one, "kl_share"));
-    if (linear.kl_share.empty())
-      return fail(ErrorCode::kInvalidFormat, one.place() + ": field 'kl_share': found no width, expected one at least");
+    LIEQ_ASSIGN(linear.kl_share, required_number(one, "kl_share"));
     if (linear.weights == 0 || linear.weights > weights - all)
       return wrong_field(one.place(), "weights", linear.weights, "at least 1, and in all linears the layer's weights");
     all += linear.weights;
@@ -241,9 +234,7 @@ Result<LayerScore> layer_from_json(const Json& json, const std::string& place, s
   LIEQ_ASSIGN(layer.rank, fields.required_count("rank"));
   LIEQ_ASSIGN(layer.perplexity_drop, fields.number("perplexity_drop"));
   LIEQ_ASSIGN(layer.perplexity_drop_normalised, fields.number("perplexity_drop_normalised"));
-  if (fields.find("sensitivity")) {
-    LIEQ_ASSIGN(layer.sensitivity, by_width_from_json(fields, "sensitivity"));
-  }
+  LIEQ_ASSIGN(layer.sensitivity, sensitivity_from_json(fields));
   LIEQ_ASSIGN(layer.linears, linears_from_json(fields, layer.weights));
   return layer;
 }

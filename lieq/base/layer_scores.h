@@ -42,9 +42,7 @@ struct CellScores {
 /// A linear, or several that lie in one tensor.
 struct LinearShare {
   std::uint64_t weights = 0;
-  /// By width: what rounding it to so many bits adds to the KL of a draft of that width, to first order, in nats a
-  /// token. One width at least.
-  std::map<int, double> kl_share;
+  double kl_share = 0;  ///< nats a token: what rounding it to KlShareOptions::bits adds to KL, to first order
 };
 
 /// One layer: metrics (means over the cells), their normalised values, the score and the rank it gives.
@@ -61,6 +59,12 @@ struct LayerScore {
   /// Optional: what each linear's rounding adds, by module name within the layer: "self_attn.v_proj".
   std::map<std::string, LinearShare> linears;
 
+  /// Of all linears.
+  [[nodiscard]] double kl_share() const {
+    double sum = 0;
+    for (const auto& [name, linear] : linears) sum += linear.kl_share;
+    return sum;
+  }
 };
 
 /// How the scores were made.
@@ -83,13 +87,13 @@ struct SensitivityOptions {
   std::string running = {};  ///< the quantised model whose other layers ran; empty: the original's
 };
 
-/// How LinearShare::kl_share was measured: in drafts, the model quantised with little care, all of it to one width.
+/// How LinearShare::kl_share was measured: in a draft, the model quantised with little care.
 struct KlShareOptions {
-  std::string text, text_hash;               ///< what drafts were fitted to, and KL measured on; names the token ids
+  std::string text, text_hash;               ///< what the draft was fitted to, and KL measured on; names the token ids
   std::uint64_t fit_tokens = 0, tokens = 0;  ///< tokens fitted to, and that KL is the mean over
-  std::string method, grid;                  ///< of the drafts, as of lieq quantize
-  std::uint64_t group_size = 0, sweeps = 0;
-  std::map<int, double> kl;                  ///< of each draft, by its width, in nats a token
+  std::string method, grid;                  ///< of the draft, as of lieq quantize
+  std::uint64_t bits = 0, group_size = 0, sweeps = 0;
+  double kl = 0;                             ///< of the draft, nats a token
 };
 
 /// `layers` has one entry for each layer, in order.

@@ -71,7 +71,7 @@ Result<void> run(Options options) {
   options.allocate.unit = unit_of(options.budget).value_or(Unit::kLayer);
   options.allocate.ranking = ranking_of(options.budget)
                                  .value_or(options.allocate.unit == Unit::kLayer ? Ranking::kScore : Ranking::kKlShare);
-  if (!options.budget.choices.empty()) options.allocate.choices = options.budget.choices;
+  options.allocate.choices = options.budget.choices;
   options.allocate.place = options.scores;
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));
   if (form) return write_for(*form, plan, scores.model.architecture, options.output);

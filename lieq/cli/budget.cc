@@ -10,10 +10,7 @@ void add_budget_options(OptionSet& app, BudgetOptions& options) {
   app.add("--top", options.top, "Give this many layers the highest width");
   app.add("--true-bits", options.true_bits, "Mean bits per weight of the layers with scales and zero points");
   app.add("--size", options.size, "Bytes of the whole model, e.g. 60MiB").bytes();
-  app.add("--choices", options.choices,
-          "Widths there are: 2,4 or 2,3,4 (also 8); default: 2,4, and 2,3,4 where quantize spends --bits, --true-bits or "
-          "--size")
-      .comma_separated();
+  app.add("--choices", options.choices, "Widths there are: 2,4 or 2,3,4 (also 8)").comma_separated().show_default();
 }
 
 void add_ranking_options(OptionSet& app, BudgetOptions& options) {
@@ -21,12 +18,12 @@ void add_ranking_options(OptionSet& app, BudgetOptions& options) {
   for (const allocate::Ranking ranking : allocate::kRankings) rankings.emplace_back(allocate::name(ranking));
   for (const allocate::Unit unit : allocate::kUnits) units.emplace_back(allocate::name(unit));
   app.add("--rank", options.ranking,
-          fmt::format("What orders the layers: {} (default: score; kl-share with --per fused and linear, and where quantize spends --bits, --true-bits or --size)",
+          fmt::format("What orders the layers: {} (default: score; kl-share with --per fused and linear)",
                       fmt::join(rankings, ", ")))
       .one_of(rankings);
   app.add("--per", options.unit,
           "What gets a width of its own: layer, which all engines take; fused (q, k, v; o; gate, up; down), which those "
-          "take that fuse linears; or linear (default: layer; fused where quantize spends --bits, --true-bits or --size)")
+          "take that fuse linears; or linear (default: layer; of quantize with --bits, --true-bits or --size: fused)")
       .one_of(units);
 }
 

@@ -16,7 +16,7 @@ namespace lieq::cli {
 struct BudgetOptions {
   std::optional<double> bits, true_bits;
   std::optional<std::uint64_t> top, size;
-  std::vector<int> choices;   ///< empty: not given
+  std::vector<int> choices = {2, 4};
   std::string ranking, unit;  ///< empty: not given
 };
 

@@ -83,9 +83,9 @@ Run add_diagnose(OptionSet& app, const Common& common) {
   app.add("--running", options->job.running,
           "For --sensitivity: measure it in this quantised form of MODEL, whose other layers stay as they are there")
       .needs(sensitivity);
-  app.add("--kl-shares", options->job.kl_share_widths,
-          "Also quantise all layers to so many bits with little care, e.g. 2,3, and share KL out among the linears")
-      .comma_separated().one_at_a_time().one_of({2, 3, 4, 8});
+  app.add("--kl-shares", options->job.kl_share_bits,
+          "Also quantise all layers to so many bits with little care, and share KL out among the linears")
+      .one_of({2, 3, 4, 8});
   app.add("--group-size", options->group_size,
           "For --sensitivity and --kl-shares: weights that share a scale; -1: a whole row")
       .range(-1, 1 << 20).show_default();

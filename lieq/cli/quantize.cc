@@ -36,7 +36,7 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
   pipeline::QuantizeOptions job = options.job;
   LIEQ_ASSIGN(job.recipe, recipe_of(options.recipe, options.method));
   LIEQ_ASSIGN(job.plan.budget, budget_of(options.budget));
-  if (!options.budget.choices.empty()) job.plan.choices = options.budget.choices;
+  job.plan.choices = options.budget.choices;
   LIEQ_ASSIGN(const bool refines, preset_refines(options.recipe));
   if (options.refine || refines) job.refine = options.refinement;
   job.plan.ranking = ranking_of(options.budget);

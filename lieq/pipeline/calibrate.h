@@ -30,7 +30,8 @@ struct CalibrationOptions {
   bool plain = false;
   std::size_t validation_tokens = 0;  ///< to hold out as well, in whole windows: what refining is judged by
   std::uint64_t seed = 42;      ///< of "self"
-  std::filesystem::path cache;  ///< folder where text of "self", and shares of KL, are kept by the model's contents; empty: nowhere
+  /// Folder where text of "self", and shares of KL, are kept by the model's contents; empty: nowhere.
+  std::filesystem::path cache;
 };
 
 /// At the length that models are evaluated at. As many as leave a run on a model of 135 M parameters under five minutes

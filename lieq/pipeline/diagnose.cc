@@ -97,7 +97,7 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
     sensitivity.running_name = options.running;
   }
   Calibration calibration;
-  if (corpora.empty() || !options.widths.empty() || !options.kl_share_widths.empty()) {
+  if (corpora.empty() || !options.widths.empty() || options.kl_share_bits) {
     LIEQ_ASSIGN(calibration, calibrate(bundle, options.calibration, threads, sink));
   }
   if (corpora.empty()) corpora.push_back(corpus_of(calibration, bundle.tokenizer));
@@ -105,8 +105,8 @@ Result<LayerScores> answer(const DiagnoseOptions& options, Request request, cons
   LIEQ_ASSIGN(LayerScores scores, measure(bundle, options.model, cells, request.diagnosis, threads, sink));
   if (!options.widths.empty())
     LIEQ_TRY(add_sensitivities(sensitivity, bundle, options.calibration, calibration, threads, sink, scores));
-  if (!options.kl_share_widths.empty())
-    LIEQ_TRY(add_kl_shares(bundle, calibration, trial_fit(options.group_size), options.kl_share_widths, threads, sink,
+  if (options.kl_share_bits)
+    LIEQ_TRY(add_kl_shares(bundle, calibration, trial_fit(options.group_size), *options.kl_share_bits, threads, sink,
                            scores));
   LIEQ_TRY(bundle.model.files.unchanged());
   return scores;

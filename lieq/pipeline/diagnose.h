@@ -27,9 +27,9 @@ struct DiagnoseOptions {
   std::size_t group_size = 64;  ///< of that quantisation; 0: a whole row
   std::string
       running;  ///< measure it in this quantised form of the model, as load_bundle takes it; empty: in the model
-  /// Also measure shares of KL in drafts of these widths (add_kl_shares), of the default recipe; empty: not.
-  std::vector<int> kl_share_widths;
-  CalibrationOptions calibration;  ///< read only without texts, with widths or with kl_share_widths
+  /// Also measure shares of KL in a draft of so many bits (add_kl_shares), of the default recipe; absent: not.
+  std::optional<unsigned> kl_share_bits;
+  CalibrationOptions calibration;  ///< read only without texts, with widths or with kl_share_bits
 };
 
 /// Loads the model, cuts the texts into passages, scores every layer (diagnose::diagnose) and, if widths were asked

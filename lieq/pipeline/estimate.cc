@@ -269,13 +269,13 @@ StageSize geometry_size(const model::Model& model, const diagnose::GeometryLoad&
           base_memory(c) + packed_memory(model) + geometry_memory(c, load, threads)};
 }
 
-StageSize shares_size(const model::Model& model, const quantize::Options& draft, std::span<const int> widths,
+StageSize shares_size(const model::Model& model, const quantize::Options& draft, unsigned bits,
                       const SharesSize& size) {
   const model::ModelConfig& c = model.config;
   BitPlan plan;
   plan.group_size = draft.group_size == 0 ? c.hidden_size : draft.group_size;
   for (const model::Layer& layer : model.layers)
-    plan.layers.push_back({.bits = std::ranges::max(widths), .weights = footprint(layer).parameters, .reason = ""});
+    plan.layers.push_back({.bits = static_cast<int>(bits), .weights = footprint(layer).parameters, .reason = ""});
   const auto layers = static_cast<double>(model.layers.size());
   double work = static_cast<double>(size.fitted) * layers * token_work(model, draft, static_cast<double>(size.window));
   for (std::size_t l = 0; l < model.layers.size(); ++l) work += layer_work(model, plan, draft, l);
@@ -287,9 +287,8 @@ StageSize shares_size(const model::Model& model, const quantize::Options& draft,
   work += static_cast<double>(size.judged) * token;
   const std::size_t together = std::min(size.judged, std::max(tune::kAttributionTokens, size.length));
   const double walk = walk_memory(model, draft, {size.fitted, size.window, size.threads});
-  return {static_cast<double>(widths.size()) * work, base_memory(c) + packed_memory(model) +
-                                                         packed_layers_memory(plan) +
-                                                         std::max(walk, backward_memory(c, together))};
+  return {work, base_memory(c) + packed_memory(model) + packed_layers_memory(plan) +
+                    std::max(walk, backward_memory(c, together))};
 }
 
 StageSize export_size(const model::Model& model, std::size_t containers, bool folders) {

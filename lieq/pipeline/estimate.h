@@ -77,9 +77,9 @@ struct SharesSize {
   std::size_t judged = 0, length = 0;  ///< tokens that KL is shared out on, and of a sequence of them
   std::size_t threads = 1;
 };
-/// Making a draft of each width, and the backward pass through it (add_kl_shares).
-[[nodiscard]] StageSize shares_size(const model::Model& model, const quantize::Options& draft,
-                                    std::span<const int> widths, const SharesSize& size);
+/// Making a draft of so many bits, and the backward pass through it (add_kl_shares).
+[[nodiscard]] StageSize shares_size(const model::Model& model, const quantize::Options& draft, unsigned bits,
+                                    const SharesSize& size);
 
 /// Writing a model as it is loaded into so many containers, one after the other, and reading each back. folders: some
 /// of them are folders, which tensors are made for as a whole.

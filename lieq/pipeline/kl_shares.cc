@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "lieq/base/json.h"
+#include "lieq/base/version.h"
 #include "lieq/diagnose/score.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/model/fingerprint.h"
@@ -24,56 +24,46 @@ namespace lieq::pipeline {
 namespace {
 
 constexpr std::size_t kFitTokens = 16384, kTokens = 4096, kLength = 512;
+constexpr int kSharesVersion = 1;  // to be raised where anything changes what shares come out: old ones lie in caches
 
 /// The model with quantised layers, on the first `tokens` of the calibration text.
 Result<model::Model> draft_model(const model::Model& model, std::span<const text::TokenId> ids, std::size_t window,
                                  const quantize::Options& draft, unsigned bits, Threads& threads, Sink& sink) {
   LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(model, ids, window, draft, threads, sink));
   model::Model made = model;
-  const std::string what = fmt::format("draft at {} bits: quantising layers", bits);
   for (std::size_t l = 0; l < model.layers.size(); ++l) {
     LIEQ_TRY(check_cancelled(sink));
-    sink.progress(what, l, model.layers.size());
+    sink.progress("draft: quantising layers", l, model.layers.size());
     LIEQ_ASSIGN(const quantize::QuantizedLayer layer, walk.quantize(l, bits));
     made.layers[l] = quantize::PackedLayer(threads, model.layers[l], layer).layer();
   }
-  sink.progress(what, model.layers.size(), model.layers.size());
+  sink.progress("draft: quantising layers", model.layers.size(), model.layers.size());
   return made;
 }
 
-/// Where scores are kept: its name says all that decides them.
+/// Where scores are kept: the name says all that decides them.
 std::filesystem::path cached_file(const eval::Bundle& bundle, const Calibration& calibration,
-                                  const quantize::Options& draft, std::span<const int> widths,
-                                  const std::filesystem::path& cache, Threads& threads) {
+                                  const quantize::Options& draft, unsigned bits, const std::filesystem::path& cache,
+                                  Threads& threads) {
   if (cache.empty() || threads.ranks().size() > 1) return {};
-  const Json decides = {{"model", model::fingerprint(bundle.model, threads)},
+  const Json decides = {{"lieq", {kVersion, kSharesVersion}},
+                        {"model", model::fingerprint(bundle.model, threads)},
                         {"text", hash_of(calibration.ids)},
                         {"window", calibration.window},
                         {"draft", to_json(draft)},
-                        {"widths", std::vector<int>(widths.begin(), widths.end())}};
+                        {"bits", bits}};
   const std::string text = decides.dump();
   return cache / fmt::format("kl-shares-{}.json", model::fingerprint(text.data(), text.size()));
 }
 
-std::optional<LayerScores> read_cached(const std::filesystem::path& file) {
+std::optional<LayerScores> read_cached(const std::filesystem::path& file, const ModelFacts& model) {
   std::error_code ignored;
   if (file.empty() || !std::filesystem::exists(file, ignored)) return std::nullopt;
   const auto json = read_json(file);
   if (!json) return std::nullopt;
   auto scores = layer_scores_from_json(*json, file.string());
-  return scores ? std::optional(std::move(scores).value()) : std::nullopt;
-}
-
-void add(const model::Model& model, std::size_t l, const tune::LinearShares& shares, int bits, LayerScore& layer) {
-  for (const model::LinearModule& module : linear_modules(model.config)) {
-    LinearShare& share = layer.linears[name_in_layer(module)];
-    share.weights = 0;
-    for (const model::LinearKind kind : module.linears) {
-      const pack::StoredMatrix& weight = model.layers[l].linear(kind).weight;
-      share.weights += weight.rows * weight.cols;
-      share.kl_share[bits] += shares[static_cast<std::size_t>(kind)];
-    }
-  }
+  if (!scores || !check_same_model(scores->model, model, file.string()) || !scores->kl_shares) return std::nullopt;
+  return std::move(scores).value();
 }
 
 }  // namespace
@@ -90,31 +80,33 @@ quantize::Options draft_of(const quantize::Options& recipe) {
 }
 
 Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibration, const quantize::Options& draft,
-                           std::span<const int> widths, Threads& threads, Sink& sink, LayerScores& scores) {
+                           unsigned bits, Threads& threads, Sink& sink, LayerScores& scores) {
   const model::Model& model = bundle.model;
   LIEQ_TRY(tune::check_tunable(model));
   const std::span<const text::TokenId> all(calibration.ids);
   const std::size_t window = calibration.window;
   // On text that the draft was fitted to, KL is a fraction of what it is elsewhere, and its shares are others.
-  const std::size_t windows = all.size() / window, apart = std::max<std::size_t>(1, windows / 5);
-  const std::size_t fitted = std::min(std::max<std::size_t>(1, kFitTokens / window), windows - std::min(apart, windows - 1)) * window;
-  const auto judged = all.size() > fitted ? all.subspan(fitted, std::min(kTokens, all.size() - fitted)) : all;
+  const std::size_t windows = all.size() / window, apart = windows == 1 ? 0 : std::max<std::size_t>(1, windows / 5);
+  const std::size_t fitted = std::min(std::max<std::size_t>(1, kFitTokens / window), windows - apart) * window;
+  const auto judged = apart == 0 ? all : all.subspan(fitted, std::min(kTokens, all.size() - fitted));
   const SharesSize size{.fitted = fitted,
                         .window = window,
                         .judged = judged.size(),
                         .length = std::min(kLength, window),
                         .threads = threads.count()};
-  tell("sharing out KL", shares_size(model, draft, widths, size), threads, sink);
-  std::map<int, double> kl;
-  for (LayerScore& layer : scores.layers) layer.linears.clear();
-  for (const int bits : widths) {
-    LIEQ_ASSIGN(const model::Model quantised, draft_model(model, all.first(fitted), window, draft,
-                                                          static_cast<unsigned>(bits), threads, sink));
-    LIEQ_ASSIGN(const tune::Attribution found,
-                tune::attribute_kl(model, quantised, judged, size.length, threads, sink));
-    kl[bits] = found.kl;
-    for (std::size_t l = 0; l < model.layers.size(); ++l) add(model, l, found.shares[l], bits, scores.layers[l]);
-  }
+  tell("sharing out KL", shares_size(model, draft, bits, size), threads, sink);
+  LIEQ_ASSIGN(const model::Model quantised, draft_model(model, all.first(fitted), window, draft, bits, threads, sink));
+  LIEQ_ASSIGN(const tune::Attribution found, tune::attribute_kl(model, quantised, judged, size.length, threads, sink));
+  for (std::size_t l = 0; l < model.layers.size(); ++l)
+    for (const model::LinearModule& module : linear_modules(model.config)) {
+      LinearShare& share = scores.layers[l].linears[name_in_layer(module)];
+      share = {};
+      for (const model::LinearKind kind : module.linears) {
+        const pack::StoredMatrix& weight = model.layers[l].linear(kind).weight;
+        share.weights += weight.rows * weight.cols;
+        share.kl_share += found.shares[l][static_cast<std::size_t>(kind)];
+      }
+    }
   std::vector<text::TokenId> seen(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(fitted));
   seen.insert(seen.end(), judged.begin(), judged.end());
   scores.kl_shares = KlShareOptions{.text = calibration.source,
@@ -123,30 +115,27 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
                                     .tokens = judged.size(),
                                     .method = std::string(quantize::name(draft.method)),
                                     .grid = std::string(quantize::name(draft.grid)),
+                                    .bits = bits,
                                     .group_size = draft.group_size,
                                     .sweeps = draft.sweeps,
-                                    .kl = kl};
+                                    .kl = found.kl};
   return {};
 }
 
 Result<LayerScores> score_by_kl_shares(const eval::Bundle& bundle, const std::string& name,
-                                       const Calibration& calibration, const quantize::Options& draft,
-                                       std::span<const int> widths, const std::filesystem::path& cache,
-                                       Threads& threads, Sink& sink) {
-  const std::filesystem::path file = cached_file(bundle, calibration, draft, widths, cache, threads);
-  if (std::optional<LayerScores> kept = read_cached(file)) {
+                                       const Calibration& calibration, const quantize::Options& draft, unsigned bits,
+                                       const std::filesystem::path& cache, Threads& threads, Sink& sink) {
+  LayerScores scores = sizes_of(bundle.model, name);
+  const std::filesystem::path file = cached_file(bundle, calibration, draft, bits, cache, threads);
+  if (std::optional<LayerScores> kept = read_cached(file, scores.model)) {
     sink.note("shares of KL as measured before (" + file.string() + ")");
     kept->model.name = name;
+    kept->kl_shares->text = calibration.source;
     return std::move(*kept);
   }
-  LayerScores scores = sizes_of(bundle.model, name);
-  LIEQ_TRY(add_kl_shares(bundle, calibration, draft, widths, threads, sink, scores));
+  LIEQ_TRY(add_kl_shares(bundle, calibration, draft, bits, threads, sink, scores));
   scores.options.score = "kl-share";
-  const int lowest = std::ranges::min(widths);
-  for (LayerScore& layer : scores.layers) {
-    for (const auto& [linear, share] : layer.linears) layer.score += share.kl_share.at(lowest);
-    layer.score /= static_cast<double>(layer.weights);
-  }
+  for (LayerScore& layer : scores.layers) layer.score = layer.kl_share() / static_cast<double>(layer.weights);
   diagnose::rank_by_score(scores.layers);
   if (!file.empty()) {
     std::error_code ignored;

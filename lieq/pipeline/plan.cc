@@ -41,13 +41,12 @@ Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& mod
     LIEQ_TRY(check_same_model(scores.model, diagnose::facts_of(bundle.model, model), scores_place(options)));
     return scores;
   }
-  if (spending.ranking == allocate::Ranking::kKlShare) {
-    if (!spending.note.empty()) sink.note(spending.note);
-    std::vector<int> widths = spending.choices;
-    std::erase(widths, std::ranges::max(spending.choices));  // a quarter of the next, and next to nothing
-    return score_by_kl_shares(bundle, model, calibration, draft_of(shape.recipe), widths, shape.cache, threads, sink);
-  }
   if (!spending.note.empty()) sink.note(spending.note);
+  if (spending.ranking == allocate::Ranking::kKlShare) {
+    const int bits = std::ranges::min(options.choices);
+    return score_by_kl_shares(bundle, model, calibration, draft_of(shape.recipe), static_cast<unsigned>(bits),
+                              options.cache, threads, sink);
+  }
   diagnose::DiagnoseOptions diagnosis = options.diagnosis;
   LIEQ_TRY(diagnose::set_weights(diagnosis.score, std::nullopt, std::nullopt, std::nullopt));
   return diagnose_calibration(bundle, model, calibration, diagnosis, threads, sink);
@@ -62,31 +61,27 @@ void set_widths(std::string_view grid, PlanOptions& options) {
   const auto width = quantize::width_of_grid(grid);
   if (!width) return;
   if (!options.budget && !has_plan(options)) options.budget = Budget{Budget::Kind::kTop, 0};
-  options.least_bits = static_cast<int>(*width);
+  if (options.choices == PlanOptions().choices)
+    options.choices = *width == 4 ? std::vector<int>{4} : std::vector<int>{static_cast<int>(*width), 4};
 }
 
 Spending spending_of(const PlanOptions& options, const model::Model& model, const quantize::Options& recipe) {
   using allocate::Ranking, allocate::Unit;
-  Spending spending;
   const bool is_open = !options.ranking && !options.unit && !has_scores(options) &&
                        options.diagnosis.score.score == ScoreOptions().score;
   const bool has_mean = options.budget && options.budget->kind != Budget::Kind::kTop;
   bool measures = is_open && has_mean && recipe.method == quantize::Method::kGptq && !is_plain(recipe);
+  Spending spending;
   if (measures) {
     const auto known = tune::check_tunable(model);
     measures = known.has_value();
-    spending.note = measures ? "the budget goes where it takes most KL away: to what engines fuse into one matrix, by a "
-                               "backward pass (--per layer: to whole layers by score, as the paper does)"
-                             : "the budget goes to whole layers by score: " + known.error().message;
+    spending.note =
+        measures ? "the budget goes where it takes most KL away, to what engines fuse into one matrix (--per layer: to "
+                   "whole layers by score, as in the paper)"
+                 : "the budget goes to whole layers by score: " + known.error().message;
   }
   spending.unit = options.unit.value_or(measures ? Unit::kFused : Unit::kLayer);
   spending.ranking = options.ranking.value_or(spending.unit == Unit::kLayer ? Ranking::kScore : Ranking::kKlShare);
-  spending.choices = options.choices.value_or(measures ? std::vector{2, 3, 4} : std::vector{2, 4});
-  if (!options.choices) {
-    std::erase_if(spending.choices, [&](int bits) { return bits < options.least_bits; });
-    if (spending.choices.front() != options.least_bits)
-      spending.choices.insert(spending.choices.begin(), options.least_bits);
-  }
   return spending;
 }
 
@@ -118,7 +113,7 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
   allocate::AllocateOptions allocation;
   allocation.budget = options.budget.value_or(kPaperBudget);
   const Spending spending = spending_of(options, bundle.model, shape.recipe);
-  allocation.choices = spending.choices;
+  allocation.choices = options.choices;
   const std::size_t group_size = shape.recipe.group_size;
   allocation.group_size = group_size == 0 ? bundle.model.config.hidden_size : group_size;
   allocation.k_blocks = shape.recipe.grid == quantize::Grid::kK;

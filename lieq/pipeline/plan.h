@@ -28,16 +28,16 @@ inline constexpr Budget kPaperBudget = {Budget::Kind::kTop, 1};
 struct PlanOptions {
   /// Absent: kPaperBudget. Not together with plan_file.
   std::optional<Budget> budget;
-  /// Widths there are, what orders layers or linears, and what gets a width of its own; absent: spending_of().
-  std::optional<std::vector<int>> choices;
-  std::optional<allocate::Ranking> ranking;
-  std::optional<allocate::Unit> unit;
-  int least_bits = 2;                 ///< of the widths where choices is absent
+  std::vector<int> choices = {2, 4};  ///< widths there are
   std::string plan_file;              ///< plan.json, perhaps edited by hand; empty: the plan is made
   std::string scores_file;            ///< scores.json; empty: the model is diagnosed on the calibration text
   std::optional<BitPlan> plan;        ///< instead of plan_file
   std::optional<LayerScores> scores;  ///< instead of scores_file
+  /// What orders layers or linears, and what gets a width of its own; absent: spending_of().
+  std::optional<allocate::Ranking> ranking;
+  std::optional<allocate::Unit> unit;
   diagnose::DiagnoseOptions diagnosis;  ///< without scores_file; its weights are set_weights' defaults
+  std::filesystem::path cache;          ///< of score_by_kl_shares; empty: nowhere
 };
 
 /// Whether a plan or scores are given, either way.
@@ -50,16 +50,15 @@ void set_widths(std::string_view grid, PlanOptions& options);
 
 /// How a budget is spent.
 struct Spending {
-  std::vector<int> choices;
   allocate::Ranking ranking = allocate::Ranking::kScore;
   allocate::Unit unit = allocate::Unit::kLayer;
   std::string note;  ///< what a user who has not asked for it should know; may be empty
 };
 
-/// As the options say. Where they say neither ranking nor unit, a number of top layers is the paper's: by score, 2 and
-/// 4 bits. Mean bits and bytes are spent as loses least: on what engines fuse, by shares of KL, at 2, 3 and 4 bits
-/// (docs/quality.md); but as the paper does where scores are given or asked for, where the recipe is one of the
-/// paper's, and where gradients lack a step of the model.
+/// As the options say. Where they say neither ranking nor unit, a number of top layers is spent as the paper does, on
+/// whole layers by score; mean bits and bytes as loses less (docs/quality.md), on what engines fuse, by shares of KL.
+/// But on layers where scores are given or the score is "lieq", where the method is not GPTQ or is plain (the paper's
+/// recipes), and where gradients lack a step of the model.
 [[nodiscard]] Spending spending_of(const PlanOptions& options, const model::Model& model,
                                    const quantize::Options& recipe);
 
@@ -72,7 +71,6 @@ struct Plan {
 struct PlanShape {
   quantize::Options recipe;  ///< grid and groups; a draft is made by it where shares of KL are to be measured
   double rest_bits = 16;     ///< of all weights but the layers' linears (save::rest_bits)
-  std::filesystem::path cache = {};  ///< of score_by_kl_shares
 };
 
 /// A plan for the model: read from its file, or allocated (allocate::allocate) from scores that are read or measured.

@@ -166,6 +166,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.recipe = recipe_of(options);
   options.calibration.plain = is_plain(options.recipe);
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
+  options.plan.cache = options.calibration.cache;
   if (options.refine) LIEQ_TRY(check(*options.refine));
   LIEQ_TRY(quantize::check_ranks(threads.ranks(), options.recipe));
   if (threads.ranks().is_first()) {
@@ -187,8 +188,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
-  const PlanShape shape{o.recipe, save::rest_bits(state->bundle.model, job.embeddings),
-                        o.calibration.cache};
+  const PlanShape shape{o.recipe, save::rest_bits(state->bundle.model, job.embeddings)};
   LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
   job.plan = std::move(made.plan);
   job.scores = std::move(made.scores);

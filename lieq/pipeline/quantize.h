@@ -90,7 +90,8 @@ class Quantization {
   /// Loads the model, reads or samples the calibration text, diagnoses, plans, and checks that everything fits, also
   /// into the containers of `exports`, for which one layer is rounded to nearest at each width. Makes the folders above
   /// the output that are missing, and writes nothing else but the caches that `options` names. threads and sink must
-  /// outlive the result. Cost: that of sampling (calibrate.h) and of the diagnosis; nothing of the diagnosis resumes.
+  /// outlive the result. Cost: that of sampling (calibrate.h) and of the diagnosis; nothing of the diagnosis
+  /// resumes but shares of KL.
   /// Errors: kInvalidArgument (options; an output that exists; held-out text shorter than a window), kUnsupported (a
   /// container that cannot hold the result), kCancelled; those of load_bundle, calibrate() and plan().
   [[nodiscard]] static Result<Quantization> prepare(const QuantizeOptions& options, Threads& threads, Sink& sink);

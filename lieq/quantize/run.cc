@@ -1,6 +1,5 @@
 #include "lieq/quantize/run.h"
 
-#include <algorithm>
 #include <bit>
 #include <optional>
 #include <string>

@@ -22,9 +22,9 @@ namespace lieq::quantize {
 /// Whether the method knows all steps of the model: Method::kOmniQuant takes gradients. Errors: kUnsupported.
 [[nodiscard]] Result<void> check_method(const model::Model& model, const Options& options);
 
-/// Two streams of calibration activations advance together: one through the unquantised layers (only if
-/// Options::corrected_target), one through the quantised ones. Each rank carries the streams of its windows
-/// (streams.h) and fits its rows (row_shares.h); every rank gets the whole layer.
+/// Two streams of calibration activations advance together: one through the unquantised layers (only for
+/// Options::corrected_target and Method::kOmniQuant), one through the quantised ones. Each rank carries the streams of
+/// its windows (streams.h) and fits its rows (row_shares.h); every rank gets the whole layer.
 ///
 /// Memory of a rank: the streams ([tokens, hidden_size] each), the attention's outputs and, up to kKeptBytes, the gated
 /// activations of one layer, one layer's weights in float32, and of

@@ -1,5 +1,7 @@
 #include "lieq/quantize/streams.h"
 
+#include <algorithm>
+
 namespace lieq::quantize {
 namespace {
 

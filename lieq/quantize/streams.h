@@ -2,7 +2,6 @@
 /// The two streams of calibration activations that walk through the layers beside each other, one through the original
 /// layers and one through the quantised ones, and the sums over them that linears are fitted with.
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string_view>

@@ -60,14 +60,15 @@ class SensitivityOptions:
 
 @dataclass
 class KlShareOptions:
-    """How LinearShare.kl_share was measured: in drafts, the model quantised with little care, all of it to one width."""
-    kl: dict[int, float]  #: of each draft, by its width, in nats per token
+    """How LinearShare.kl_share was measured: in a draft, the model quantised with little care."""
+    kl: float  #: of the draft, nats per token
     text: str
     text_hash: str
     method: str
     grid: str
     fit_tokens: int
     tokens: int
+    bits: int
     group_size: int
     sweeps: int
 
@@ -91,7 +92,7 @@ class CellScores:
 class LinearShare:
     """A linear, or several that lie in one tensor."""
     weights: int
-    kl_share: dict[int, float]  #: by width, nats per token: what rounding it adds to the KL of that draft, to first order
+    kl_share: float  #: nats per token: what rounding it adds to the KL of the draft, to first order
 
 
 @dataclass

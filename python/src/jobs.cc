@@ -49,7 +49,7 @@ struct DiagnoseArguments {
     add_diagnosis(keywords, job.diagnosis);
     keywords.add("widths", job.widths, "also quantise each layer alone to so many bits, and measure the KL divergence");
     keywords.add("running", job.running, "measure that in this quantised form of the model; '': in the model itself");
-    keywords.add("kl_share_widths", job.kl_share_widths,
+    keywords.add("kl_share_bits", job.kl_share_bits,
                  "also quantise all layers to so many bits with little care, and share KL out among the linears");
     keywords.add("group_size", job.group_size, "of both: weights that share a scale; 0: a whole row");
     add_calibration(keywords, job.calibration);

@@ -26,8 +26,7 @@ struct QuantizeArguments {
 
   QuantizeArguments() {
     budget.add_to(keywords);
-    keywords.add("choices", job.plan.choices,
-                 "widths there are; None: 2 and 4, and 3 too where bits, true_bits or size are spent");
+    keywords.add("choices", job.plan.choices, "widths there are");
     keywords.add_object("plan", "lieq.records.BitPlan | str | os.PathLike[str]",
                         "of allocate(), or the file that holds one, instead of a budget",
                         [this](nb::handle value) { job.plan.plan = plan_of(value); });
@@ -38,11 +37,11 @@ struct QuantizeArguments {
                       "lieq: with the perplexity drop, which takes long");
     keywords.add_name(
         "rank", ranking, allocate::kRankings, [](allocate::Ranking one) { return allocate::name(one); },
-        "what orders the layers; not given: 'score', or 'kl-share' by what per is");
+        "what orders the layers; not given: 'score', or 'kl-share' where per is not 'layer'");
     keywords.add_name(
         "per", unit, allocate::kUnits, [](allocate::Unit one) { return allocate::name(one); },
         "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL; not given: "
-        "'layer', or 'fused' where bits, true_bits or size are spent");
+        "'layer', or 'fused' where bits, true_bits or size are given");
     keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
                       "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
                       "and q4_k: GGUF's K blocks, by their lower width");

@@ -146,7 +146,12 @@ TEST(Allocate, UniformOnlyWhereTheBudgetLeavesNoChoice) {
     EXPECT_FALSE(uniform(2.0001, false, ranking));  // a small layer might be raised
     EXPECT_TRUE(uniform(4.0, false, ranking));
   }
-  for (const double bits : {2.0, 4.0}) EXPECT_TRUE(uniform(bits, true, Ranking::kKlShare, Unit::kFused));
+  for (const bool same_size : {true, false})
+    for (const int bits : {2, 4}) {
+      const auto plan = uniform(bits, same_size, Ranking::kKlShare, Unit::kFused);
+      ASSERT_TRUE(plan) << bits;
+      for (const LayerPlan& layer : plan->layers) EXPECT_EQ(layer.bits, bits);
+    }
   for (const double bits : {2.01, 3.99}) EXPECT_FALSE(uniform(bits, true, Ranking::kKlShare, Unit::kFused));
 }
 

@@ -29,8 +29,8 @@ inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool s
     layer.score = 1 / static_cast<double>(layer.rank);
     const double base = random.uniform();
     layer.sensitivity = {{2, base}, {3, base * (0.2 + 0.3 * random.uniform())}, {4, base * 0.1 * random.uniform()}};
-    layer.linears = {{"mlp.up_proj", {layer.weights / 4, {{2, shares.normal()}}}},
-                     {"self_attn.v_proj", {layer.weights - layer.weights / 4, {{2, shares.normal()}}}}};
+    layer.linears = {{"mlp.up_proj", {layer.weights / 4, shares.normal()}},
+                     {"self_attn.v_proj", {layer.weights - layer.weights / 4, shares.normal()}}};
     scores.model.parameters += layer.weights;
   }
   CellScores cell{.corpus = "wiki.txt",
@@ -65,9 +65,10 @@ inline LayerScores example_scores(std::size_t layers, std::uint64_t seed, bool s
                                     .tokens = 64,
                                     .method = "gptq",
                                     .grid = "half",
+                                    .bits = 2,
                                     .group_size = 64,
                                     .sweeps = 1,
-                                    .kl = {{2, 0.5}}};
+                                    .kl = 0.5};
   return scores;
 }
 

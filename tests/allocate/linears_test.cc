@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "lieq/allocate/allocate.h"
-#include "lieq/allocate/linears.h"
 #include "tests/allocate/example_scores.h"
 
 namespace lieq::allocate {
@@ -13,9 +12,7 @@ namespace {
 LayerScores scores_with(const std::vector<std::vector<double>>& shares) {
   LayerScores scores = test::example_scores(shares.size(), 3);
   for (std::size_t l = 0; l < shares.size(); ++l)
-    scores.layers[l].linears = {{"a", {1024, {{2, shares[l][0]}}}},
-                                {"b", {1024, {{2, shares[l][1]}}}},
-                                {"c", {2048, {{2, shares[l][2]}}}}};
+    scores.layers[l].linears = {{"a", {1024, shares[l][0]}}, {"b", {1024, shares[l][1]}}, {"c", {2048, shares[l][2]}}};
   return scores;
 }
 
@@ -62,31 +59,6 @@ TEST(Linears, AreRaisedBitByBit) {
   EXPECT_EQ(widths_of(plan.layers[0]), (std::map<std::string, int>{{"a", 4}, {"b", 3}}));
 }
 
-/// Where drafts of two widths were measured, what is left at 4 bits is a quarter of what is left at 3.
-TEST(Linears, GoByTheDraftOfEachWidth) {
-  LayerScores scores = scores_with({{0.4, 0.2, 0.1}, {0.1, 0.1, 0.2}});
-  for (LayerScore& layer : scores.layers)
-    for (auto& [name, share] : layer.linears) share.kl_share[3] = share.kl_share.at(2) / 20;
-  // 3 bits take 19 twentieths of a share, so all get them (8192 bits) before any gets 4.
-  const BitPlan three = *allocate(scores, options_for({Budget::Kind::kCodeBits, 3}, {2, 3, 4}));
-  for (const LayerPlan& layer : three.layers) {
-    EXPECT_EQ(layer.bits, 3);
-    EXPECT_TRUE(layer.linears.empty());
-  }
-  const BitPlan more = *allocate(scores, options_for({Budget::Kind::kCodeBits, 3.125}, {2, 3, 4}));
-  EXPECT_EQ(widths_of(more.layers[0]), (std::map<std::string, int>{{"a", 4}, {"b", 3}, {"c", 3}}));
-  EXPECT_EQ(kl_left(scores.layers[0].linears.at("a"), 8), 0.02 / 1024);
-  EXPECT_EQ(kl_left(LinearShare{1, {{4, 0.1}}}, 2), 1.6);
-}
-
-/// A draft may say that the width in between gives nothing: the one beyond it is reached at once.
-TEST(Linears, AreRaisedPastAWidthThatDoesNotPay) {
-  LayerScores scores = scores_with({{0.4, 0, 0}, {0, 0, 0}});
-  scores.layers[0].linears["a"].kl_share = {{2, 0.4}, {3, 0.41}, {4, 0.1}};
-  const BitPlan plan = *allocate(scores, options_for({Budget::Kind::kCodeBits, 2.25}, {2, 3, 4}));
-  EXPECT_EQ(widths_of(plan.layers[0]), (std::map<std::string, int>{{"a", 4}}));
-}
-
 TEST(Linears, WithOneWidthAreALayer) {
   const LayerScores scores = scores_with({{1, 1, 1}, {0.1, 0.1, 0.1}});
   const BitPlan plan = *allocate(scores, options_for({Budget::Kind::kTop, 1}, {2, 4}));
@@ -102,9 +74,8 @@ TEST(Linears, ThatAreFusedHaveOneWidth) {
   LayerScores scores = test::example_scores(2, 3);
   const auto shares = [](double q, double v, double gate) {
     return std::map<std::string, LinearShare>{
-        {"self_attn.q_proj", {1024, {{2, q}}}},    {"self_attn.k_proj", {512, {{2, 0.01}}}},
-        {"self_attn.v_proj", {512, {{2, v}}}},     {"self_attn.o_proj", {1024, {{2, 0.15}}}},
-        {"mlp.gate_proj", {512, {{2, gate}}}},     {"mlp.up_proj", {512, {{2, 0.01}}}}};
+        {"self_attn.q_proj", {1024, q}}, {"self_attn.k_proj", {512, 0.01}}, {"self_attn.v_proj", {512, v}},
+        {"self_attn.o_proj", {1024, 0.15}}, {"mlp.gate_proj", {512, gate}}, {"mlp.up_proj", {512, 0.01}}};
   };
   scores.layers[0].linears = shares(0.01, 0.3, 0.1);
   scores.layers[1].linears = shares(0.01, 0.01, 0.2);
@@ -164,13 +135,6 @@ TEST(Linears, GoThroughFiles) {
   const LayerScores scores = scores_with({{0.1, 0.4, 0.1}, {0.3, -0.2, 0.2}});
   const LayerScores scores_again = *layer_scores_from_json(*parse_json(to_json(scores).dump(), "s"), "s");
   EXPECT_EQ(to_json(scores_again), to_json(scores));
-  Json number = to_json(scores);
-  number["layers"][1]["linears"]["c"]["kl_share"] = 0.1;
-  EXPECT_EQ(layer_scores_from_json(number, "s").error().message,
-            "s: layers[1]: linears.c: field 'kl_share': found 0.1, expected an object");
-  number["layers"][1]["linears"]["c"]["kl_share"] = Json::object();
-  EXPECT_EQ(layer_scores_from_json(number, "s").error().message,
-            "s: layers[1]: linears.c: field 'kl_share': found no width, expected one at least");
   const BitPlan plan = *allocate(scores_again, options_for({Budget::Kind::kCodeBits, 2.75}, {2, 4}));
   const BitPlan again = *bit_plan_from_json(*parse_json(to_json(plan).dump(), "p"), "p");
   EXPECT_EQ(to_json(again), to_json(plan));

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -774,6 +775,13 @@ class TeamSize(InTemporaryFolder):
 
 
 class Quantize(InTemporaryFolder):
+    @classmethod
+    def setUpClass(cls):
+        """A cache of their own, which knows nothing of other builds."""
+        cache = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cache.cleanup)
+        cls.enterClassContext(unittest.mock.patch.dict(os.environ, XDG_CACHE_HOME=cache.name))
+
     def test_stages_give_what_quantize_gives(self):
         """diagnose -> allocate -> quantize --plan writes the same weights as quantize alone would from the same scores."""
         scores, plan, svg = self.folder / "scores.json", self.folder / "plan.json", self.folder / "depth.svg"
@@ -816,9 +824,8 @@ class Quantize(InTemporaryFolder):
         scores, plan = self.folder / "scores.json", self.folder / "plan.json"
         self.succeed("diagnose", TINY, *calibration, "--kl-shares", 2, "--group-size", 32, "-o", scores)
         read = json.loads(scores.read_text())
-        self.assertEqual({key: read["kl_shares"][key] for key in ("grid", "group_size", "fit_tokens", "sweeps")},
-                         {"grid": "skew", "group_size": 32, "fit_tokens": 192, "sweeps": 1})
-        self.assertEqual(list(read["kl_shares"]["kl"]), ["2"])
+        self.assertEqual({key: read["kl_shares"][key] for key in ("bits", "grid", "group_size", "fit_tokens", "sweeps")},
+                         {"bits": 2, "grid": "skew", "group_size": 32, "fit_tokens": 192, "sweeps": 1})
         self.assertEqual(len(read["layers"][0]["linears"]), 7)
         said = self.succeed("allocate", scores, "--bits", 2.5, "--per", "linear", "--group-size", 32, "-o", plan)
         linears = {(layer["layer"], name) for layer in json.loads(plan.read_text())["layers"] for name in layer.get("linears", {})}
@@ -831,6 +838,28 @@ class Quantize(InTemporaryFolder):
         rules = json.loads((self.folder / "a/config.json").read_text())["quantization_config"]["dynamic"]
         self.assertTrue(any("_proj$" in rule for rule in rules), rules)
         self.assertIn("expected kl-share", self.refuse(2, "allocate", scores, "--top", 1, "--per", "linear", "--rank", "score"))
+
+    def test_bits_are_spent_on_what_engines_fuse(self):
+        """--bits says nothing of layers: q, k, v and gate, up share widths, by KL. What was measured for it is kept. --per layer is the paper's."""
+        calibration = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64)
+        common = (TINY, "--bits", 2.5, "--group-size", 32, "--embed-bits", 16, "--window", 64, "--chunks", 1, *calibration)
+        first = lieq("quantize", *common, "-o", self.folder / "a", "--to", "gguf", "--dry-run")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn("--per layer", first.stderr)
+        made = lieq("quantize", *common, "-o", self.folder / "a", "--to", "gguf")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertIn("as measured before", made.stderr)
+        self.assertTrue((self.folder / "a.gguf").exists())
+        plan = json.loads((self.folder / "a/lieq.json").read_text())["plan"]
+        self.assertEqual(plan["ranking"], "kl-share")
+        widths = [{"bits": layer["bits"], **{name: one["bits"] for name, one in layer.get("linears", {}).items()}} for layer in plan["layers"]]
+        self.assertGreater(len({width for layer in widths for width in layer.values()}), 1)
+        for layer in widths:
+            for fused in (("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("mlp.gate_proj", "mlp.up_proj")):
+                self.assertEqual(len({layer.get(name, layer["bits"]) for name in fused}), 1, layer)
+        self.succeed("quantize", *common, "-o", self.folder / "b", "--per", "layer")
+        plan = json.loads((self.folder / "b/lieq.json").read_text())["plan"]
+        self.assertEqual((plan["ranking"], [layer.get("linears") for layer in plan["layers"]]), ("score", [None] * len(plan["layers"])))
 
     def test_sensitivity_in_a_running_model(self):
         """--running: the width that a layer has there stands for what is left as it is; others leave less; ranked by the gain."""

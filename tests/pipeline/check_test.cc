@@ -75,8 +75,8 @@ class Check : public Job {
     options.recipe.method = quantize::Method::kRtn;
     options.recipe.grid = grid;
     options.recipe.sweeps = 0;
-    options.plan.budget = Budget{Budget::Kind::kTop, choices.size() == 1 ? 0.0 : 2.0};
     options.plan.choices = std::move(choices);
+    options.plan.budget = Budget{Budget::Kind::kTop, options.plan.choices.size() == 1 ? 0.0 : 2.0};
     options.text_chunks = 1;
     const auto made = quantize(options, threads_, sink_);
     EXPECT_TRUE(made || made.error().code == ErrorCode::kCollapsed) << made.error().message;

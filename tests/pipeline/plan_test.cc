@@ -1,7 +1,6 @@
 #include "lieq/pipeline/plan.h"
 
 #include <algorithm>
-#include <array>
 
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/kl_shares.h"
@@ -31,48 +30,43 @@ TEST_F(Job, BitsAreSpentWhereTheyTakeMostKlAway) {
   const auto spending = [&](const PlanOptions& options, const quantize::Options& recipe = default_recipe()) {
     return spending_of(options, bundle.model, recipe);
   };
-  const auto expect = [](const Spending& made, std::vector<int> choices, Ranking ranking, Unit unit) {
-    EXPECT_EQ(made.choices, choices);
+  const auto expect = [](const Spending& made, Ranking ranking, Unit unit) {
     EXPECT_EQ(made.ranking, ranking);
     EXPECT_EQ(made.unit, unit);
   };
   PlanOptions options;
-  expect(spending(options), {2, 4}, Ranking::kScore, Unit::kLayer);
+  expect(spending(options), Ranking::kScore, Unit::kLayer);
   options.budget = kPaperBudget;
-  expect(spending(options), {2, 4}, Ranking::kScore, Unit::kLayer);
+  expect(spending(options), Ranking::kScore, Unit::kLayer);
   options.budget = Budget{Budget::Kind::kTrueBits, 2.5};
-  expect(spending(options), {2, 3, 4}, Ranking::kKlShare, Unit::kFused);
+  expect(spending(options), Ranking::kKlShare, Unit::kFused);
   EXPECT_NE(spending(options).note.find("--per layer"), std::string::npos);
-  expect(spending(options, recipe_from_name("paper-gptq")->options), {2, 4}, Ranking::kScore, Unit::kLayer);
+  quantize::Options awq = default_recipe();
+  awq.method = quantize::Method::kAwq;
+  for (const quantize::Options& recipe : {awq, recipe_from_name("paper-gptq")->options})
+    expect(spending(options, recipe), Ranking::kScore, Unit::kLayer);
 
   PlanOptions asked = options;
-  asked.choices = {2, 8};
-  expect(spending(asked), {2, 8}, Ranking::kKlShare, Unit::kFused);
   asked.unit = Unit::kLayer;
-  expect(spending(asked), {2, 8}, Ranking::kScore, Unit::kLayer);
-  asked.ranking = Ranking::kKlShare;
-  expect(spending(asked), {2, 8}, Ranking::kKlShare, Unit::kLayer);
+  expect(spending(asked), Ranking::kScore, Unit::kLayer);
+  asked.unit = Unit::kLinear;
+  expect(spending(asked), Ranking::kKlShare, Unit::kLinear);
+  asked = options;
+  asked.ranking = Ranking::kDepth;
+  expect(spending(asked), Ranking::kDepth, Unit::kLayer);
   asked = options;
   asked.scores_file = "scores.json";
-  expect(spending(asked), {2, 4}, Ranking::kScore, Unit::kLayer);
+  expect(spending(asked), Ranking::kScore, Unit::kLayer);
   asked = options;
   asked.diagnosis.score.score = "lieq";
-  expect(spending(asked), {2, 4}, Ranking::kScore, Unit::kLayer);
-  for (const auto& [grid, choices] : {std::pair{"q2_k", std::vector{2, 3, 4}}, {"q3_k", {3, 4}}, {"q4_k", {4}}}) {
-    asked = options;
-    set_widths(grid, asked);
-    expect(spending(asked), choices, Ranking::kKlShare, Unit::kFused);
-    asked.budget = kPaperBudget;
-    EXPECT_EQ(spending(asked).choices.front(), choices.front());
-    EXPECT_EQ(spending(asked).choices.back(), 4);
-  }
+  expect(spending(asked), Ranking::kScore, Unit::kLayer);
 }
 
 TEST_F(Job, AUniformBudgetMeasuresNothing) {
   QuantizeOptions options = short_job("q");
   for (const Budget budget : {Budget{Budget::Kind::kTop, 0}, Budget{Budget::Kind::kCodeBits, 2}}) {
     options.plan.budget = budget;
-    Cancel diagnosis("geometry", 0), draft("draft at 2 bits: quantising layers", 0);  // either would end the job
+    Cancel diagnosis("geometry", 0), draft("quantising layers", 0);  // either would end the job
     ASSERT_TRUE(Quantization::prepare(options, threads_, draft));
     const auto job = Quantization::prepare(options, threads_, diagnosis);
     ASSERT_TRUE(job) << job.error().message;
@@ -100,7 +94,7 @@ TEST_F(Job, LinearsGetWidthsOfTheirOwn) {
   auto job = Quantization::prepare(options, threads_, sink_);
   ASSERT_TRUE(job) << job.error().message;
   const BitPlan plan = job->plan();
-  Cancel draft("draft at 2 bits: quantising layers", 0);  // what was measured once is not measured again
+  Cancel draft("quantising layers", 0);  // what was measured once is not measured again
   const auto again = Quantization::prepare(options, threads_, draft);
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(to_json(again->plan()), to_json(plan));
@@ -109,8 +103,8 @@ TEST_F(Job, LinearsGetWidthsOfTheirOwn) {
   const auto record = job->run();
   ASSERT_TRUE(record) << record.error().message;
   const auto& scores = record->provenance["scores"];
-  EXPECT_GT(scores["kl_shares"]["kl"]["2"], scores["kl_shares"]["kl"]["3"]);
-  EXPECT_GT(scores["kl_shares"]["kl"]["3"], 0);
+  EXPECT_EQ(scores["kl_shares"]["bits"], 2);
+  EXPECT_GT(scores["kl_shares"]["kl"], 0);
   EXPECT_TRUE(layer_scores_from_json(*parse_json(scores.dump(), "scores"), "scores"));
   Sink quiet;
   const auto made = model::Model::load(options.output, threads_, quiet);
@@ -201,9 +195,7 @@ TEST_F(Job, WidthsOfLinearsCountTheirDraft) {
   SharesSize less = size;
   less.fitted = less.judged = 1024;
   const quantize::Options draft = draft_of(default_recipe());
-  const std::array both = {2, 3};
-  const StageSize all = shares_size(bundle.model, draft, both, size), some = shares_size(bundle.model, draft, both, less);
-  EXPECT_DOUBLE_EQ(all.work, 2 * shares_size(bundle.model, draft, std::array{3}, size).work);
+  const StageSize all = shares_size(bundle.model, draft, 2, size), some = shares_size(bundle.model, draft, 2, less);
   EXPECT_GT(all.work, some.work);
   EXPECT_GT(all.memory, some.memory);
   EXPECT_GT(some.memory, walk_memory(bundle.model, draft, {1024, 512, 2}));
