@@ -842,7 +842,7 @@ class Quantize(InTemporaryFolder):
     def test_bits_are_spent_on_what_engines_fuse(self):
         """--bits says nothing of layers: q, k, v and gate, up share widths, by KL. What was measured for it is kept. --per layer is the paper's."""
         calibration = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64)
-        common = (TINY, "--bits", 2.5, "--group-size", 32, "--embed-bits", 16, "--window", 64, "--chunks", 1, *calibration)
+        common = (DEMO, "--bits", 2.5, "--sweeps", 1, "--embed-bits", 16, "--window", 64, "--chunks", 1, *calibration)
         first = lieq("quantize", *common, "-o", self.folder / "a", "--to", "gguf", "--dry-run")
         self.assertEqual(first.returncode, 0, first.stderr)
         self.assertIn("--per layer", first.stderr)
