@@ -69,8 +69,7 @@ void give_top(const Order& order, std::size_t top, Ranking ranking, BitPlan& pla
 /// The greedy closed form of allocate.h. All layers at the lowest width fit.
 void give_greedily(const Order& order, const Ledger& ledger, Ranking ranking, BitPlan& plan) {
   const std::vector<int>& choices = plan.choices;
-  std::uint64_t spent = 0;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) spent += ledger.cost(l, choices.front());
+  std::uint64_t spent = ledger.cost_of_all(choices.front());
   std::optional<std::size_t> last;  // the rank the budget ends at
   for (std::size_t r = 0; r < order.layers.size(); ++r) {
     const std::size_t l = order.layers[r];
@@ -108,8 +107,7 @@ Result<void> give_exactly(const LayerScores& scores, const Ledger& ledger, const
 }
 
 Result<void> check_reachable(const Ledger& ledger, const BitPlan& plan) {
-  std::uint64_t least = 0;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) least += ledger.cost(l, plan.choices.front());
+  const std::uint64_t least = ledger.cost_of_all(plan.choices.front());
   if (least <= ledger.limit()) return {};
   const std::string rest =
       plan.budget.kind == Kind::kBytes ? fmt::format(", all other weights at {}", plan.rest_bits) : "";
@@ -121,9 +119,8 @@ Result<void> check_reachable(const Ledger& ledger, const BitPlan& plan) {
 bool leaves_nothing(const Ledger& ledger, const BitPlan& plan) {
   if (plan.choices.size() == 1) return true;
   if (plan.budget.kind == Kind::kTop) return plan.budget.value == 0;
-  std::uint64_t least = ledger.cost_of(1, plan.choices[1]) - ledger.cost_of(1, plan.choices[0]);
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) least += ledger.cost(l, plan.choices.front());
-  return least > ledger.limit();
+  const std::uint64_t raised = ledger.cost_of(1, plan.choices[1]) - ledger.cost_of(1, plan.choices[0]);
+  return ledger.cost_of_all(plan.choices[0]) + raised > ledger.limit();
 }
 
 }  // namespace

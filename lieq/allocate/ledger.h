@@ -21,6 +21,8 @@ class Ledger {
 
   [[nodiscard]] std::uint64_t cost(std::size_t layer, int bits) const { return cost_of(weights_[layer], bits); }
   [[nodiscard]] std::uint64_t cost_of(std::uint64_t weights, int bits) const;
+  /// Of all layers at one width.
+  [[nodiscard]] std::uint64_t cost_of_all(int bits) const { return cost_of(total_, bits); }
   /// The most a plan may cost.
   [[nodiscard]] std::uint64_t limit() const { return limit_; }
   /// The budget in its own unit that allows `cost`, e.g. "2.0667 code bits"; rounded up, so that it works when typed

@@ -53,11 +53,8 @@ double left_at(int bits, int lowest) { return std::pow(4.0, lowest - bits); }
 /// The budget, or, for a number of layers, what so many of mean size cost at the highest width.
 std::uint64_t limit_of(const LayerScores& scores, const Ledger& ledger, const BitPlan& plan) {
   if (plan.budget.kind != Budget::Kind::kTop) return ledger.limit();
-  std::uint64_t lowest = 0, highest = 0;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-    lowest += ledger.cost(l, plan.choices.front());
-    highest += ledger.cost(l, plan.choices.back());
-  }
+  const std::uint64_t lowest = ledger.cost_of_all(plan.choices.front());
+  const std::uint64_t highest = ledger.cost_of_all(plan.choices.back());
   const double part = plan.budget.value / static_cast<double>(scores.layers.size());
   return lowest + static_cast<std::uint64_t>(part * static_cast<double>(highest - lowest));
 }
@@ -78,8 +75,7 @@ void fold_widths(LayerPlan& layer) {
 void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, BitPlan& plan) {
   const std::vector<int>& choices = plan.choices;
   std::vector<LinearSet> sets = sets_of(scores, unit);
-  std::uint64_t spent = 0;
-  for (std::size_t l = 0; l < plan.layers.size(); ++l) spent += ledger.cost(l, choices.front());
+  std::uint64_t spent = ledger.cost_of_all(choices.front());
   const std::uint64_t limit = limit_of(scores, ledger, plan);
   const auto price = [&](const LinearSet& set) {
     std::uint64_t sum = 0;

@@ -144,6 +144,7 @@ TEST(Allocate, UniformOnlyWhereTheBudgetLeavesNoChoice) {
     }
     EXPECT_FALSE(uniform(2.4, true, ranking));
     EXPECT_FALSE(uniform(2.01, false, ranking));  // a small layer might be raised
+    EXPECT_TRUE(uniform(2.0001, false, ranking));  // not one weight could be
     EXPECT_TRUE(uniform(4.0, false, ranking));
   }
   for (const bool same_size : {true, false})
