@@ -134,6 +134,8 @@ std::string_view name(Unit unit) {
   return "?";
 }
 
+Ranking ranking_for(Unit unit) { return unit == Unit::kLayer ? Ranking::kScore : Ranking::kKlShare; }
+
 Result<BitPlan> allocate(const LayerScores& scores, const AllocateOptions& options) {
   LIEQ_CHECK(!scores.layers.empty());
   LIEQ_ASSIGN(const std::vector<int> choices, check_choices(options));

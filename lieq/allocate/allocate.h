@@ -24,6 +24,8 @@ enum class Unit {
 inline constexpr Unit kUnits[] = {Unit::kLayer, Unit::kFused, Unit::kLinear};
 /// "layer", "fused", "linear". All but the first need LayerScore::linears.
 [[nodiscard]] std::string_view name(Unit unit);
+/// What orders a unit where nothing else is asked for: layers their score, linears what they add to KL.
+[[nodiscard]] Ranking ranking_for(Unit unit);
 
 struct AllocateOptions {
   Budget budget;

@@ -67,10 +67,8 @@ Result<void> run(Options options) {
     show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
   LIEQ_ASSIGN(const Json json, read_json(options.scores));
   LIEQ_ASSIGN(const LayerScores scores, layer_scores_from_json(json, options.scores));
-  using allocate::Ranking, allocate::Unit;
-  options.allocate.unit = unit_of(options.budget).value_or(Unit::kLayer);
-  options.allocate.ranking = ranking_of(options.budget)
-                                 .value_or(options.allocate.unit == Unit::kLayer ? Ranking::kScore : Ranking::kKlShare);
+  options.allocate.unit = unit_of(options.budget).value_or(allocate::Unit::kLayer);
+  options.allocate.ranking = ranking_of(options.budget).value_or(allocate::ranking_for(options.allocate.unit));
   options.allocate.choices = options.budget.choices;
   options.allocate.place = options.scores;
   LIEQ_ASSIGN(const BitPlan plan, allocate::allocate(scores, options.allocate));

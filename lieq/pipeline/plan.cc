@@ -66,7 +66,7 @@ void set_widths(std::string_view grid, PlanOptions& options) {
 }
 
 Spending spending_of(const PlanOptions& options, const model::Model& model, const quantize::Options& recipe) {
-  using allocate::Ranking, allocate::Unit;
+  using allocate::Unit;
   const bool is_open = !options.ranking && !options.unit && !has_scores(options) &&
                        options.diagnosis.score.score == ScoreOptions().score;
   const bool has_mean = options.budget && options.budget->kind != Budget::Kind::kTop;
@@ -81,7 +81,7 @@ Spending spending_of(const PlanOptions& options, const model::Model& model, cons
                  : "the budget goes to whole layers by score: " + known.error().message;
   }
   spending.unit = options.unit.value_or(measures ? Unit::kFused : Unit::kLayer);
-  spending.ranking = options.ranking.value_or(spending.unit == Unit::kLayer ? Ranking::kScore : Ranking::kKlShare);
+  spending.ranking = options.ranking.value_or(allocate::ranking_for(spending.unit));
   return spending;
 }
 

@@ -92,8 +92,7 @@ struct AllocateArguments {
 nb::object allocate_bits(nb::object scores, const nb::kwargs& given) {
   AllocateArguments arguments;
   arguments.keywords.read("allocate", given);
-  if (arguments.options.unit != allocate::Unit::kLayer && !given.contains("rank"))
-    arguments.options.ranking = allocate::Ranking::kKlShare;
+  if (!given.contains("rank")) arguments.options.ranking = allocate::ranking_for(arguments.options.unit);
   arguments.options.budget = arguments.budget.budget().value_or(pipeline::kPaperBudget);
   if (arguments.options.k_blocks) arguments.options.group_size = kKBlockSize;
   return record("BitPlan", to_json(value_of(allocate::allocate(scores_of(scores), arguments.options))));
