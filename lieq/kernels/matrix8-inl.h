@@ -11,7 +11,7 @@ HWY_INLINE void UnpackUnit(const std::uint8_t* HWY_RESTRICT unit, std::uint8_t* 
   const D32 d32;
   const V8 offset = hn::Set(d8, kValueBits<kCodes> == 8 ? 0x80 : 0);
   for (std::size_t v = 0; v < kVectors; ++v) {
-    ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    ForSteps([&](auto step) LIEQ_LAMBDA {
       constexpr int kStep = decltype(step)::value;
       if constexpr (kStep % 2 == 0) {
         const V32 first = hn::BitCast(d32, hn::Xor(CodesOf<kCodes, kStep>(unit, v), offset));
@@ -39,7 +39,7 @@ HWY_INLINE void TilePiece(TileSource<kBlocks>& source, std::size_t units, const 
   do {
     hn::Vec<decltype(d64)> inputs[2][kPairs];  // [eight inputs][2 tokens]
     for (std::size_t p = 0; p < kPairs; ++p) {
-      const auto token = [&](std::size_t t) HWY_ATTR LIEQ_INLINE_LAMBDA {
+      const auto token = [&](std::size_t t) LIEQ_LAMBDA {
         return hn::BitCast(d64, hn::LoadU(di8, x + HWY_MIN(t, kTokens - 1) * stride));
       };
       const auto even = token(2 * p), odd = token(2 * p + 1);

@@ -74,11 +74,11 @@ template <unsigned kCodes>
 HWY_INLINE void DecodeUnit(const std::uint8_t* HWY_RESTRICT unit, std::size_t v, const VF (&scale)[2],
                            const VF (&offset)[2], float* HWY_RESTRICT panel) {
   const DF df;
-  ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  ForSteps([&](auto step) LIEQ_LAMBDA {
     constexpr int kStep = decltype(step)::value;
     constexpr std::size_t kHalf = kStep / (kUnitSteps / 2);
     const V32 four = hn::BitCast(D32(), CodesOf<kCodes, kStep>(unit, v));  // codes of four inputs, one a byte
-    const auto decode = [&](auto byte) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    const auto decode = [&](auto byte) LIEQ_LAMBDA {
       constexpr int kByte = decltype(byte)::value;
       const V32 code = hn::And(kByte == 0 ? four : hn::ShiftRight<8 * kByte>(four), hn::Set(D32(), 255));
       hn::Store(hn::MulAdd(scale[kHalf], hn::ConvertTo(df, code), offset[kHalf]), df,
@@ -159,7 +159,7 @@ void AddPanels(const float* panels, std::size_t blocks, std::size_t inputs, cons
                std::size_t tokens, float* sums) {
   // Outputs that stay in registers: many tokens read a weight once, one token wants several blocks.
   constexpr std::size_t kTokens = kVectors > 2 ? 2 : 6, kBlocks = kVectors == 1 ? kItemBlocks : 1;
-  const auto add = [&](auto token_count, auto block_count, std::size_t t) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  const auto add = [&](auto token_count, auto block_count, std::size_t t) LIEQ_LAMBDA {
     constexpr std::size_t kT = decltype(token_count)::value, kB = decltype(block_count)::value;
     std::size_t b = 0;
     for (; b + kB <= blocks; b += kB)

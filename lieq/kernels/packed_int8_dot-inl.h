@@ -40,12 +40,12 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
     // GCC would rather keep an offset from x for every token and step than a pointer for every token, and spill them.
     if constexpr (kTokens > 1) __asm__("" : "+r"(row[t]));
   }
-  const auto clear = [&]() HWY_ATTR LIEQ_INLINE_LAMBDA {
+  const auto clear = [&]() LIEQ_LAMBDA {
     for (auto& token : acc)
       for (auto& vector : token)
         for (auto& chain : vector) chain = ZeroAcc();
   };
-  const auto widen = [&]() HWY_ATTR LIEQ_INLINE_LAMBDA {
+  const auto widen = [&]() LIEQ_LAMBDA {
     for (std::size_t t = 0; t < kTokens; ++t) {
       for (std::size_t v = 0; v < kV; ++v) {
         const V32 sum = Widen(Source::Merge(acc[t][v]));
@@ -60,7 +60,7 @@ HWY_INLINE void DotPiece(Source& source, std::size_t units, const std::int8_t* H
       for (auto& vector : token) vector = hn::Zero(D32());
   }
   do {
-    ForSteps<kSteps>([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    ForSteps<kSteps>([&](auto step) LIEQ_LAMBDA {
       constexpr int kNumber = decltype(step)::value, kStep = kFirst + kNumber;
       if constexpr (!kAtEnd && kNumber % kEvery == 0) clear();
       V8 codes[kV];

@@ -72,11 +72,11 @@ HWY_NOINLINE void StreamBlock(const pack::PackedMatrix& w, std::size_t block, co
     for (auto& v : t) v = hn::Zero(df);
   HWY_ALIGN float group_scales[kRunGroups * kBlock], origins[kRunGroups * kBlock];
 
-  const auto add_piece = [&](auto part, std::size_t count, std::size_t group) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  const auto add_piece = [&](auto part, std::size_t count, std::size_t group) LIEQ_LAMBDA {
     constexpr Part kPart = decltype(part)::value;
     V32 total[kTokens][kVectors];
     DotPiece<kCodes, kTokens, kPart>(source, count, x, stride, total);
-    const auto add = [&](auto minima) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    const auto add = [&](auto minima) LIEQ_LAMBDA {
       for (std::size_t v = 0; v < kVectors; ++v) {
         const VF weight_scale = hn::Load(df, group_scales + group * kBlock + v * kRows);
         const VF origin = hn::Load(df, origins + group * kBlock + v * kRows);
@@ -95,7 +95,7 @@ HWY_NOINLINE void StreamBlock(const pack::PackedMatrix& w, std::size_t block, co
     ++scales;
     ++half_sums;
   };
-  const auto prefetch = [&](std::size_t count) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  const auto prefetch = [&](std::size_t count) LIEQ_LAMBDA {
     for (std::size_t line = 0; line < count * kStoredBits<kCodes>; ++line)
       hwy::Prefetch(source.unit + kPrefetch + line * kChunk);
   };

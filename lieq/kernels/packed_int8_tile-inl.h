@@ -34,7 +34,7 @@ struct TileSource {
 template <unsigned kCodes>
 HWY_INLINE void UnpackUnit(const std::uint8_t* HWY_RESTRICT unit, std::uint8_t* HWY_RESTRICT to) {
   for (std::size_t v = 0; v < kVectors; ++v) {
-    ForSteps([&](auto step) HWY_ATTR LIEQ_INLINE_LAMBDA {
+    ForSteps([&](auto step) LIEQ_LAMBDA {
       constexpr int kStep = decltype(step)::value;
       hn::Store(CodesOf<kCodes, kStep>(unit, v), D8(), to + static_cast<std::size_t>(kStep) * kChunk + v * kBytes);
     });
@@ -105,7 +105,7 @@ HWY_NOINLINE void TileProduct(const Tile& tile, std::size_t block, const std::in
   constexpr std::size_t kV = kBlocks * kVectors;
   const DF df;
   TileSource<kBlocks> source{tile.codes[block], sizeof tile.codes[0]};
-  const auto add_piece = [&](auto part, std::size_t p) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  const auto add_piece = [&](auto part, std::size_t p) LIEQ_LAMBDA {
     constexpr Part kPart = decltype(part)::value;
     V32 total[kTokens][kV];
     TilePiece<kBits, kTokens, kPart, kBlocks>(source, tile.units[p], x, stride, total);
@@ -169,7 +169,7 @@ HWY_NOINLINE void TileMultiply(const Int8Product& product, float* HWY_RESTRICT s
       const std::int8_t* codes = x.codes.data() + token * x.stride + input;
       const float* scales = x.scales.data() + token * x.pieces + piece;
       const float* half_sums = x.half_sums.data() + token * x.pieces + piece;
-      const auto run = [&](auto count) HWY_ATTR LIEQ_INLINE_LAMBDA {
+      const auto run = [&](auto count) LIEQ_LAMBDA {
         constexpr unsigned kBits = kTileBits<kCodes>;
         constexpr std::size_t kTokens = decltype(count)::value;
         const auto multiply =

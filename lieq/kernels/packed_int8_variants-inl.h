@@ -4,10 +4,11 @@
 // Instructions beyond the target's own for what follows. Clang takes one list only, so the target's own is given again.
 #ifndef LIEQ_MORE_TARGET
 #if HWY_COMPILER_CLANG
-#define LIEQ_MORE_TARGET(more) HWY_POP_ATTRIBUTES HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR "," more)
+#define LIEQ_MORE_TARGET HWY_POP_ATTRIBUTES HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR "," LIEQ_MORE)
 #define LIEQ_END_TARGET HWY_POP_ATTRIBUTES HWY_PUSH_ATTRIBUTES(HWY_TARGET_STR)
 #else
-#define LIEQ_MORE_TARGET(more) HWY_PRAGMA(GCC push_options) HWY_PRAGMA(GCC target(more))
+#define LIEQ_MORE_TARGET HWY_PRAGMA(GCC push_options) LIEQ_PRAGMA_TARGET(LIEQ_MORE)
+#define LIEQ_PRAGMA_TARGET(more) HWY_PRAGMA(GCC target(more))
 #define LIEQ_END_TARGET HWY_PRAGMA(GCC pop_options)
 #endif
 #endif
@@ -27,30 +28,34 @@ namespace plain {
 
 #if HWY_TARGET == HWY_AVX3
 #define LIEQ_DOT 1
-LIEQ_MORE_TARGET("avx512vnni,amx-tile,amx-int8")
+#define LIEQ_MORE "avx512vnni,amx-tile,amx-int8"
 #elif HWY_TARGET == HWY_AVX2
 #define LIEQ_DOT 2
-LIEQ_MORE_TARGET("avxvnni")
+#define LIEQ_MORE "avxvnni"
 #elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
 #define LIEQ_DOT 3
-LIEQ_MORE_TARGET("arch=armv8.2-a+crypto+dotprod")
+#define LIEQ_MORE "arch=armv8.2-a+crypto+dotprod"
 #endif
 #ifdef LIEQ_DOT
+LIEQ_MORE_TARGET
 namespace dot {
 #include LIEQ_INT8_BODY
 }  // namespace dot
 LIEQ_END_TARGET
+#undef LIEQ_MORE
 #undef LIEQ_DOT
 #define LIEQ_HAS_DOT
 #endif
 
 #if HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
 #define LIEQ_DOT 4
-LIEQ_MORE_TARGET("arch=armv8.2-a+crypto+dotprod+i8mm")
+#define LIEQ_MORE "arch=armv8.2-a+crypto+dotprod+i8mm"
+LIEQ_MORE_TARGET
 namespace matrix {
 #include LIEQ_INT8_BODY
 }  // namespace matrix
 LIEQ_END_TARGET
+#undef LIEQ_MORE
 #undef LIEQ_DOT
 #define LIEQ_HAS_MATRIX
 #endif

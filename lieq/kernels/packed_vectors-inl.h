@@ -1,9 +1,14 @@
 // Vectors of packed weights. Included once per target and dot product by the kernels, hence without a guard, inside
 // their namespace; `hn` is Highway's.
 
-// Sums stay in registers only if the lambdas around them are gone.
-#undef LIEQ_INLINE_LAMBDA
-#define LIEQ_INLINE_LAMBDA __attribute__((always_inline))
+// Sums stay in registers only if the lambdas around them are gone. Clang gives lambdas none of the instructions that it
+// gives the functions around them.
+#undef LIEQ_LAMBDA
+#if HWY_COMPILER_CLANG && defined(LIEQ_MORE)
+#define LIEQ_LAMBDA __attribute__((target(HWY_TARGET_STR "," LIEQ_MORE), always_inline))
+#else
+#define LIEQ_LAMBDA HWY_ATTR __attribute__((always_inline))
+#endif
 
 using D8 = hn::CappedTag<std::uint8_t, pack::PackedMatrix::kChunkBytes>;
 using DI8 = hn::RebindToSigned<D8>;
@@ -27,7 +32,7 @@ constexpr int kUnitSteps = pack::PackedMatrix::kUnitInputs / 4;  // a step is fo
 /// Calls f with integral constants 0 ... kCount - 1.
 template <int kCount = kUnitSteps, class F>
 HWY_INLINE void ForSteps(const F& f) {
-  [&]<int... kSteps>(std::integer_sequence<int, kSteps...>) HWY_ATTR LIEQ_INLINE_LAMBDA {
+  [&]<int... kSteps>(std::integer_sequence<int, kSteps...>) LIEQ_LAMBDA {
     (f(std::integral_constant<int, kSteps>()), ...);
   }(std::make_integer_sequence<int, kCount>());
 }
