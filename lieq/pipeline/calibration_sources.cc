@@ -10,7 +10,6 @@
 #include "lieq/hub/data_sets.h"
 #include "lieq/io/safetensors.h"
 #include "lieq/io/safetensors_writer.h"
-#include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/builtin_text.h"
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/run_memory.h"
@@ -43,7 +42,7 @@ void write_cached(const std::filesystem::path& file, const std::vector<TokenId>&
 
 /// The name of a cached text: what decides it.
 std::string cached_name(const eval::SelfTextOptions& sampling, const eval::Bundle& bundle, Threads& threads) {
-  return fmt::format("self-{}-{}x{}-t{}-p{}-{}.safetensors", model::fingerprint(bundle.model, threads),
+  return fmt::format("self-{}-{}x{}-t{}-p{}-{}.safetensors", bundle.fingerprint(threads),
                      sampling.sequences, sampling.length, sampling.sampling.temperature, sampling.sampling.top_p,
                      sampling.sampling.seed);
 }

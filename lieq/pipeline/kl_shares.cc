@@ -47,7 +47,7 @@ std::filesystem::path cached_file(const eval::Bundle& bundle, const Calibration&
                                   Threads& threads) {
   if (cache.empty() || threads.ranks().size() > 1) return {};
   const Json decides = {{"lieq", {kVersion, kSharesVersion}},
-                        {"model", model::fingerprint(bundle.model, threads)},
+                        {"model", bundle.fingerprint(threads)},
                         {"text", hash_of(calibration.ids)},
                         {"window", calibration.window},
                         {"draft", to_json(draft)},

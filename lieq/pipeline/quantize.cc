@@ -8,7 +8,6 @@
 #include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/io/folder_lock.h"
-#include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/export.h"
 #include "lieq/pipeline/layers.h"
@@ -244,7 +243,7 @@ Result<QuantizeRecord> Quantization::run() {
   State& state = *state_;
   const bool first = state.threads.ranks().is_first();
   if (first) LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
-  state.job.model_hash = model::fingerprint(state.bundle.model, state.threads);
+  state.job.model_hash = state.bundle.fingerprint(state.threads);
   LIEQ_TRY(check_same_on_ranks(state.fingerprint(), state.threads.ranks()));
   LIEQ_TRY(state.bundle.model.files.unchanged());
   if (!first) {

@@ -146,7 +146,7 @@ Result<void> Sweep::State::load() {
   CalibrationOptions calibration = options_.calibration;
   calibration.plain = is_plain(recipes_.front());
   LIEQ_ASSIGN(calibration_, calibrate(*bundle_, calibration, threads_, sink_));
-  model_hash_ = model::fingerprint(bundle_->model, threads_);
+  model_hash_ = bundle_->fingerprint(threads_);
   LIEQ_TRY(bundle_->model.files.unchanged());
   LIEQ_TRY(check_same_on_ranks(fingerprint(), threads_.ranks()));
   LIEQ_ASSIGN(folder_, SweepFolder::open(options_.output, fingerprint(), options_.force, threads_.ranks()));
