@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const char* module : {"model.layers.0.mlp.up_proj", "lm_head"}) {
     const auto how = (*config)->find(module, model::ModuleClass::kLinear);
     if (!how) continue;
-    LIEQ_CHECK(how->bits >= 2 && how->bits <= 8 && how->group_size <= (std::size_t{1} << 20));
+    LIEQ_CHECK(how->bits >= 1 && how->bits <= 8 && how->group_size <= (std::size_t{1} << 20));
     LIEQ_CHECK(how->container == (*config)->container());
     if (tensors) check_module(*tensors, module, shape, *how);
   }
