@@ -71,14 +71,15 @@ nb::object diagnose(nb::object model, const nb::kwargs& given) {
 
 struct AllocateArguments {
   allocate::AllocateOptions options;
+  std::optional<allocate::Ranking> ranking;
   BudgetWords budget;
   Keywords keywords;
   AllocateArguments() {
     budget.add_to(keywords);
     keywords.add("choices", options.choices, "widths a layer may get");
     keywords.add_name(
-        "rank", options.ranking, allocate::kRankings, [](allocate::Ranking ranking) { return allocate::name(ranking); },
-        "what orders the layers");
+        "rank", ranking, allocate::kRankings, [](allocate::Ranking one) { return allocate::name(one); },
+        "what orders the layers; None: 'score', or 'kl-share' where per is not 'layer'");
     keywords.add_name(
         "per", options.unit, allocate::kUnits, [](allocate::Unit unit) { return allocate::name(unit); },
         "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL");
@@ -92,7 +93,7 @@ struct AllocateArguments {
 nb::object allocate_bits(nb::object scores, const nb::kwargs& given) {
   AllocateArguments arguments;
   arguments.keywords.read("allocate", given);
-  if (!given.contains("rank")) arguments.options.ranking = allocate::ranking_for(arguments.options.unit);
+  arguments.options.ranking = arguments.ranking.value_or(allocate::ranking_for(arguments.options.unit));
   arguments.options.budget = arguments.budget.budget().value_or(pipeline::kPaperBudget);
   if (arguments.options.k_blocks) arguments.options.group_size = kKBlockSize;
   return record("BitPlan", to_json(value_of(allocate::allocate(scores_of(scores), arguments.options))));

@@ -34,12 +34,14 @@ void Keywords::add_path(std::string name, std::string& field, std::string what) 
           [&field](nb::handle value) { return nb::try_cast<std::string>(plain(value), field); });
 }
 
-void Keywords::add_choice(std::string name, const std::string& default_value, std::vector<std::string> choices,
+void Keywords::add_choice(std::string name, nb::object default_value, std::vector<std::string> choices,
                           std::string what, std::function<void(const std::string&)> set) {
-  std::string type = fmt::format("typing.Literal['{}']", fmt::join(choices, "', '"));
+  const bool open = default_value.is_none();
+  std::string type = fmt::format("typing.Literal['{}']{}", fmt::join(choices, "', '"), open ? " | None" : "");
   std::string place = name;
-  add_any(std::move(name), std::move(type), nb::cast(default_value), std::move(what),
-          [place, choices = std::move(choices), set = std::move(set)](nb::handle value) {
+  add_any(std::move(name), std::move(type), std::move(default_value), std::move(what),
+          [place, open, choices = std::move(choices), set = std::move(set)](nb::handle value) {
+            if (open && value.is_none()) return true;
             std::string chosen;
             if (!nb::try_cast(value, chosen)) return false;
             if (std::ranges::find(choices, chosen) == choices.end())

@@ -55,20 +55,19 @@ class Keywords {
   /// One of some names: to_name(value) is that of each of `values`.
   template <class E, class Values, class ToName>
   void add_name(std::string name, E& field, const Values& values, const ToName& to_name, std::string what) {
-    std::vector<std::pair<std::string, E>> names;
-    for (const E value : values) names.emplace_back(std::string(to_name(value)), value);
-    std::vector<std::string> choices;
-    for (const auto& one : names) choices.push_back(one.first);
-    add_choice(std::move(name), std::string(to_name(field)), std::move(choices), std::move(what),
-               [&field, names](const std::string& chosen) {
-                 for (const auto& [text, value] : names)
-                   if (text == chosen) field = value;
-               });
+    add_named(std::move(name), nb::cast(std::string(to_name(field))), field, values, to_name, std::move(what));
+  }
+
+  /// The same of a field that may be left open: None, which is the default.
+  template <class E, class Values, class ToName>
+  void add_name(std::string name, std::optional<E>& field, const Values& values, const ToName& to_name,
+                std::string what) {
+    add_named(std::move(name), nb::none(), field, values, to_name, std::move(what));
   }
 
   /// One of some names, kept as text.
   void add_text(std::string name, std::string& field, std::vector<std::string> choices, std::string what) {
-    add_choice(std::move(name), field, std::move(choices), std::move(what),
+    add_choice(std::move(name), nb::cast(field), std::move(choices), std::move(what),
                [&field](const std::string& chosen) { field = chosen; });
   }
 
@@ -86,6 +85,18 @@ class Keywords {
   [[nodiscard]] std::string lines() const;
 
  private:
+  template <class Field, class Values, class ToName>
+  void add_named(std::string name, nb::object default_value, Field& field, const Values& values, const ToName& to_name,
+                 std::string what) {
+    std::vector<std::string> choices;
+    for (const auto value : values) choices.emplace_back(to_name(value));
+    add_choice(std::move(name), std::move(default_value), std::move(choices), std::move(what),
+               [&field, &values, to_name](const std::string& chosen) {
+                 for (const auto value : values)
+                   if (to_name(value) == chosen) field = value;
+               });
+  }
+
   struct Keyword {
     std::string name, type, default_text, what;
     std::function<bool(nb::handle)> set;  ///< false: not of this type
@@ -93,8 +104,9 @@ class Keywords {
 
   void add_any(std::string name, std::string type, nb::object default_value, std::string what,
                std::function<bool(nb::handle)> set);
-  void add_choice(std::string name, const std::string& default_value, std::vector<std::string> choices,
-                  std::string what, std::function<void(const std::string&)> set);
+  /// default_value: None where the field may be left open.
+  void add_choice(std::string name, nb::object default_value, std::vector<std::string> choices, std::string what,
+                  std::function<void(const std::string&)> set);
 
   std::vector<Keyword> keywords_;
 };

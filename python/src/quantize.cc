@@ -17,8 +17,6 @@ struct QuantizeArguments {
   pipeline::QuantizeOptions job;
   BudgetWords budget;
   std::string grid{quantize::name(job.recipe.grid)};
-  allocate::Ranking ranking = allocate::Ranking::kScore;
-  allocate::Unit unit = allocate::Unit::kLayer;
   bool refine = false;
   pipeline::RefineOptions refinement;
   nb::object progress = nb::none();
@@ -36,11 +34,11 @@ struct QuantizeArguments {
     keywords.add_text("score", job.plan.diagnosis.score.score, {"geometry", "lieq"},
                       "lieq: with the perplexity drop, which takes long");
     keywords.add_name(
-        "rank", ranking, allocate::kRankings, [](allocate::Ranking one) { return allocate::name(one); },
-        "what orders the layers; not given: 'score', or 'kl-share' where per is not 'layer'");
+        "rank", job.plan.ranking, allocate::kRankings, [](allocate::Ranking one) { return allocate::name(one); },
+        "what orders the layers; None: 'score', or 'kl-share' where per is not 'layer'");
     keywords.add_name(
-        "per", unit, allocate::kUnits, [](allocate::Unit one) { return allocate::name(one); },
-        "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL; not given: "
+        "per", job.plan.unit, allocate::kUnits, [](allocate::Unit one) { return allocate::name(one); },
+        "what gets a width of its own; fused (q, k, v; o; gate, up; down) and linear: by shares of KL; None: "
         "'layer', or 'fused' where bits, true_bits or size are given");
     keywords.add_text("grid", grid, {"sym", "skew", "asym", "half", "q2_k", "q3_k", "q4_k"},
                       "zero points: skew is exact in other engines' formats, half is best for lieq and MLX; q2_k, q3_k "
@@ -63,9 +61,7 @@ struct QuantizeArguments {
     add_progress(keywords, progress);
   }
 
-  void settle(const nb::kwargs& given) {
-    if (given.contains("rank")) job.plan.ranking = ranking;
-    if (given.contains("per")) job.plan.unit = unit;
+  void settle() {
     job.plan.budget = budget.budget();
     job.recipe.grid = value_of(quantize::grid_from_name(grid));
     pipeline::set_widths(grid, job.plan);
@@ -123,7 +119,7 @@ Json fields_of_made(const Made& made) {
 nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs& given) {
   QuantizeArguments arguments;
   arguments.keywords.read("quantize", given);
-  arguments.settle(given);
+  arguments.settle();
   arguments.job.model = file_of(model);
   arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
   const Made made =

@@ -147,7 +147,7 @@ TEST_F(Refine, ValidationAndHeldOutTextAreApart) {
   EXPECT_EQ(made->held_out, plain->held_out);
   EXPECT_EQ(made->ids.size(), plain->ids.size());
   const auto stands_in = [](const std::vector<text::TokenId>& part, const std::vector<text::TokenId>& all) {
-    return std::ranges::search(all, part).begin() != all.end();
+    return std::search(all.begin(), all.end(), part.begin(), part.end()) != all.end();
   };
   EXPECT_FALSE(stands_in({made->validation.begin(), made->validation.begin() + 64}, made->ids));
   EXPECT_FALSE(stands_in(made->held_out, made->validation));
