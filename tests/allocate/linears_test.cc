@@ -104,7 +104,7 @@ TEST(Linears, KeepWithinTheBudget) {
     EXPECT_LE(size_of(plan).true_bits, most + 1e-9);
     for (std::size_t l = 0; l < shares.size(); ++l)
       for (const auto& [name, one] : plan.layers[l].linears)
-        EXPECT_GT(shares[l][name[0] - std::size_t{'a'}], 0) << "worse at the original's weights";
+        EXPECT_GT(shares[l][static_cast<std::size_t>(name[0] - 'a')], 0) << "worse at the original's weights";
   }
 }
 

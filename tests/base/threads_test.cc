@@ -20,7 +20,7 @@ class ThreadsOf : public ::testing::TestWithParam<std::size_t> {};
 TEST_P(ThreadsOf, VisitsEachItemExactlyOnce) {
   Threads threads(GetParam());
   EXPECT_EQ(threads.count(), GetParam());
-  for (const std::size_t items : {0, 1, 2, 3, 7, 64, 1000}) {
+  for (const std::size_t items : {0U, 1U, 2U, 3U, 7U, 64U, 1000U}) {
     std::vector<std::atomic<int>> visits(items);
     std::atomic<bool> thread_in_range = true;
     threads.for_each(items, [&](std::size_t item, std::size_t thread) {

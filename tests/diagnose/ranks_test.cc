@@ -40,7 +40,7 @@ TEST_F(OnRanks, PerplexityDropsAreThoseOfOne) {
   };
   Threads one(2);
   const RemovalNll expected = score(one);
-  for (const std::size_t ranks : {2, 3, 4, 16}) {
+  for (const std::size_t ranks : {2U, 3U, 4U, 16U}) {
     for (const RemovalNll& nll : test::on_ranks<RemovalNll>(ranks, score)) {
       EXPECT_EQ(nll.whole, expected.whole) << ranks;
       EXPECT_EQ(nll.without, expected.without) << ranks;
@@ -60,7 +60,7 @@ TEST_F(OnRanks, ScoresAreThoseOfOne) {
   };
   Threads one(2);
   const std::string expected = scores(one);
-  for (const std::size_t ranks : {2, 3})
+  for (const std::size_t ranks : {2U, 3U})
     for (const std::string& found : test::on_ranks<std::string>(ranks, scores)) EXPECT_EQ(found, expected);
 }
 

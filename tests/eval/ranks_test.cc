@@ -32,7 +32,7 @@ TEST_F(OnRanks, TokenScoresAreThoseOfOne) {
     return must(score_windows(models, ids, 512, threads, kernels::Compute::kF32, own));
   };
   const Scores expected = score(one);
-  for (const std::size_t ranks : {2, 3, 4}) {
+  for (const std::size_t ranks : {2U, 3U, 4U}) {
     for (const Scores& scores : test::on_ranks<Scores>(ranks, score)) {
       for (std::size_t m = 0; m < 2; ++m) {
         EXPECT_EQ(scores[m].nll, expected[m].nll);

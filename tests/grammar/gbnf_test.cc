@@ -73,7 +73,7 @@ TEST(Gbnf, TextsMatch) {
 }
 
 TEST(Gbnf, RepetitionsInBlocksCountAlike) {
-  for (const std::size_t most : {65, 96, 97, 127, 128, 129, 2100, 4321}) {
+  for (const std::size_t most : {65U, 96U, 97U, 127U, 128U, 129U, 2100U, 4321U}) {
     const Grammar grammar = gbnf("root ::= \"a\"{0," + std::to_string(most) + "}");
     Matcher at = test::matcher(grammar);
     for (std::size_t i = 0; i < most; ++i) {

@@ -101,7 +101,7 @@ void check(DType type, const Heads& heads, const std::vector<std::pair<std::size
   Threads one(1);
   AttentionScratch scratch;
   attention(one, heads.attention, sequences, queries, scratch, {alone.data(), tokens, q_width}, rule);
-  for (const std::size_t count : {2, 3}) {
+  for (const std::size_t count : {2U, 3U}) {
     std::vector<float> out(alone.size());
     Threads team(count);
     attention(team, heads.attention, sequences, queries, scratch, {out.data(), tokens, q_width}, rule);

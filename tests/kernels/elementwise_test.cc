@@ -110,7 +110,7 @@ TEST(GeluMultiply, EqualsTheFormulaAlsoFarOut) {
 
 TEST(LogSumExp, SurvivesLargeAndSmallLogits) {
   test::on_every_target([] {
-    for (const std::size_t n : {1, 7, 16, 33, 1024, 1025, 5000}) {
+    for (const std::size_t n : {1U, 7U, 16U, 33U, 1024U, 1025U, 5000U}) {
       auto x = random_floats(n, 7, 10);
       for (const float shift : {0.0F, 3000.0F, -3000.0F}) {
         std::vector<float> shifted = x;

@@ -26,7 +26,7 @@ std::vector<double> positive(std::size_t n) {
 
 TEST(Cholesky, MultipliesBackToTheMatrix) {
   Threads threads(3);
-  for (const std::size_t n : {1, 2, 5, 63, 64, 65, 130, 200}) {
+  for (const std::size_t n : {1U, 2U, 5U, 63U, 64U, 65U, 130U, 200U}) {
     const std::vector<double> a = positive(n);
     std::vector<double> l = a;
     ASSERT_TRUE(cholesky(threads, {l.data(), n, n})) << n;

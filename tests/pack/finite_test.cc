@@ -32,7 +32,7 @@ TEST(AllFinite, AgreesWithDecodingWhereTheScaleIsUsed) {
     // Random bytes: with several hundred repeats both answers come up often. NaN x 0 is NaN too, so a scale that
     // is not finite always shows.
     int finite = 0;
-    for (int repeat = 0; repeat < 600; ++repeat) {
+    for (std::size_t repeat = 0; repeat < 600; ++repeat) {
       std::vector<std::byte> blocks((1 + repeat % 3) * block_bytes(type));
       for (std::byte& b : blocks) b = static_cast<std::byte>(random());
       const bool expected = finite_by_decoding(type, blocks);

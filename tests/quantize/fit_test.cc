@@ -113,7 +113,7 @@ TEST(Gptq, ReadsBackWhatItFitted) {
   const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
   for (const unsigned bits : {2U, 3U, 4U, 8U}) {
     for (const Grid grid : {Grid::kSym, Grid::kSkew, Grid::kAsym, Grid::kHalf}) {
-      for (const std::size_t group : {32, 128}) {
+      for (const std::size_t group : {32U, 128U}) {
         const Fitted fitted = test::must(gptq(threads, p.w(), q, rules_for(bits, grid, group, 2)));
         const pack::QuantizedMatrix m = to_quantized(fitted, grid);
         const auto top = (1U << bits) - 1;
@@ -139,7 +139,7 @@ TEST(Gptq, ReadsBackWhatItFitted) {
 TEST(Gptq, GivesTheSameBytesForAnyThreadCount) {
   const Problem p(100, 192, 400);
   std::vector<pack::QuantizedMatrix> results;
-  for (const std::size_t count : {1, 3}) {
+  for (const std::size_t count : {1U, 3U}) {
     Threads threads(count);
     const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
     results.push_back(to_quantized(test::must(gptq(threads, p.w(), q, rules_for(2, Grid::kHalf, 64, 2))), Grid::kHalf));
@@ -154,7 +154,7 @@ TEST(Gptq, TakesWholeRowsAndWideGroups) {
   Threads threads(2);
   const Quadratic q = test::must(Quadratic::create(threads, p.hessian, 0.01));
   double before = 1e30;
-  for (const std::size_t group : {512, 256, 64}) {
+  for (const std::size_t group : {512U, 256U, 64U}) {
     const double loss = quadratic_loss(
         threads, p.w(), test::must(gptq(threads, p.w(), q, rules_for(3, Grid::kHalf, group, 2))), q.hessian());
     EXPECT_LT(loss, before) << "groups of " << group;

@@ -75,7 +75,7 @@ TEST_P(OnRanks, TheBytesAreThoseOfOne) {
   const model::Model model = demo();
   Threads one(2);
   const std::vector<QuantizedLayer> expected = quantise(model, kWindows, GetParam(), one);
-  for (const std::size_t ranks : {2, 4}) {
+  for (const std::size_t ranks : {2U, 4U}) {
     SCOPED_TRACE(std::to_string(ranks) + " ranks");
     const bool resumes = ranks == 4;
     const auto made = on_ranks<std::vector<QuantizedLayer>>(ranks, [&](Threads& threads) {
@@ -146,7 +146,7 @@ TEST(Ranks, ShareSensitivities) {
   };
   Threads one(2);
   const Sensitivities expected = measure(one);
-  for (const std::size_t ranks : {2, 3})
+  for (const std::size_t ranks : {2U, 3U})
     for (const Sensitivities& measured : on_ranks<Sensitivities>(ranks, measure)) EXPECT_EQ(measured, expected);
 }
 
@@ -166,10 +166,10 @@ TEST(PairwiseSums, AddInTheOrderOfTheTree) {
 }
 
 TEST(WindowTree, LeavesOfRanksAreThoseOfOne) {
-  for (const std::size_t windows : {0, 1, 5, 16, 33, 64, 1000}) {
+  for (const std::size_t windows : {0U, 1U, 5U, 16U, 33U, 64U, 1000U}) {
     const WindowTree whole(windows, 512, Ranks::alone());
     EXPECT_EQ(whole.own_windows().count(), windows);
-    for (const std::size_t size : {2, 4, 16, 64, 128}) {
+    for (const std::size_t size : {2U, 4U, 16U, 64U, 128U}) {
       test::RankTeam team(size);
       std::size_t next_leaf = 0, next_window = 0;
       for (std::size_t r = 0; r < size; ++r) {

@@ -39,7 +39,7 @@ std::vector<float> tree_sum(std::size_t size, std::size_t length) {
 
 void check(lieq::Ranks& ranks) {
   const std::size_t rank = ranks.rank(), size = ranks.size();
-  for (const std::size_t length : {0, 1, 3, 1000, 3000001}) {
+  for (const std::size_t length : {0U, 1U, 3U, 1000U, 3000001U}) {
     std::vector<float> values(length);
     for (std::size_t i = 0; i < length; ++i) values[i] = value(rank, i);
     ranks.add_up(std::span(values));

@@ -39,7 +39,7 @@ void expect(const std::string& text, const OutputOptions& options, const Expecte
   EXPECT_EQ(whole.content, expected.content) << text;
   EXPECT_EQ(whole.reasoning, expected.reasoning) << text;
   EXPECT_EQ(whole.calls, expected.calls) << text;
-  for (const std::size_t size : {1, 2, 3, 7}) {
+  for (const std::size_t size : {1U, 2U, 3U, 7U}) {
     const ParsedOutput pieces = in_pieces(text, options, size);
     EXPECT_EQ(pieces.content, expected.content) << text << "\n" << size;
     EXPECT_EQ(pieces.reasoning, expected.reasoning) << text << "\n" << size;

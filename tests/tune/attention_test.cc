@@ -78,7 +78,7 @@ TEST_P(Attention, AndItsAdjointAreThoseOfFloat64) {
     const double slope = (loss(kStep) - loss(-kStep)) / (2 * kStep);
     EXPECT_NEAR(inner(gradient, direction), slope, 1e-4 * (1 + std::fabs(slope)));
   };
-  for (const std::uint64_t seed : {11, 12, 13}) {
+  for (const std::uint64_t seed : {11U, 12U, 13U}) {
     along(&Reference::q, dq.values, seed);
     along(&Reference::k, dk.values, seed);
     along(&Reference::v, dv.values, seed);

@@ -89,7 +89,7 @@ TEST(Attribution, LeavesGainsOfNormsOut) {
 
 TEST(Attribution, GivesTheSameBitsForAnyThreadCount) {
   std::vector<LinearShares> first;
-  for (const std::size_t count : {1, 2, 3}) {
+  for (const std::size_t count : {1U, 2U, 3U}) {
     Threads threads(count);
     Sink sink;
     const GoldenModels models(threads);

@@ -50,7 +50,7 @@ TEST(TunedModel, GradientIsTheSlopeAwayFromTheStart) {
 
 TEST(TunedModel, GivesTheSameBitsForAnyThreadCount) {
   std::vector<float> first;
-  for (const std::size_t count : {1, 2, 3}) {
+  for (const std::size_t count : {1U, 2U, 3U}) {
     Tuned t(count);
     std::vector<float> gradient(t.tuned->size());
     (void)test::must(t.tuned->gradient(t.models.tokens, t.hidden.view(), gradient, t.sink));
