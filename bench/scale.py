@@ -6,7 +6,8 @@
 
 measure: makes each shape with one layer and with more (tools/random_model.py), runs the jobs on these, removes them. What
 scale.json holds already is not run again, so it can be stopped. Time is seconds of CPU of all threads: others on the machine
-disturb it less than the clock. Memory is what the process has beside mapped files (RssAnon), and all it ever had (VmHWM).
+disturb it less than the clock. Of exports and runs, much of which is one thread's, it is the clock's. Memory is what the
+process has beside mapped files (RssAnon), and all it ever had (VmHWM).
 Estimates are those of all stages that a run tells of; a stage that takes neither seconds nor much memory is not told of.
 That for the whole model is that of `lieq quantize --dry-run` on a folder of the whole shape, whose weights are
 holes in files.
@@ -66,7 +67,7 @@ def jobs(model, packed, folder):
 
 def watch(words):
     """Runs a command: its output, seconds of CPU, peaks of memory."""
-    peaks = {"VmHWM": 0, "RssAnon": 0}
+    peaks, start = {"VmHWM": 0, "RssAnon": 0}, time.monotonic()
     with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         os.set_blocking(process.stdout.fileno(), False)
         said = b""
@@ -87,7 +88,8 @@ def watch(words):
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 3):  # 3: made but worse than ten times the original
         raise SystemExit(f"{' '.join(map(str, words))}: {said.decode()[-2000:]}")
-    return said.decode(), {"cpu": used.ru_utime + used.ru_stime, "resident": peaks["VmHWM"], "beside": peaks["RssAnon"]}
+    return said.decode(), {"cpu": used.ru_utime + used.ru_stime, "clock": time.monotonic() - start,
+                           "resident": peaks["VmHWM"], "beside": peaks["RssAnon"]}
 
 
 def estimates(said):
@@ -154,6 +156,11 @@ def measure(args):
     removed(args.folder)
 
 
+def time_of(job):
+    """What of a run tells its time, and how many threads share what it says before it starts."""
+    return ("clock", 1) if job.startswith(("export", "run")) else ("cpu", None)
+
+
 class Runs:
     def __init__(self, results, shape):
         self.runs = {(run["job"], run["layers"]): run for run in results["runs"] if run["shape"] == shape}
@@ -201,8 +208,9 @@ def off(said, measured):
 def table(args):
     results = json.loads(args.results.read_text())
     threads, machine = results["machine"]["threads"], results["machine"]
-    print(f"{machine['cpu']}, {threads} threads, {machine['date']}; seconds of CPU, memory beside mapped files\n")
-    print("| model | job | layers | CPU | estimate | off | memory | estimate | off |")
+    print(f"{machine['cpu']}, {threads} threads, {machine['date']}; seconds of CPU (of exports and runs: of the clock), "
+          "memory beside mapped files\n")
+    print("| model | job | layers | time | estimate | off | memory | estimate | off |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for shape in SHAPES:
         runs = Runs(results, shape)
@@ -211,10 +219,11 @@ def table(args):
             if layers == whole:
                 continue
             says = run["says"] or {"seconds": None, "bytes": None}
-            said = None if says["seconds"] is None else threads * says["seconds"]
-            print(f"| {shape} | {job} | {layers} | {hours(run['cpu'])} | {hours(said)} | {off(said, run['cpu'])} | "
+            kind, shared = time_of(job)
+            said = None if says["seconds"] is None else (shared or threads) * says["seconds"]
+            print(f"| {shape} | {job} | {layers} | {hours(run.get(kind))} | {hours(said)} | {off(said, run.get(kind))} | "
                   f"{gigabytes(run['beside'])} | {gigabytes(says['bytes'])} | {off(says['bytes'], run['beside'])} |")
-    print("\n| model | job | layers | CPU, added up | estimate | off | memory, added up | estimate |")
+    print("\n| model | job | layers | time, added up | estimate | off | memory, added up | estimate |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for shape in SHAPES:
         runs = Runs(results, shape)
@@ -222,7 +231,7 @@ def table(args):
         for job in jobs(Path(), Path(), Path()):
             if job.endswith("more tokens") or (job, 1) not in runs.runs:
                 continue
-            cpu = runs.line(job, "cpu", whole)
+            cpu = runs.line(job, time_of(job)[0], whole)
             if job.endswith("drop"):
                 cpu = runs.drop(whole)
             if job.endswith(("GPTQ", "steps")):

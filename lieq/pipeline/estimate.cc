@@ -156,7 +156,7 @@ double memory_of(const model::Model& model, const BitPlan& plan, const quantize:
   const double scoring = packed_layers_memory(plan) + size.packed_embeddings + 2 * pass_memory(model.config, rows);
   const bool walks = options.method != quantize::Method::kRtn;
   const double walk = walk_memory(model, options, {walks ? size.tokens : 0, walks ? size.window : 0, size.threads});
-  return base_memory(model.config) + std::max(walk, scoring);
+  return base_memory(model.config) + packed_memory(model) + std::max(walk, scoring);
 }
 
 }  // namespace
