@@ -13,7 +13,8 @@ That for the whole model is that of `lieq quantize --dry-run` on a folder of the
 holes in files.
 
 table: a job's cost is a + b * layers (the perplexity drop: b * layers * (layers + 1) / 2 and c * layers); of quantising
-a + layers * (b + c * tokens), which two runs with one layer and different tokens tell apart.
+a + layers * (b + c * tokens), which two runs with one layer and different tokens tell apart. Its memory grows with tokens,
+not with layers, so that it is not added up: what two layers take stands there.
 """
 import argparse
 import json
@@ -231,15 +232,15 @@ def table(args):
         for job in jobs(Path(), Path(), Path()):
             if job.endswith("more tokens") or (job, 1) not in runs.runs:
                 continue
-            cpu = runs.line(job, time_of(job)[0], whole)
+            cpu, memory = runs.line(job, time_of(job)[0], whole), runs.line(job, "beside", whole)
             if job.endswith("drop"):
                 cpu = runs.drop(whole)
             if job.endswith(("GPTQ", "steps")):
-                cpu = runs.quantising(job, whole, WHOLE[0] * WHOLE[1])
+                cpu, memory = runs.quantising(job, whole, WHOLE[0] * WHOLE[1]), runs.of(job, 2, "beside")
             says = runs.of(job, whole, "says") or {"seconds": None, "bytes": None}
             said = None if says["seconds"] is None else threads * says["seconds"]
             print(f"| {shape} | {job} | {whole} | {hours(cpu)} | {hours(said)} | {off(said, cpu)} | "
-                  f"{gigabytes(runs.line(job, 'beside', whole))} | {gigabytes(says['bytes'])} |")
+                  f"{gigabytes(memory)} | {gigabytes(says['bytes'])} |")
 
 
 def main():
