@@ -39,6 +39,7 @@ def test_a_plan_is_that_of_the_command(scores, tmp_path):
     plan = lieq.allocate(scores, bits=2.5)
     assert records.plain(plan) == read(tmp_path / "plan.json")
     assert lieq.allocate(str(tmp_path / "scores.json"), bits=2.5) == plan
+    assert lieq.allocate(scores, bits=2.5, rank=None) == lieq.allocate(scores, bits=2.5, rank="score") == plan
     assert lieq.BitPlan.load(tmp_path / "plan.json") == plan
     with pytest.raises(lieq.UsageError, match="budget: found 2, expected one of"):
         lieq.allocate(scores, bits=2.5, top=1)
@@ -131,7 +132,8 @@ def test_frames(scores, quantized):
 
 def test_defaults_are_those_of_the_command(demo):
     for words in ("sweeps: int = 4", "group_size: int = 64", "grid: typing.Literal['sym', 'skew', 'asym', 'half', "
-                  "'q2_k', 'q3_k', 'q4_k'] = 'skew'", "calibration: str | os.PathLike[str] = 'builtin,self'"):
+                  "'q2_k', 'q3_k', 'q4_k'] = 'skew'", "calibration: str | os.PathLike[str] = 'builtin,self'",
+                  "per: typing.Literal['layer', 'fused', 'linear'] | None = None"):
         assert words in lieq.quantize.__doc__
     with pytest.raises(TypeError, match="unexpected keyword argument 'sweep'"):
         lieq.quantize(demo, "never", sweep=3)
