@@ -1,6 +1,7 @@
 #include "lieq/pipeline/plan.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "lieq/pipeline/estimate.h"
 #include "lieq/pipeline/kl_shares.h"
@@ -155,6 +156,19 @@ model::Model dense(std::size_t layers, std::size_t vocab) {
   for (model::Layer& layer : model.layers)
     for (model::Linear& linear : layer.linears) linear.weight.rows = linear.weight.cols = 256;
   return model;
+}
+
+TEST(Estimate, CountsWeightsThatWerePackedWhenTheModelWasLoaded) {
+  model::Model model = dense(1, 1000);
+  model.config.architecture = "LlamaForCausalLM";
+  BitPlan plan;
+  plan.layers.emplace_back().bits = 2;
+  plan.layers.front().weights = 7 * 256 * 256;
+  const auto memory = [&] { return estimate(model, plan, default_recipe(), {.tokens = 512, .window = 128}, "q").memory; };
+  const std::uint64_t mapped = memory();
+  const auto packed = std::make_shared<const pack::PackedMatrix>(1000, 256, 4, 32);
+  model.embed_tokens.packed = model.lm_head.packed = packed;
+  EXPECT_EQ(memory() - mapped, packed->memory());
 }
 
 TEST(PassWork, DecodesALargeHeadForEverySliceOfLogits) {
