@@ -31,7 +31,7 @@ enum class Container { kGptq, kAwq, kCompressedTensors, kMlx };
 struct LinearQuantization {
   Container container = Container::kGptq;
   pack::ZeroFormat zeros = pack::ZeroFormat::kV1;  ///< GPTQ
-  unsigned bits = 4;  ///< 1 to 8: compressed-tensors has all of them, others fewer
+  unsigned bits = 4;                               ///< 1 to 8: compressed-tensors has all of them, others fewer
   std::size_t group_size = 128;
   bool symmetric = true;   ///< compressed-tensors: no zero points are stored
   bool one_scale = false;  ///< compressed-tensors, strategy "tensor": a single scale

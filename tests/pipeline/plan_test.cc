@@ -164,7 +164,9 @@ TEST(Estimate, CountsWeightsThatWerePackedWhenTheModelWasLoaded) {
   BitPlan plan;
   plan.layers.emplace_back().bits = 2;
   plan.layers.front().weights = 7 * 256 * 256;
-  const auto memory = [&] { return estimate(model, plan, default_recipe(), {.tokens = 512, .window = 128}, "q").memory; };
+  const auto memory = [&] {
+    return estimate(model, plan, default_recipe(), {.tokens = 512, .window = 128}, "q").memory;
+  };
   const std::uint64_t mapped = memory();
   const auto packed = std::make_shared<const pack::PackedMatrix>(1000, 256, 4, 32);
   model.embed_tokens.packed = model.lm_head.packed = packed;
