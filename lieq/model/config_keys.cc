@@ -306,11 +306,16 @@ bool is_kind(const Architecture& architecture, std::string_view key) {
   return architecture.rope_by_kind && (key == "full_attention" || key == "sliding_attention");
 }
 
+constexpr std::size_t kNamed = 12;  // unknown keys that a warning names
+
 void warn_of_unknown(const std::vector<std::string>& unknown, const std::string& place, Sink& sink) {
   if (unknown.empty()) return;
+  const std::size_t named = std::min(kNamed, unknown.size());
+  std::string names =
+      fmt::format("{}", fmt::join(unknown.begin(), unknown.begin() + static_cast<std::ptrdiff_t>(named), ", "));
+  if (named < unknown.size()) names += fmt::format(" and {} more", unknown.size() - named);
   sink.warn(fmt::format("{}: {} not known and left out; if {} the arithmetic of the model, results are wrong", place,
-                        unknown.size() == 1 ? fmt::format("field {} is", unknown.front())
-                                            : fmt::format("fields {} are", fmt::join(unknown, ", ")),
+                        unknown.size() == 1 ? fmt::format("field {} is", names) : fmt::format("fields {} are", names),
                         unknown.size() == 1 ? "it changes" : "one changes"));
 }
 
@@ -325,9 +330,9 @@ Result<void> check_json_keys(const Json& config, const Architecture& architectur
     if (!known) {
       unknown.push_back(in_quotes(key));
     } else if (number_of(value) != known->neutral) {
-      return unsupported(place, key, brief(value),
-                         value.is_boolean() ? (known->neutral == 1 ? "true" : "false")
-                                            : fmt::format("{} or null", known->neutral));
+      return unsupported(
+          place, key, brief(value),
+          value.is_boolean() ? (known->neutral == 1 ? "true" : "false") : fmt::format("{} or null", known->neutral));
     }
   }
   const auto check_object = [&](const std::string& object, const Json& fields) {
@@ -362,7 +367,9 @@ Result<void> check_gguf_keys(const io::Gguf& gguf, const Architecture& architect
     } else if (number != known->neutral) {
       const bool flag = std::holds_alternative<bool>(at->second);
       return unsupported(gguf.file, at->first,
-                         flag ? (*number == 1 ? "true" : "false") : number ? fmt::format("{}", *number) : "a list",
+                         flag     ? (*number == 1 ? "true" : "false")
+                         : number ? fmt::format("{}", *number)
+                                  : "a list",
                          flag ? (known->neutral == 1 ? "true" : "false") : fmt::format("{}", known->neutral));
     }
   }

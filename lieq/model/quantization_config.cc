@@ -100,8 +100,8 @@ Result<std::optional<ConfigBlock>> ConfigBlock::block(const std::string& key) co
   if (found == ordered.end() || found->is_null()) return std::nullopt;
   if (!found->is_object())
     return fail(ErrorCode::kInvalidFormat,
-                fmt::format("{}: field '{}': found {}, expected an object", place, key, brief(json[key])));
-  return ConfigBlock(*found, place + ": " + key);
+                fmt::format("{}: field '{}': found {}, expected an object", place, printable(key), brief(json[key])));
+  return ConfigBlock(*found, place + ": " + printable(key));
 }
 
 Result<unsigned> check_bits(std::uint64_t bits, const std::string& place) {
