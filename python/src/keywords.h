@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,17 +53,20 @@ class Keywords {
   /// A path, or a text that may be one: str or os.PathLike.
   void add_path(std::string name, std::string& field, std::string what);
 
-  /// One of some names: to_name(value) is that of each of `values`.
-  template <class E, class Values, class ToName>
-  void add_name(std::string name, E& field, const Values& values, const ToName& to_name, std::string what) {
-    add_named(std::move(name), nb::cast(std::string(to_name(field))), field, values, to_name, std::move(what));
-  }
-
-  /// The same of a field that may be left open: None, which is the default.
-  template <class E, class Values, class ToName>
-  void add_name(std::string name, std::optional<E>& field, const Values& values, const ToName& to_name,
-                std::string what) {
-    add_named(std::move(name), nb::none(), field, values, to_name, std::move(what));
+  /// One of some names: to_name(value) is that of each of `values`. None, the default, leaves an optional field open.
+  template <class Field, class Values, class ToName>
+  void add_name(std::string name, Field& field, const Values& values, const ToName& to_name, std::string what) {
+    std::vector<std::pair<std::string, std::ranges::range_value_t<Values>>> names;
+    for (const auto value : values) names.emplace_back(std::string(to_name(value)), value);
+    std::vector<std::string> choices;
+    for (const auto& one : names) choices.push_back(one.first);
+    nb::object default_value = nb::none();
+    if constexpr (!requires { field.has_value(); }) default_value = nb::cast(std::string(to_name(field)));
+    add_choice(std::move(name), std::move(default_value), std::move(choices), std::move(what),
+               [&field, names](const std::string& chosen) {
+                 for (const auto& [text, value] : names)
+                   if (text == chosen) field = value;
+               });
   }
 
   /// One of some names, kept as text.
@@ -85,18 +89,6 @@ class Keywords {
   [[nodiscard]] std::string lines() const;
 
  private:
-  template <class Field, class Values, class ToName>
-  void add_named(std::string name, nb::object default_value, Field& field, const Values& values, const ToName& to_name,
-                 std::string what) {
-    std::vector<std::string> choices;
-    for (const auto value : values) choices.emplace_back(to_name(value));
-    add_choice(std::move(name), std::move(default_value), std::move(choices), std::move(what),
-               [&field, &values, to_name](const std::string& chosen) {
-                 for (const auto value : values)
-                   if (to_name(value) == chosen) field = value;
-               });
-  }
-
   struct Keyword {
     std::string name, type, default_text, what;
     std::function<bool(nb::handle)> set;  ///< false: not of this type
