@@ -67,7 +67,7 @@ def jobs(model, packed, folder):
 
 
 def watch(words):
-    """Runs a command: its output, seconds of CPU, peaks of memory."""
+    """Runs a command: its output, seconds of CPU and of the clock, peaks of memory."""
     peaks, start = {"VmHWM": 0, "RssAnon": 0}, time.monotonic()
     with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         os.set_blocking(process.stdout.fileno(), False)
@@ -157,9 +157,9 @@ def measure(args):
     removed(args.folder)
 
 
-def time_of(job):
-    """What of a run tells its time, and how many threads share what it says before it starts."""
-    return ("clock", 1) if job.startswith(("export", "run")) else ("cpu", None)
+def time_of(job, threads):
+    """What of a run tells its time, and by what its estimate, which is the clock's, is to be taken beside it."""
+    return ("clock", 1) if job.startswith(("export", "run")) else ("cpu", threads)
 
 
 class Runs:
@@ -220,9 +220,9 @@ def table(args):
             if layers == whole:
                 continue
             says = run["says"] or {"seconds": None, "bytes": None}
-            kind, shared = time_of(job)
-            said = None if says["seconds"] is None else (shared or threads) * says["seconds"]
-            print(f"| {shape} | {job} | {layers} | {hours(run.get(kind))} | {hours(said)} | {off(said, run.get(kind))} | "
+            kind, times = time_of(job, threads)
+            took, said = run.get(kind), None if says["seconds"] is None else times * says["seconds"]
+            print(f"| {shape} | {job} | {layers} | {hours(took)} | {hours(said)} | {off(said, took)} | "
                   f"{gigabytes(run['beside'])} | {gigabytes(says['bytes'])} | {off(says['bytes'], run['beside'])} |")
     print("\n| model | job | layers | time, added up | estimate | off | memory, added up | estimate |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -232,14 +232,15 @@ def table(args):
         for job in jobs(Path(), Path(), Path()):
             if job.endswith("more tokens") or (job, 1) not in runs.runs:
                 continue
-            cpu, memory = runs.line(job, time_of(job)[0], whole), runs.line(job, "beside", whole)
+            kind, times = time_of(job, threads)
+            took, memory = runs.line(job, kind, whole), runs.line(job, "beside", whole)
             if job.endswith("drop"):
-                cpu = runs.drop(whole)
+                took = runs.drop(whole)
             if job.endswith(("GPTQ", "steps")):
-                cpu, memory = runs.quantising(job, whole, WHOLE[0] * WHOLE[1]), runs.of(job, 2, "beside")
+                took, memory = runs.quantising(job, whole, WHOLE[0] * WHOLE[1]), runs.of(job, 2, "beside")
             says = runs.of(job, whole, "says") or {"seconds": None, "bytes": None}
-            said = None if says["seconds"] is None else threads * says["seconds"]
-            print(f"| {shape} | {job} | {whole} | {hours(cpu)} | {hours(said)} | {off(said, cpu)} | "
+            said = None if says["seconds"] is None else times * says["seconds"]
+            print(f"| {shape} | {job} | {whole} | {hours(took)} | {hours(said)} | {off(said, took)} | "
                   f"{gigabytes(memory)} | {gigabytes(says['bytes'])} |")
 
 
