@@ -330,9 +330,9 @@ Result<void> check_json_keys(const Json& config, const Architecture& architectur
     if (!known) {
       unknown.push_back(in_quotes(key));
     } else if (number_of(value) != known->neutral) {
-      return unsupported(
-          place, key, brief(value),
-          value.is_boolean() ? (known->neutral == 1 ? "true" : "false") : fmt::format("{} or null", known->neutral));
+      return unsupported(place, key, brief(value),
+                         value.is_boolean() ? (known->neutral == 1 ? "true" : "false")
+                                            : fmt::format("{} or null", known->neutral));
     }
   }
   const auto check_object = [&](const std::string& object, const Json& fields) {
@@ -367,9 +367,7 @@ Result<void> check_gguf_keys(const io::Gguf& gguf, const Architecture& architect
     } else if (number != known->neutral) {
       const bool flag = std::holds_alternative<bool>(at->second);
       return unsupported(gguf.file, at->first,
-                         flag     ? (*number == 1 ? "true" : "false")
-                         : number ? fmt::format("{}", *number)
-                                  : "a list",
+                         flag ? (*number == 1 ? "true" : "false") : number ? fmt::format("{}", *number) : "a list",
                          flag ? (known->neutral == 1 ? "true" : "false") : fmt::format("{}", known->neutral));
     }
   }
