@@ -187,4 +187,15 @@ Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const 
   return plan;
 }
 
+int width_nearest(const LayerScores& sizes, const AllocateOptions& options) {
+  const auto [lowest, highest] = std::ranges::minmax(options.choices);
+  const Ledger ledger(sizes, options);
+  const auto limit = static_cast<double>(ledger.limit_between(lowest, highest));
+  const auto distance = [&](int bits) { return std::abs(static_cast<double>(ledger.cost_of_all(bits)) - limit); };
+  int nearest = lowest;
+  for (const int bits : {2, 3, 4, 8})
+    if (bits > lowest && bits <= highest && distance(bits) < distance(nearest)) nearest = bits;
+  return nearest;
+}
+
 }  // namespace lieq::allocate

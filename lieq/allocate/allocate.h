@@ -52,8 +52,8 @@ struct AllocateOptions {
 /// Exact (kExact): least sum of the measured sensitivities within the budget, by dynamic programming (exact.h).
 ///
 /// Unit::kFused and kLinear: all linears start at the lowest width; whichever rise of one, or of a fused set, buys the
-/// most KL for its bits is taken as long as one fits. A width of b bits is taken to leave 4^(lowest - b) of the KL
-/// share, as uniform rounding does.
+/// most KL for its bits is taken as long as one fits. Every bit is taken to leave a quarter of the KL share, as uniform
+/// rounding does; shares are taken for what they can be expected to be, noise being known (steady_shares.h).
 /// Budget::kTop then pays for as many bits as that many layers of mean size cost.
 ///
 /// The plan never exceeds the budget, and raising the next layer of the ranking by one more width would (its reason
@@ -67,5 +67,10 @@ struct AllocateOptions {
 /// them, so that nothing has to be diagnosed. nullopt where layers would compete. Of `sizes` only model and
 /// layers[].weights are read. Errors: as allocate().
 [[nodiscard]] Result<std::optional<BitPlan>> allocate_uniform(const LayerScores& sizes, const AllocateOptions& options);
+
+/// The width, of 2, 3, 4 and 8 bits from the lowest choice to the highest, at which all layers together cost what is
+/// nearest to the budget; of two that are as near the lower: what a draft has that is to tell where the bits should go.
+/// Of `sizes` as above.
+[[nodiscard]] int width_nearest(const LayerScores& sizes, const AllocateOptions& options);
 
 }  // namespace lieq::allocate

@@ -52,6 +52,13 @@ std::uint64_t Ledger::cost_of(std::uint64_t weights, int bits) const {
   return weights * (width * group_size_ + overhead);
 }
 
+std::uint64_t Ledger::limit_between(int lowest, int highest) const {
+  if (budget_.kind != Kind::kTop) return limit_;
+  const double part = budget_.value / static_cast<double>(weights_.size());
+  const std::uint64_t least = cost_of_all(lowest);
+  return least + static_cast<std::uint64_t>(part * static_cast<double>(cost_of_all(highest) - least));
+}
+
 std::string Ledger::words(std::uint64_t cost) const {
   const double bits = static_cast<double>(cost) / static_cast<double>(group_size_);
   if (budget_.kind == Kind::kBytes) return fmt::format("{:.0f} bytes", std::ceil((bits + rest_) / 8));

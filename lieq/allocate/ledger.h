@@ -25,6 +25,9 @@ class Ledger {
   [[nodiscard]] std::uint64_t cost_of_all(int bits) const { return cost_of(total_, bits); }
   /// The most a plan may cost.
   [[nodiscard]] std::uint64_t limit() const { return limit_; }
+  /// The same; for a number of top layers what so many of mean size cost at the highest width, and the others at the
+  /// lowest.
+  [[nodiscard]] std::uint64_t limit_between(int lowest, int highest) const;
   /// The budget in its own unit that allows `cost`, e.g. "2.0667 code bits"; rounded up, so that it works when typed
   /// in.
   [[nodiscard]] std::string words(std::uint64_t cost) const;

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "lieq/allocate/steady_shares.h"
+
 namespace lieq::allocate {
 namespace {
 
@@ -33,6 +35,7 @@ std::string_view fused_name(std::string_view linear) {
 /// Sets in the order of their first linears.
 std::vector<LinearSet> sets_of(const LayerScores& scores, Unit unit) {
   std::vector<LinearSet> sets;
+  const std::vector<std::map<std::string, double>> shares = steady_shares(scores);
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     std::map<std::string_view, std::size_t> of_name;
     for (const auto& [name, share] : scores.layers[l].linears) {
@@ -41,23 +44,14 @@ std::vector<LinearSet> sets_of(const LayerScores& scores, Unit unit) {
       LinearSet& set = sets[at->second];
       set.names.push_back(name);
       set.weights.push_back(share.weights);
-      set.kl_share += share.kl_share;
+      set.kl_share += shares[l].at(name);
     }
   }
   return sets;
 }
 
-/// What a width leaves of a share that was measured at the lowest.
-double left_at(int bits, int lowest) { return std::pow(4.0, lowest - bits); }
-
-/// The budget, or, for a number of layers, what so many of mean size cost at the highest width.
-std::uint64_t limit_of(const LayerScores& scores, const Ledger& ledger, const BitPlan& plan) {
-  if (plan.budget.kind != Budget::Kind::kTop) return ledger.limit();
-  const std::uint64_t lowest = ledger.cost_of_all(plan.choices.front());
-  const std::uint64_t highest = ledger.cost_of_all(plan.choices.back());
-  const double part = plan.budget.value / static_cast<double>(scores.layers.size());
-  return lowest + static_cast<std::uint64_t>(part * static_cast<double>(highest - lowest));
-}
+/// What a width leaves of a share; the unit is that of the draft's width, which is one for all.
+double left_at(int bits) { return std::pow(4.0, -bits); }
 
 /// Where all linears of a layer have one width it is the layer's.
 void fold_widths(LayerPlan& layer) {
@@ -76,7 +70,7 @@ void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, Bi
   const std::vector<int>& choices = plan.choices;
   std::vector<LinearSet> sets = sets_of(scores, unit);
   std::uint64_t spent = ledger.cost_of_all(choices.front());
-  const std::uint64_t limit = limit_of(scores, ledger, plan);
+  const std::uint64_t limit = ledger.limit_between(choices.front(), choices.back());
   const auto price = [&](const LinearSet& set) {
     std::uint64_t sum = 0;
     for (const std::uint64_t weights : set.weights)
@@ -85,7 +79,7 @@ void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, Bi
   };
   const auto worth = [&](const LinearSet& set) {
     return set.kl_share *
-           (left_at(choices[set.choice], choices.front()) - left_at(choices[set.choice + 1], choices.front())) /
+           (left_at(choices[set.choice]) - left_at(choices[set.choice + 1])) /
            static_cast<double>(price(set));
   };
   while (true) {

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "lieq/allocate/steady_shares.h"
 #include "lieq/base/check.h"
 #include "lieq/base/random.h"
 
@@ -30,10 +32,13 @@ Result<std::vector<double>> measured_gain(const LayerScores& scores, std::span<c
 
 Result<std::vector<double>> share_of_weights(const LayerScores& scores, const std::string& place) {
   std::vector<double> shares;
+  const std::vector<std::map<std::string, double>> steadied = steady_shares(scores);
   for (std::size_t l = 0; l < scores.layers.size(); ++l) {
     const LayerScore& layer = scores.layers[l];
     if (layer.linears.empty()) return missing(place, l, "linears", "lieq diagnose --kl-shares measures them");
-    shares.push_back(layer.kl_share() / static_cast<double>(layer.weights));
+    double sum = 0;
+    for (const auto& [name, share] : steadied[l]) sum += share;
+    shares.push_back(sum / static_cast<double>(layer.weights));
   }
   return shares;
 }

@@ -177,7 +177,8 @@ Json to_json(const LayerScore& layer, std::size_t index) {
   if (layer.perplexity_drop_normalised) json["perplexity_drop_normalised"] = *layer.perplexity_drop_normalised;
   for (const auto& [bits, kl] : layer.sensitivity) json["sensitivity"][std::to_string(bits)] = kl;
   for (const auto& [name, one] : layer.linears)
-    json["linears"][name] = {{"weights", one.weights}, {"kl_share", one.kl_share}};
+    json["linears"][name] = {
+        {"weights", one.weights}, {"kl_share", one.kl_share}, {"kl_share_error", one.kl_share_error}};
   return json;
 }
 
@@ -207,6 +208,9 @@ Result<std::map<std::string, LinearShare>> linears_from_json(const Fields& field
     LinearShare& linear = linears[name];
     LIEQ_ASSIGN(linear.weights, one.required_count("weights"));
     LIEQ_ASSIGN(linear.kl_share, required_number(one, "kl_share"));
+    LIEQ_ASSIGN(const std::optional<double> error, one.number("kl_share_error"));
+    linear.kl_share_error = error.value_or(0);
+    if (linear.kl_share_error < 0) return wrong_field(one.place(), "kl_share_error", *error, "at least 0");
     if (linear.weights == 0 || linear.weights > weights - all)
       return wrong_field(one.place(), "weights", linear.weights, "at least 1, and in all linears the layer's weights");
     all += linear.weights;

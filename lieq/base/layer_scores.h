@@ -42,7 +42,8 @@ struct CellScores {
 /// A linear, or several that lie in one tensor.
 struct LinearShare {
   std::uint64_t weights = 0;
-  double kl_share = 0;  ///< nats a token: what rounding it to KlShareOptions::bits adds to KL, to first order
+  double kl_share = 0;        ///< nats a token: what rounding it to KlShareOptions::bits adds to KL, to first order
+  double kl_share_error = 0;  ///< its standard error over the text; 0: not known
 };
 
 /// One layer: metrics (means over the cells), their normalised values, the score and the rank it gives.

@@ -1,6 +1,7 @@
 #include "lieq/pipeline/kl_shares.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -24,7 +25,7 @@ namespace lieq::pipeline {
 namespace {
 
 constexpr std::size_t kFitTokens = 16384, kTokens = 4096, kLength = 512;
-constexpr int kSharesVersion = 1;  // to be raised where anything changes what shares come out: old ones lie in caches
+constexpr int kSharesVersion = 2;  // to be raised where anything changes what shares come out: old ones lie in caches
 
 /// The model with quantised layers, on the first `tokens` of the calibration text.
 Result<model::Model> draft_model(const model::Model& model, std::span<const text::TokenId> ids, std::size_t window,
@@ -105,6 +106,7 @@ Result<void> add_kl_shares(const eval::Bundle& bundle, const Calibration& calibr
         const pack::StoredMatrix& weight = model.layers[l].linear(kind).weight;
         share.weights += weight.rows * weight.cols;
         share.kl_share += found.shares[l][static_cast<std::size_t>(kind)];
+        share.kl_share_error = std::hypot(share.kl_share_error, found.errors[l][static_cast<std::size_t>(kind)]);
       }
     }
   std::vector<text::TokenId> seen(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(fitted));

@@ -34,8 +34,8 @@ Result<LayerScores> given_scores(const PlanOptions& options) {
 }
 
 Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& model, const PlanOptions& options,
-                              const Spending& spending, const PlanShape& shape, const Calibration& calibration,
-                              Threads& threads, Sink& sink) {
+                              const Spending& spending, const allocate::AllocateOptions& allocation,
+                              const PlanShape& shape, const Calibration& calibration, Threads& threads, Sink& sink) {
   if (has_scores(options)) {
     LIEQ_ASSIGN(LayerScores scores, given_scores(options));
     LIEQ_TRY(check_same_model(scores.model, diagnose::facts_of(bundle.model, model), scores_place(options)));
@@ -43,7 +43,7 @@ Result<LayerScores> scores_of(const eval::Bundle& bundle, const std::string& mod
   }
   if (!spending.note.empty()) sink.note(spending.note);
   if (spending.ranking == allocate::Ranking::kKlShare) {
-    const int bits = std::ranges::min(options.choices);
+    const int bits = allocate::width_nearest(sizes_of(bundle.model, model), allocation);
     return score_by_kl_shares(bundle, model, calibration, draft_of(shape.recipe), static_cast<unsigned>(bits),
                               options.cache, threads, sink);
   }
@@ -127,7 +127,7 @@ Result<Plan> plan(const eval::Bundle& bundle, const std::string& model, const Pl
     LIEQ_ASSIGN(auto uniform, allocate::allocate_uniform(sizes_of(bundle.model, model), allocation));
     if (uniform) return Plan{std::move(*uniform), std::nullopt};
   }
-  LIEQ_ASSIGN(made.scores, scores_of(bundle, model, options, spending, shape, calibration, threads, sink));
+  LIEQ_ASSIGN(made.scores, scores_of(bundle, model, options, spending, allocation, shape, calibration, threads, sink));
   LIEQ_ASSIGN(made.plan, allocate::allocate(*made.scores, allocation));
   return made;
 }

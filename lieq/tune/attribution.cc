@@ -1,6 +1,7 @@
 #include "lieq/tune/attribution.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -27,11 +28,17 @@ std::span<const float> gains_before(const model::Layer& layer, LinearKind kind) 
 
 class Observer : public GradientObserver {
  public:
-  Observer(const model::Layer& original, const model::Layer& quantised, Threads& threads, Scratch& scratch,
-           LinearShares& shares)
-      : original_(original), quantised_(quantised), threads_(threads), scratch_(scratch), shares_(shares) {}
+  /// shares: of each sequence of `length` tokens.
+  Observer(const model::Layer& original, const model::Layer& quantised, std::size_t length, Threads& threads,
+           Scratch& scratch, std::span<LinearShares> shares)
+      : original_(original),
+        quantised_(quantised),
+        length_(length),
+        threads_(threads),
+        scratch_(scratch),
+        shares_(shares) {}
 
-  /// The sum over tokens of d_output · (W_original x' - W x): x' is x with the original's gains.
+  /// The sums over tokens of d_output · (W_original x' - W x): x' is x with the original's gains.
   void linear(LinearKind kind, MatrixView<const float> input, MatrixView<const float> d_output) override {
     const std::size_t tokens = input.rows(), out = d_output.cols();
     const MatrixView<float> wanted = scratch_.original.matrix(tokens, out);
@@ -46,7 +53,8 @@ class Observer : public GradientObserver {
         sum += static_cast<double>(d_output(t, j)) * static_cast<double>(wanted(t, j) - found(t, j));
       scratch_.of_tokens[t] = sum;
     });
-    for (const double one : scratch_.of_tokens) shares_[static_cast<std::size_t>(kind)] -= one;
+    for (std::size_t t = 0; t < tokens; ++t)
+      shares_[t / length_][static_cast<std::size_t>(kind)] -= scratch_.of_tokens[t];
   }
   void norm(model::Role /*role*/, std::span<const float> /*gradient*/) override {}
 
@@ -63,10 +71,25 @@ class Observer : public GradientObserver {
 
   const model::Layer& original_;
   const model::Layer& quantised_;
+  std::size_t length_;
   Threads& threads_;
   Scratch& scratch_;
-  LinearShares& shares_;
+  std::span<LinearShares> shares_;
 };
+
+/// Fills shares and errors of `found` from those of single sequences, [layers][sequences].
+void average(const std::vector<std::vector<LinearShares>>& of_sequences, Attribution& found) {
+  for (std::size_t l = 0; l < of_sequences.size(); ++l)
+    for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
+      const auto n = static_cast<double>(of_sequences[l].size());
+      double sum = 0, squares = 0;
+      for (const LinearShares& one : of_sequences[l]) sum += one[k];
+      const double mean = sum / n;
+      for (const LinearShares& one : of_sequences[l]) squares += (one[k] - mean) * (one[k] - mean);
+      found.shares[l][k] = mean;
+      found.errors[l][k] = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+    }
+}
 
 }  // namespace
 
@@ -81,27 +104,30 @@ Result<Attribution> attribute_kl(const model::Model& original, const model::Mode
   KlGradient walk(original, length, threads);
   Scratch scratch;
   kernels::Buffer<float> hidden;
-  Attribution found{0, std::vector<LinearShares>(original.layers.size())};
+  const std::size_t layers = original.layers.size();
+  Attribution found{0, std::vector<LinearShares>(layers), std::vector<LinearShares>(layers)};
+  std::vector<std::vector<LinearShares>> shares(layers, std::vector<LinearShares>(sequences));
   const std::size_t step = std::max<std::size_t>(1, kAttributionTokens / length);
   for (std::size_t s = 0; s < sequences; s += step) {
     sink.progress("sharing out KL", s, sequences);
-    const std::size_t count = std::min(step, sequences - s) * length;
+    const std::size_t taken = std::min(step, sequences - s), count = taken * length;
     const auto ids = tokens.subspan(s * length, count);
     const MatrixView<float> wanted = hidden.matrix(count, original.config.hidden_size);
     walk.run_original(ids, wanted);
-    std::vector<LinearShares> shares(original.layers.size());
+    const auto observed = [&](std::size_t l) {
+      return std::make_unique<Observer>(original.layers[l], quantised.layers[l], length, threads, scratch,
+                                        std::span(shares[l]).subspan(s, taken));
+    };
     LIEQ_ASSIGN(const double kl, walk.gradient(
                                      ids, wanted, [&](std::size_t l) { return TunedLayer(quantised.layers[l]); },
-                                     [&](std::size_t l) {
-                                       return std::make_unique<Observer>(original.layers[l], quantised.layers[l],
-                                                                         threads, scratch, shares[l]);
-                                     },
-                                     sink));
-    const double part = static_cast<double>(count) / static_cast<double>(sequences * length);
-    found.kl += part * kl;
-    for (std::size_t l = 0; l < shares.size(); ++l)
-      for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) found.shares[l][k] += part * shares[l][k];
+                                     observed, sink));
+    found.kl += static_cast<double>(taken) / static_cast<double>(sequences) * kl;
+    // The gradient is that of the mean over the tokens of this pass; a sequence is to stand for itself.
+    for (std::vector<LinearShares>& of_layer : shares)
+      for (std::size_t i = s; i < s + taken; ++i)
+        for (double& one : of_layer[i]) one *= static_cast<double>(taken);
   }
+  average(shares, found);
   sink.progress("sharing out KL", sequences, sequences);
   return found;
 }

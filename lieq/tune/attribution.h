@@ -23,6 +23,7 @@ using LinearShares = std::array<double, model::kLinearsPerLayer>;
 struct Attribution {
   double kl = 0;                     ///< KL(original || quantised), the mean over all positions
   std::vector<LinearShares> shares;  ///< [layers]: what KL would fall by, to first order
+  std::vector<LinearShares> errors;  ///< [layers]: standard errors of these, over sequences; 0 where there is one
 };
 
 /// For each linear -<dKL/dW, W_original - W_quantised>, the gradient taken where all linears are quantised: so errors

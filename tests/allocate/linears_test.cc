@@ -108,6 +108,36 @@ TEST(Linears, KeepWithinTheBudget) {
   }
 }
 
+/// A share that is noise for the most part does not get the bits of one that is known.
+TEST(Linears, AreNotRaisedForNoise) {
+  LayerScores scores = scores_with({{0.5, 0.2, 0.1}, {0.1, 0.2, 0.1}, {0.3, 0.2, 0.1}, {0.1, 0.2, 0.1}});
+  for (LayerScore& layer : scores.layers)
+    for (auto& [name, one] : layer.linears) one.kl_share_error = 0.01;
+  const AllocateOptions options = options_for({Budget::Kind::kCodeBits, 2.125}, {2, 4});  // 1024 of 16384 weights
+  EXPECT_EQ(widths_of(allocate(scores, options)->layers[0]), (std::map<std::string, int>{{"a", 4}}));
+  scores.layers[0].linears.at("a").kl_share_error = 2;
+  const BitPlan plan = *allocate(scores, options);
+  EXPECT_TRUE(plan.layers[0].linears.empty());
+  EXPECT_EQ(widths_of(plan.layers[2]), (std::map<std::string, int>{{"a", 4}}));
+}
+
+TEST(Linears, WantADraftOfTheBudgetsWidth) {
+  const LayerScores sizes = scores_with({{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}});
+  const auto nearest = [&](Budget::Kind kind, double value, std::vector<int> choices) {
+    return width_nearest(sizes, options_for({kind, value}, std::move(choices)));
+  };
+  EXPECT_EQ(nearest(Budget::Kind::kCodeBits, 2.4, {2, 3, 4}), 2);
+  EXPECT_EQ(nearest(Budget::Kind::kCodeBits, 2.5, {2, 3, 4}), 2);
+  EXPECT_EQ(nearest(Budget::Kind::kCodeBits, 2.6, {2, 4}), 3) << "a draft's width need not be among the choices";
+  EXPECT_EQ(nearest(Budget::Kind::kTrueBits, 2.7, {2, 3, 4}), 2) << "2.28 and 3.30 with scales";
+  EXPECT_EQ(nearest(Budget::Kind::kTrueBits, 2.9, {2, 3, 4}), 3);
+  EXPECT_EQ(nearest(Budget::Kind::kTop, 1, {2, 4}), 2);  // of four layers: 2.5 bits
+  EXPECT_EQ(nearest(Budget::Kind::kTop, 3, {2, 4}), 3);
+  EXPECT_EQ(nearest(Budget::Kind::kTop, 4, {2, 4}), 4);
+  EXPECT_EQ(nearest(Budget::Kind::kCodeBits, 7, {3, 8}), 8);
+  EXPECT_EQ(nearest(Budget::Kind::kCodeBits, 3, {3}), 3);
+}
+
 TEST(Linears, NeedSharesOfKl) {
   AllocateOptions options = options_for({Budget::Kind::kCodeBits, 2.5}, {2, 4});
   LayerScores without = test::example_scores(4, 1);

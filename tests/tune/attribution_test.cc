@@ -1,5 +1,6 @@
 #include "lieq/tune/attribution.h"
 
+#include <cmath>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -98,6 +99,32 @@ TEST(Attribution, GivesTheSameBitsForAnyThreadCount) {
     if (first.empty()) first = found.shares;
     EXPECT_EQ(first, found.shares) << count;
   }
+}
+
+TEST(Attribution, TellsHowFarSequencesDisagree) {
+  Threads threads(2);
+  Sink sink;
+  const GoldenModels models(threads);
+  const std::size_t sequences = models.tokens.size() / kSequence;
+  ASSERT_GT(sequences, 1U);
+  const auto attribute = [&](std::size_t first, std::size_t count) {
+    const auto tokens = std::span(models.tokens).subspan(first * kSequence, count * kSequence);
+    return test::must(attribute_kl(models.original, models.quantised, tokens, kSequence, threads, sink));
+  };
+  const Attribution all = attribute(0, sequences);
+  std::vector<Attribution> single;
+  for (std::size_t s = 0; s < sequences; ++s) single.push_back(attribute(s, 1));
+  const auto n = static_cast<double>(sequences);
+  for (std::size_t l = 0; l < all.shares.size(); ++l)
+    for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
+      double mean = 0, squares = 0;
+      for (const Attribution& one : single) mean += one.shares[l][k] / n;
+      for (const Attribution& one : single) squares += std::pow(one.shares[l][k] - mean, 2);
+      EXPECT_NEAR(all.shares[l][k], mean, 1e-5 * std::fabs(mean) + 1e-9) << l << " " << k;
+      const double error = std::sqrt(squares / (n - 1) / n);
+      EXPECT_NEAR(all.errors[l][k], error, 1e-4 * error + 1e-9) << l << " " << k;
+      EXPECT_EQ(single[0].errors[l][k], 0);
+    }
 }
 
 TEST(Attribution, WantsAWholeSequence) {
