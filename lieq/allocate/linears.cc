@@ -78,8 +78,7 @@ void give_linears(const LayerScores& scores, Unit unit, const Ledger& ledger, Bi
     return sum;
   };
   const auto worth = [&](const LinearSet& set) {
-    return set.kl_share *
-           (left_at(choices[set.choice]) - left_at(choices[set.choice + 1])) /
+    return set.kl_share * (left_at(choices[set.choice]) - left_at(choices[set.choice + 1])) /
            static_cast<double>(price(set));
   };
   while (true) {

@@ -30,8 +30,7 @@ Fit fit_at(const std::vector<Measured>& all, double between) {
     sum += weight * one.share;
   }
   const double mean = sum / weights;
-  for (const Measured& one : all)
-    scatter += (one.share - mean) * (one.share - mean) / (between + one.variance);
+  for (const Measured& one : all) scatter += (one.share - mean) * (one.share - mean) / (between + one.variance);
   return {mean, scatter - static_cast<double>(all.size() - 1)};
 }
 

@@ -118,9 +118,9 @@ Result<Attribution> attribute_kl(const model::Model& original, const model::Mode
       return std::make_unique<Observer>(original.layers[l], quantised.layers[l], length, threads, scratch,
                                         std::span(shares[l]).subspan(s, taken));
     };
-    LIEQ_ASSIGN(const double kl, walk.gradient(
-                                     ids, wanted, [&](std::size_t l) { return TunedLayer(quantised.layers[l]); },
-                                     observed, sink));
+    LIEQ_ASSIGN(const double kl,
+                walk.gradient(
+                    ids, wanted, [&](std::size_t l) { return TunedLayer(quantised.layers[l]); }, observed, sink));
     found.kl += static_cast<double>(taken) / static_cast<double>(sequences) * kl;
     // The gradient is that of the mean over the tokens of this pass; a sequence is to stand for itself.
     for (std::vector<LinearShares>& of_layer : shares)

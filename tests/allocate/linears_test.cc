@@ -165,6 +165,15 @@ TEST(Linears, GoThroughFiles) {
   const LayerScores scores = scores_with({{0.1, 0.4, 0.1}, {0.3, -0.2, 0.2}});
   const LayerScores scores_again = *layer_scores_from_json(*parse_json(to_json(scores).dump(), "s"), "s");
   EXPECT_EQ(to_json(scores_again), to_json(scores));
+  Json edited = to_json(scores);
+  edited["layers"][0]["linears"]["b"].erase("kl_share_error");  // files from before it was measured
+  EXPECT_EQ(to_json(*layer_scores_from_json(edited, "s")), to_json(scores));
+  edited["layers"][0]["linears"]["b"]["kl_share_error"] = -0.5;
+  const auto negative = layer_scores_from_json(edited, "s");
+  ASSERT_FALSE(negative);
+  EXPECT_EQ(negative.error().message,
+            "s: layers[0]: linears.b: field 'kl_share_error': found -0.5, expected at least 0");
+
   const BitPlan plan = *allocate(scores_again, options_for({Budget::Kind::kCodeBits, 2.75}, {2, 4}));
   const BitPlan again = *bit_plan_from_json(*parse_json(to_json(plan).dump(), "p"), "p");
   EXPECT_EQ(to_json(again), to_json(plan));

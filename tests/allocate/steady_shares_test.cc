@@ -42,8 +42,8 @@ TEST(SteadyShares, StayWhereErrorsAreSmallOrUnknown) {
   EXPECT_EQ(steadied({-1, 5}, {1, 1}), (std::vector<double>{-1, 5})) << "two layers say little of all";
 }
 
-/// With equal errors s and n shares, Paule and Mandel's variance is that of the sample less s squared, and each share is
-/// drawn to the mean by s squared over the sample's variance.
+/// With equal errors s and n shares, Paule and Mandel's variance is that of the sample less s squared, and each share
+/// is drawn to the mean by s squared over the sample's variance.
 TEST(SteadyShares, FollowTheClosedFormOfEqualErrors) {
   const std::vector<double> shares = {100, 104, 96, 110, 90};  // mean 100, variance 58
   const double kept = (58.0 - 9) / 58;
