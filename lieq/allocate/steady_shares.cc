@@ -10,10 +10,10 @@ namespace {
 
 constexpr double kVanishing = -8;  // standard deviations below 0, where the normal distribution's tail loses its digits
 
-/// For each weight.
 struct Measured {
   std::size_t layer;
-  double share, variance;
+  double weights;
+  double share, variance;  ///< for each weight
 };
 
 /// Mean of the linears' own values where these have variance `between`, and how much more the shares scatter around it
@@ -55,14 +55,6 @@ double mean_above_zero(double mean, double deviation) {
   return mean + deviation * density / (std::erfc(-z / std::numbers::sqrt2) / 2);
 }
 
-void steady(const std::vector<Measured>& all, std::map<std::size_t, double>& shares) {
-  const double between = variance_between(all), mean = fit_at(all, between).mean;
-  for (const Measured& one : all) {
-    const double kept = between / (between + one.variance);
-    shares[one.layer] = mean_above_zero(mean + kept * (one.share - mean), std::sqrt(kept * one.variance));
-  }
-}
-
 }  // namespace
 
 std::vector<std::map<std::string, double>> steady_shares(const LayerScores& scores) {
@@ -73,15 +65,17 @@ std::vector<std::map<std::string, double>> steady_shares(const LayerScores& scor
       shares[l][name] = linear.kl_share;
       const auto weights = static_cast<double>(linear.weights);
       const double error = linear.kl_share_error / weights;
-      by_name[name].push_back({l, linear.kl_share / weights, error * error});
+      by_name[name].push_back({l, weights, linear.kl_share / weights, error * error});
     }
   for (const auto& [name, all] : by_name) {
     const bool are_known = std::ranges::all_of(all, [](const Measured& one) { return one.variance > 0; });
     if (!are_known || all.size() < 3) continue;
-    std::map<std::size_t, double> steadied;
-    steady(all, steadied);
-    for (const auto& [layer, share] : steadied)
-      shares[layer][name] = share * static_cast<double>(scores.layers[layer].linears.at(name).weights);
+    const double between = variance_between(all), mean = fit_at(all, between).mean;
+    for (const Measured& one : all) {
+      const double kept = between / (between + one.variance);
+      const double share = mean_above_zero(mean + kept * (one.share - mean), std::sqrt(kept * one.variance));
+      shares[one.layer][name] = share * one.weights;
+    }
   }
   return shares;
 }
