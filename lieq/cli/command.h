@@ -38,6 +38,7 @@ using Run = std::function<Result<void>()>;
 [[nodiscard]] Run add_reproduce(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_bench(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_chat(OptionSet& app, const Common& common);
+[[nodiscard]] Run add_refine(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_report(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_run(OptionSet& app, const Common& common);
 [[nodiscard]] Run add_serve(OptionSet& app, const Common& common);

@@ -33,6 +33,7 @@ constexpr Verb kVerbs[] = {
     {"diagnose", "Score how much each layer matters", add_diagnose, true},
     {"allocate", "Give each layer its bits, within a budget", add_allocate},
     {"quantize", "All of it: diagnose, allocate, quantise, save, compare", add_quantize, true},
+    {"refine", "Tune the scales of a quantised model by what the original says", add_refine},
     {"export", "Write a model for other engines: llama.cpp, GPTQModel, vLLM, MLX, transformers", add_export},
     {"check", "Which engines load a model, since when, how fast, and why not", add_check},
     {"prune", "Take whole layers out of a model", add_prune},

@@ -1,21 +1,14 @@
 /// lieq quantize: the job pipeline::quantize, with its plan before the work and its tables after it.
 
 #include <memory>
-#include <optional>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "lieq/cli/budget.h"
 #include "lieq/cli/calibration_options.h"
 #include "lieq/cli/command.h"
-#include "lieq/cli/export_text.h"
+#include "lieq/cli/make_model.h"
 #include "lieq/cli/output.h"
-#include "lieq/cli/quantize_text.h"
 #include "lieq/cli/recipe.h"
 #include "lieq/pipeline/quantize.h"
-#include "lieq/terminal/console.h"
-#include "lieq/terminal/stop_notice.h"
 
 namespace lieq::cli {
 namespace quantize_verb {
@@ -47,29 +40,9 @@ Result<pipeline::QuantizeOptions> job_of(const Options& options) {
 
 Result<void> run(const Options& options, const Common& common) {
   LIEQ_ASSIGN(const pipeline::QuantizeOptions asked, job_of(options));
-  const bool first = common.ranks->is_first();
-  std::optional<terminal::StopNotice> notice;
-  if (first)
-    notice.emplace(asked.exports.empty()
-                       ? "lieq: stopped; the same command goes on from here\n"
-                       : "lieq: stopped; the same command goes on from here, or, once the model is there, lieq "
-                         "export\n");
-  Threads threads(common.threads, *common.ranks);
-  terminal::Console console(!first);
   if (!asked.plan.budget && asked.plan.plan_file.empty())
     show("no budget given: the paper's, one layer at the highest width and the others at the lowest (--top 1)\n");
-  LIEQ_ASSIGN(pipeline::Quantization job, pipeline::Quantization::prepare(asked, threads, console));
-  const pipeline::CalibrationFacts facts = job.calibration(options.preview ? kPreviewWindows : 0);
-  show(calibration_text(facts));
-  for (const std::string& warning : pipeline::warnings_of(facts)) console.warn(warning);
-  show(plan_text(job.plan()) + estimate_text(job.estimate()));
-  if (options.dry_run || options.preview) return {};
-  LIEQ_ASSIGN(const pipeline::QuantizeRecord made, job.run());
-  if (!first) return {};
-  show(texts_text(made));
-  show(record_text(made));
-  if (!made.warning) return {};
-  return fail(ErrorCode::kCollapsed, *made.warning + " (its files are kept, with this warning in its .json)");
+  return make_model(asked, {options.dry_run || options.preview, options.preview ? kPreviewWindows : 0}, common);
 }
 
 }  // namespace quantize_verb
@@ -95,27 +68,11 @@ Run add_quantize(OptionSet& app, const Common& common) {
   app.flag("--refine", options->refine,
            "Afterwards tune scales and norm gains end to end, codes fixed: less KL to the original on held-out text, or "
            "nothing is changed. Trains, which the paper does not; tables mark it");
-  app.add("--refine-steps", options->refinement.steps, "Its steps of Adam").range(1, 100000).show_default();
-  app.add("--refine-tokens", options->refinement.tokens, "Tokens of the calibration text in a step")
-      .range(1, 1 << 24).show_default();
-  app.add("--refine-rate", options->refinement.rate, "Learning rate of the logarithms of scales; gains take a quarter")
-      .range(0.0, 0.1).show_default();
-  app.add(
-      "--text", job.text,
-      "Held-out text for the final table, or several with a comma between (default: what the calibration held out)");
-  app.add("--window", job.text_window, "Tokens in a window of it (default: 2048 or the model's limit)")
-      .range(2, 1 << 24);
-  app.add("--chunks", job.text_chunks, "Score this many windows only").range(1, 1 << 30);
-  app.add("--embed-bits", job.embed_bits,
-          "Bits of embedding and head as saved; 16: a folder that any GPTQ reader takes (default: 8 if that costs less "
-          "than 0.1 % of perplexity; what the source holds in fewer stays so)")
-      .one_of({4, 6, 8, 16});
-  app.add("--to", job.exports, "Also write the result for other engines, as lieq export does: " + target_names())
-      .comma_separated();
+  add_refine_options(app, "--refine-", options->refinement);
+  add_result_options(app, "8 if that costs less than 0.1 % of perplexity", job);
   app.flag("--preview", options->preview,
            "Show the calibration text as the model reads it and what is made of it, then stop after the plan");
   app.flag("--dry-run", options->dry_run, "Stop after the plan of bits, time, memory and disk");
-  app.flag("--force", job.force, "Replace an existing output folder and an unfinished run with other options");
   return [options, &common] { return run(*options, common); };
 }
 

@@ -29,11 +29,13 @@ std::string embed_text(const pipeline::EmbedTrial& trial) {
                      trial.taken ? " (--embed-bits 16: a folder for any GPTQ reader)" : ": too dear, left as stored");
 }
 
-std::string refined_text(const pipeline::RefineRecord& refined) {
+/// Of layers that were there before it is not known what they were fitted to.
+std::string refined_text(const pipeline::RefineRecord& refined, bool from_made) {
   const std::string after =
       refined.best_step == 0 ? "no step made it less" : fmt::format("best after step {} of {}", refined.best_step, refined.steps);
-  return fmt::format("refined: KL {:.4f} -> {:.4f} on {} tokens that nothing was fitted to, {}\n", refined.start,
-                     refined.best, refined.validation_tokens, after);
+  return fmt::format("refined: KL {:.4f} -> {:.4f} on {} {}, {}\n", refined.start, refined.best,
+                     refined.validation_tokens,
+                     from_made ? "held-out tokens" : "tokens that nothing was fitted to", after);
 }
 
 /// "writing: ... (original ...)"
@@ -99,7 +101,7 @@ std::string estimate_text(const pipeline::Estimate& estimate) {
 
 std::string record_text(const pipeline::QuantizeRecord& record) {
   std::string text = smoke_text(record.smoke);
-  if (record.refined) text += refined_text(*record.refined);
+  if (record.refined) text += refined_text(*record.refined, record.provenance.contains("from"));
   if (record.comparison) text += comparison_text(*record.comparison);
   if (record.embed) text += embed_text(*record.embed);
   const bool half = record.provenance["options"]["grid"] == "half";

@@ -154,7 +154,7 @@ double memory_of(const model::Model& model, const BitPlan& plan, const quantize:
   const std::size_t rows = std::min(size.scored_tokens, std::max(eval::kForwardTokens, size.scored_window));
   // Both models score side by side; before that, a packed embedding was rounded as a whole.
   const double scoring = packed_layers_memory(plan) + size.packed_embeddings + 2 * pass_memory(model.config, rows);
-  const bool walks = options.method != quantize::Method::kRtn;
+  const bool walks = size.fits && options.method != quantize::Method::kRtn;
   const double walk = walk_memory(model, options, {walks ? size.tokens : 0, walks ? size.window : 0, size.threads});
   return base_memory(model.config) + packed_memory(model) + std::max(walk, scoring);
 }
@@ -212,7 +212,7 @@ double steps_work(const model::Model& model, std::size_t steps, std::size_t sequ
 
 Estimate estimate(const model::Model& model, const BitPlan& plan, const quantize::Options& options, const RunSize& size,
                   const std::filesystem::path& output) {
-  const double work = quantize_work(model, plan, options, size) + smoke_work(model, size) +
+  const double work = (size.fits ? quantize_work(model, plan, options, size) : 0) + smoke_work(model, size) +
                       static_cast<double>(size.passes) * pass_work(model, size.scored_tokens, size.scored_window);
   Estimate estimate;
   estimate.seconds = 1 + work / (kKeptRate * multiply_rate() * static_cast<double>(size.threads));

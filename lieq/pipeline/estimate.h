@@ -21,6 +21,7 @@
 namespace lieq::pipeline {
 
 struct RunSize {
+  bool fits = true;                                  ///< false: the layers are there, and nothing is fitted
   std::size_t tokens = 0, window = 0;                ///< of the calibration
   std::size_t scored_tokens = 0, scored_window = 0;  ///< of the final table
   std::size_t passes = 2;               ///< over these: the original, the model made, that with its embedding as stored

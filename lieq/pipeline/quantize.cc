@@ -8,9 +8,11 @@
 #include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
 #include "lieq/io/folder_lock.h"
+#include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/export.h"
 #include "lieq/pipeline/layers.h"
+#include "lieq/pipeline/made_layers.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/pipeline/verdict.h"
 #include "lieq/quantize/run.h"
@@ -50,9 +52,10 @@ Result<void> check_output(const QuantizeOptions& options) {
   if (!options.force)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: exists, expected a new folder (or --force to replace it)", options.output));
-  if (fs::equivalent(options.output, options.model, ignored))
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: is the model itself, expected another folder", options.output));
+  for (const std::string& read : {options.model, options.from})
+    if (!read.empty() && fs::equivalent(options.output, read, ignored))
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: is the model itself, expected another folder", options.output));
   return io::prepare_output(options.output + ".partial-trial");
 }
 
@@ -66,6 +69,7 @@ std::uint64_t bytes_in(const fs::path& folder) {
 
 /// What the linears' reports say of the grid that was not taken.
 std::optional<GridComparison> comparison_of(const quantize::Options& options, const Json& linears) {
+  if (!options.compare_grid) return std::nullopt;
   double loss = 0, compared = 0;
   for (const Json& linear : linears) {
     if (linear["compared_loss"].get<double>() < 0) continue;
@@ -140,12 +144,17 @@ struct Quantization::State {
   Sink& sink;
   eval::Bundle bundle;
   Calibration calibration;
+  std::optional<MadeLayers> from;  // of QuantizeOptions::from
   LayersJob job;
   std::vector<HeldOut> held;
   std::optional<Refinement> refinement;
 
+  /// Widths of the layers that there are, or of a plan.
+  [[nodiscard]] Result<void> settle_widths();
   /// Everything that decides the bytes of the result.
   [[nodiscard]] Json fingerprint() const;
+  /// All layers are in the folder then. folder: as quantize_layers() takes it. Returns "linears" of lieq.json.
+  [[nodiscard]] Result<Json> make_layers(const save::RunFolder* folder);
   [[nodiscard]] Result<save::RunFolder> open_folder(const Json& fingerprint) const;
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
   /// Saves with the embeddings of the job under `made` and scores both models.
@@ -167,6 +176,9 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.calibration.validation_tokens = options.refine ? options.refine->validation_tokens : 0;
   options.plan.cache = options.calibration.cache;
   if (options.refine) LIEQ_TRY(check(*options.refine));
+  if (!options.from.empty() && (!options.refine || threads.ranks().size() > 1))
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: is quantised already, expected to refine it, in one process",
+                                                         options.from));
   LIEQ_TRY(quantize::check_ranks(threads.ranks(), options.recipe));
   if (threads.ranks().is_first()) {
     LIEQ_TRY(check_output(options));
@@ -174,11 +186,16 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   }
   LIEQ_ASSIGN(eval::Bundle bundle, load_bundle(options.model, threads, sink, model::LoadOptions::unrounded()));
   auto state = std::make_unique<State>(std::move(options), threads, sink, std::move(bundle));
-  const QuantizeOptions& o = state->options;
+  QuantizeOptions& o = state->options;
   // What is wrong with files that are read later is said before text is sampled and layers are diagnosed.
   LIEQ_TRY(check_files(o.plan));
   if (!o.text.empty()) LIEQ_TRY(state->read_texts());
   LayersJob& job = state->job;
+  if (!o.from.empty()) {
+    LIEQ_ASSIGN(state->from, MadeLayers::load(o.from, state->bundle.model, o.model, threads, sink));
+    o.recipe = state->from->options();
+    if (!o.embed_bits) o.embed_bits = state->from->embed_bits();
+  }
   job.source = o.model;
   job.options = o.recipe;
   job.bundle = &state->bundle;
@@ -187,12 +204,7 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   LIEQ_ASSIGN(state->calibration, calibrate(state->bundle, o.calibration, threads, sink));
   LIEQ_ASSIGN(job.embeddings, embeddings_of(o, state->bundle.model, threads));
   if (!job.embeddings.note.empty()) sink.note(job.embeddings.note);
-  const PlanShape shape{o.recipe, save::rest_bits(state->bundle.model, job.embeddings)};
-  LIEQ_ASSIGN(Plan made, pipeline::plan(state->bundle, o.model, o.plan, shape, state->calibration, threads, sink));
-  job.plan = std::move(made.plan);
-  job.scores = std::move(made.scores);
-  const std::string place = has_plan(o.plan) && !o.plan.plan ? o.plan.plan_file : "plan";
-  LIEQ_ASSIGN(job.widths, widths_of(job.plan, state->bundle.model.config, place));
+  LIEQ_TRY(state->settle_widths());
   LIEQ_TRY(check(job));
   if (o.refine) LIEQ_TRY(check_refinable(job, *o.refine, threads, sink));
   if (threads.ranks().is_first()) LIEQ_TRY(state->trial_exports());
@@ -203,13 +215,31 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   return Quantization(std::move(state));
 }
 
+Result<void> Quantization::State::settle_widths() {
+  const double rest_bits = save::rest_bits(bundle.model, job.embeddings);
+  std::string place = options.from;
+  if (from) {
+    job.plan = from->plan();
+    job.plan.rest_bits = rest_bits;
+  } else {
+    LIEQ_ASSIGN(Plan planned, pipeline::plan(bundle, options.model, options.plan, {options.recipe, rest_bits},
+                                             calibration, threads, sink));
+    job.plan = std::move(planned.plan);
+    job.scores = std::move(planned.scores);
+    place = has_plan(options.plan) && !options.plan.plan ? options.plan.plan_file : "plan";
+  }
+  LIEQ_ASSIGN(job.widths, widths_of(job.plan, bundle.model.config, place));
+  return {};
+}
+
 const BitPlan& Quantization::plan() const { return state_->job.plan; }
 
 Estimate Quantization::estimate() const {
   std::size_t scored = 0;
   for (const HeldOut& held : state_->held) scored += held.ids.size();
   const save::EmbeddingPlan& embeddings = state_->job.embeddings;
-  const RunSize size{.tokens = state_->calibration.ids.size(),
+  const RunSize size{.fits = !state_->from,
+                     .tokens = state_->calibration.ids.size(),
                      .window = state_->calibration.window,
                      .scored_tokens = scored,
                      .scored_window = state_->held.front().window,
@@ -227,11 +257,15 @@ CalibrationFacts Quantization::calibration(std::size_t windows) const {
 }
 
 Json Quantization::State::fingerprint() const {
-  Json made = fingerprint_of(job);
-  if (!options.refine) return made;
-  made["refine"] = to_json(*options.refine);
-  made["validation"] = hash_of(calibration.validation);
-  return made;
+  Json all = fingerprint_of(job);
+  if (!options.refine) return all;
+  if (from) {
+    all.erase("options");  // not how these layers were made
+    all["refined"] = model::fingerprint(from->model(), threads);
+  }
+  all["refine"] = to_json(*options.refine);
+  all["validation"] = hash_of(calibration.validation);
+  return all;
 }
 
 Result<save::RunFolder> Quantization::State::open_folder(const Json& fingerprint) const {
@@ -247,7 +281,7 @@ Result<QuantizeRecord> Quantization::run() {
   LIEQ_TRY(check_same_on_ranks(state.fingerprint(), state.threads.ranks()));
   LIEQ_TRY(state.bundle.model.files.unchanged());
   if (!first) {
-    LIEQ_TRY(quantize_layers(state.job, nullptr, state.threads, state.sink));
+    LIEQ_TRY(state.make_layers(nullptr));
     return QuantizeRecord{};
   }
   LIEQ_ASSIGN(const io::FolderLock lock, lock_of(state.options));
@@ -255,9 +289,17 @@ Result<QuantizeRecord> Quantization::run() {
   if (folder.finished() > 0)
     state.sink.note(fmt::format("going on after layer {} of {}, from {}", folder.finished(),
                                 state.bundle.model.layers.size(), folder.path().string()));
-  LIEQ_ASSIGN(Json linears, quantize_layers(state.job, &folder, state.threads, state.sink));
+  LIEQ_ASSIGN(Json linears, state.make_layers(&folder));
   const Threads::Apart apart(state.threads);  // files are the first rank's: nobody else can read them for certain
   return state.finish(folder, std::move(linears));
+}
+
+Result<Json> Quantization::State::make_layers(const save::RunFolder* folder) {
+  if (!from) return quantize_layers(job, folder, threads, sink);
+  for (std::size_t l = folder->finished(); l < bundle.model.layers.size(); ++l)
+    LIEQ_TRY(folder->write(l, from->layer(l, threads)));
+  LIEQ_TRY(from->model().files.unchanged());
+  return from->provenance().value("linears", Json::array());
 }
 
 Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder, Json linears) {
@@ -267,6 +309,11 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
     LIEQ_ASSIGN(refinement, refine(job, *options.refine, folder, threads, sink));
     record.refined = refinement->record;
     record.provenance["fingerprint"] = fingerprint();
+    if (from) {
+      const Json known = {{"grid", quantize::name(job.options.grid)}, {"group_size", job.options.group_size}};
+      record.provenance["options"] = from->provenance().value("options", known);
+      record.provenance["from"] = {{"model", options.from}, {"made", from->provenance()}};
+    }
     record.provenance["refine"] = to_json(refinement->record);
     record.provenance["refine"]["options"] = to_json(*options.refine);
   }
@@ -313,12 +360,14 @@ Result<void> Quantization::State::trial_exports() const {
   nearest.method = quantize::Method::kRtn;
   std::map<quantize::LayerWidths, quantize::QuantizedLayer> layers;
   for (const quantize::LayerWidths& widths : job.widths) {
-    if (layers.contains(widths)) continue;
+    if (from || layers.contains(widths)) continue;
     LIEQ_ASSIGN(auto walk, quantize::LayerWalk::create(bundle.model, {}, 1, nearest, threads, sink));
     LIEQ_ASSIGN(layers[widths], walk.quantize(0, widths));
   }
-  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> { return layers.at(job.widths[l]); };
-  LIEQ_ASSIGN(const model::Model made, with_layers(job, layer, threads));
+  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> {
+    return from ? from->layer(l, threads) : layers.at(job.widths[l]);
+  };
+  LIEQ_ASSIGN(const model::Model trial, with_layers(job, layer, threads));
   for (const std::string& name : options.exports) {
     LIEQ_ASSIGN(const save::Target* target, save::find_target(name));
     save::ExportOptions asked{.output = save::default_output(*target, options.output)};
@@ -327,7 +376,7 @@ Result<void> Quantization::State::trial_exports() const {
     if (fs::exists(asked.output, ignored) && !options.force)
       return fail(ErrorCode::kInvalidArgument,
                   asked.output.string() + ": exists already, expected a new name (or --force to replace it)");
-    LIEQ_TRY(target->check(made, asked));
+    LIEQ_TRY(target->check(trial, asked));
   }
   return {};
 }

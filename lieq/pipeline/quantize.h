@@ -1,5 +1,6 @@
 #pragma once
-/// Job: from a model to a finished folder of the quantised one, and what that cost.
+/// Job: from a model to a finished folder of the quantised one, and what that cost; or from such a folder to a refined
+/// one.
 ///
 ///     lieq::Threads threads(2);
 ///     lieq::Sink sink;
@@ -34,6 +35,9 @@ struct QuantizeOptions {
   std::string model;  ///< as load_bundle takes it
   /// Folder to make, or on Grid::kK a .gguf file, with OUTPUT.json beside it. OUTPUT.partial holds an unfinished run.
   std::string output;
+  /// A form of the model that is quantised already (MadeLayers), to be refined: its layers are taken as they are, and
+  /// plan and recipe say nothing. Empty: the layers are made.
+  std::string from;
   PlanOptions plan;
   /// compare_grid is set by the job: the other one of skew and half, tried in every compare_every-th layer.
   quantize::Options recipe = default_recipe();
@@ -46,7 +50,8 @@ struct QuantizeOptions {
   std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
   std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
   /// Bits of embedding and head as they are saved: 4, 6, 8, or 16 for a folder that any GPTQ reader takes. What the
-  /// source holds in no more bits stays as it is. Absent: 8 if that costs less than 0.1 % of perplexity, else 16.
+  /// source holds in no more bits stays as it is. Absent: as many as `from` has, without one 8 if that costs less than
+  /// 0.1 % of perplexity, else 16.
   std::optional<unsigned> embed_bits;
   std::vector<std::string> exports;  ///< names of save::targets() to write beside the output when it is finished
   bool force = false;  ///< replace an existing output and exports, and an unfinished run with other options

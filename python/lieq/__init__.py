@@ -13,7 +13,7 @@ Long work runs without the GIL, shows progress (the argument `progress`), and en
 import pathlib as _pathlib
 
 from lieq._core import (Model, TextStream, Tokenizer, __version__, allocate, check, diagnose, evaluate, export,
-                        from_tensors, get_num_threads, quantize, set_num_threads)
+                        from_tensors, get_num_threads, quantize, refine, set_num_threads)
 from lieq.errors import Error, FormatError, NotFoundError, NumericalError, UnsupportedError, UsageError, Warning
 from lieq.matrices import QuantizedMatrix
 from lieq.records import BitPlan, CheckRecord, Evaluation, ExportRecord, LayerScores, QuantizeRecord
@@ -21,7 +21,8 @@ from lieq.records import BitPlan, CheckRecord, Evaluation, ExportRecord, LayerSc
 __all__ = ["BitPlan", "CheckRecord", "Error", "Evaluation", "ExportRecord", "FormatError", "LayerScores", "Model",
            "NotFoundError", "NumericalError", "QuantizeRecord", "QuantizedMatrix", "TextStream", "Tokenizer",
            "UnsupportedError", "UsageError", "Warning", "__version__", "allocate", "check", "demo", "diagnose",
-           "evaluate", "export", "from_tensors", "get_num_threads", "quantize", "set_num_threads"]
+           "evaluate", "export", "from_tensors", "get_num_threads", "quantize", "refine",
+           "set_num_threads"]
 
 
 def demo() -> str:

@@ -1,4 +1,4 @@
-/// lieq.quantize.
+/// lieq.quantize and lieq.refine.
 
 #include <array>
 #include <string>
@@ -12,6 +12,18 @@
 
 namespace lieq::python {
 namespace {
+
+/// Of what is made either way. embed_default: what embed_bits = None is.
+void add_result(Keywords& keywords, pipeline::QuantizeOptions& job, const std::string& embed_default) {
+  keywords.add_path(
+      "text", job.text,
+      "held-out text of the final comparison, or several with a comma between; empty: what the calibration held out");
+  keywords.add("text_window", job.text_window, "tokens in a window of it; 0: 2048 or the model's limit");
+  keywords.add("text_chunks", job.text_chunks, "score so many windows only; 0: all");
+  keywords.add("embed_bits", job.embed_bits, "bits of embedding and head: 4, 6, 8 or 16; None: " + embed_default);
+  keywords.add("exports", job.exports, "also write the result for other engines, as export() does");
+  keywords.add("force", job.force, "replace an existing output, and an unfinished run with other options");
+}
 
 struct QuantizeArguments {
   pipeline::QuantizeOptions job;
@@ -45,19 +57,11 @@ struct QuantizeArguments {
                       "and q4_k: GGUF's K blocks, by their lower width");
     add_recipe(keywords, job.recipe);
     add_calibration(keywords, job.calibration);
-    keywords.add_path(
-        "text", job.text,
-        "held-out text of the final comparison, or several with a comma between; empty: what the calibration held out");
-    keywords.add("text_window", job.text_window, "tokens in a window of it; 0: 2048 or the model's limit");
-    keywords.add("text_chunks", job.text_chunks, "score so many windows only; 0: all");
-    keywords.add("embed_bits", job.embed_bits,
-                 "bits of embedding and head: 4, 6, 8 or 16; None: 8 if that costs less than 0.1 % of perplexity");
     keywords.add("refine", refine, "then tune group scales and norm gains end to end by KL to the original");
     keywords.add("refine_steps", refinement.steps, "with refine: steps of Adam");
     keywords.add("refine_tokens", refinement.tokens, "with refine: tokens that a step sees");
     keywords.add("refine_rate", refinement.rate, "with refine: the learning rate of scales");
-    keywords.add("exports", job.exports, "also write the result for other engines, as export() does");
-    keywords.add("force", job.force, "replace an existing output, and an unfinished run with other options");
+    add_result(keywords, job, "8 if that costs less than 0.1 % of perplexity");
     add_progress(keywords, progress);
   }
 
@@ -66,6 +70,22 @@ struct QuantizeArguments {
     job.recipe.grid = value_of(quantize::grid_from_name(grid));
     pipeline::set_widths(grid, job.plan);
     if (refine) job.refine = refinement;
+  }
+};
+
+struct RefineArguments {
+  pipeline::QuantizeOptions job;
+  pipeline::RefineOptions refinement;
+  nb::object progress = nb::none();
+  Keywords keywords;
+
+  RefineArguments() {
+    add_calibration(keywords, job.calibration);
+    keywords.add("steps", refinement.steps, "of Adam");
+    keywords.add("tokens", refinement.tokens, "that a step sees");
+    keywords.add("rate", refinement.rate, "the learning rate of scales; gains take a quarter");
+    add_result(keywords, job, "as many as there are");
+    add_progress(keywords, progress);
   }
 };
 
@@ -127,6 +147,18 @@ nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs&
   return record("QuantizeRecord", fields_of_made(made));
 }
 
+nb::object refine_model(nb::object model, nb::object quantized, nb::object output, const nb::kwargs& given) {
+  RefineArguments arguments;
+  arguments.keywords.read("refine", given);
+  arguments.job.refine = arguments.refinement;
+  arguments.job.model = file_of(model);
+  arguments.job.from = file_of(quantized);
+  arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
+  const Made made =
+      run(arguments.progress, [&](Threads& threads, Sink& sink) { return make(arguments.job, threads, sink); });
+  return record("QuantizeRecord", fields_of_made(made));
+}
+
 }  // namespace
 
 void define_quantize(nb::module_& module) {
@@ -140,6 +172,14 @@ void define_quantize(nb::module_& module) {
       "with "
       "a K grid the .gguf file.",
       &quantize_model, nb::arg("model"), nb::arg("output"));
+  def_with_keywords<RefineArguments>(
+      module, "refine",
+      "model: str | os.PathLike[str] | Model, quantized: str | os.PathLike[str] | Model, output: str | os.PathLike[str]",
+      "lieq.records.QuantizeRecord",
+      "Tunes group scales and norm gains of a quantised model end to end, codes fixed, by KL to the model it was made "
+      "of; never worse on text that the calibration holds out. Interrupted by Ctrl-C, the same call goes on."
+      "\n\nquantized: of lieq or another tool, codes in groups with a scale each.",
+      &refine_model, nb::arg("model"), nb::arg("quantized"), nb::arg("output"));
 }
 
 }  // namespace lieq::python

@@ -1272,6 +1272,41 @@ class Resume(InTemporaryFolder):
         self.assertIn("--refine: found a K grid", self.refuse(2, "quantize", DEMO, "-o", self.folder / "k.gguf", "--grid", "q2_k", "--refine", *QUICK))
         self.assertIn("(refined)", self.succeed("eval", DEMO, self.folder / "q", "--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 1))
 
+    def test_refine_of_a_made_model(self):
+        """lieq refine on a folder is what quantize --refine does in one go; other tools' codes are taken too."""
+        made, whole, folder = self.folder / "made", self.folder / "whole", self.folder / "refined"
+        rtn = ["--method", "rtn", "--bits", "2", "--choices", "2", *QUICK]
+        self.succeed("quantize", DEMO, "-o", made, *rtn)
+        self.succeed("quantize", DEMO, "-o", whole, *rtn, "--refine", "--refine-steps", 6, "--refine-tokens", 128, "--refine-rate", 0.005)
+        steps = ["--steps", "6", "--tokens", "128", "--rate", "0.005", *map(str, QUICK[:-2])]
+        command = [LIEQ, "refine", str(DEMO), str(made), "-o", str(folder), *steps]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (self.folder / "refined.partial/refine.safetensors").exists() and running.poll() is None:
+            time.sleep(0.01)
+        running.kill()
+        running.wait()
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        self.assertRegex(done.stdout, r"refined: KL \d\.\d{4} -> \d\.\d{4} on \d+ held-out tokens, best after step \d+ of 6")
+        self.assertIn("refined (refined)", done.stdout)
+        self.assertIn("of refining, from", done.stderr)
+        self.assertEqual((folder / "model.safetensors").read_bytes(), (whole / "model.safetensors").read_bytes())
+        record = json.loads((folder / "lieq.json").read_text())
+        self.assertEqual(record["from"]["made"], json.loads((made / "lieq.json").read_text()))
+        self.assertEqual(record["options"], record["from"]["made"]["options"])
+
+        self.succeed("export", made, "--to", "gptq_v2", "-o", self.folder / "foreign")
+        (self.folder / "foreign/lieq.json").unlink(missing_ok=True)
+        self.succeed("refine", DEMO, self.folder / "foreign", "-o", self.folder / "again", *steps, "--to", "gguf")
+        self.assertTrue((self.folder / "again.gguf").exists())
+
+        there = sorted(f.name for f in self.folder.iterdir())
+        self.assertIn("found BF16, expected codes in groups", self.refuse(2, "refine", DEMO, DEMO, "-o", self.folder / "x", *steps))
+        self.assertIn("exists, expected a new folder", self.refuse(2, "refine", DEMO, made, "-o", folder, *steps))
+        self.assertIn("is the model itself", self.refuse(2, "refine", DEMO, made, "-o", made, "--force", *steps))
+        self.succeed("prune", DEMO, "-o", self.folder / "pruned", "--drop", 1, *QUICK[:-2])
+        self.assertIn("num_hidden_layers", self.refuse(1, "refine", self.folder / "pruned", made, "-o", self.folder / "x", *steps))
+        self.assertEqual(sorted(f.name for f in self.folder.iterdir()), sorted([*there, "pruned"]))
+
     def test_killed_while_it_is_scored(self):
         """A folder of the final name is whole: what scoring adds to lieq.json is in it from its first moment."""
         text = self.folder / "text.txt"

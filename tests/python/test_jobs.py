@@ -79,6 +79,15 @@ def test_refining_says_what_it_gained(demo, quantized, tmp_path):
     assert made.provenance["refine"]
 
 
+def test_refining_afterwards_is_refining(demo, tmp_path):
+    made = lieq.quantize(demo, tmp_path / "made", bits=2, choices=[2], method="rtn", **SMALL)
+    whole = lieq.quantize(demo, tmp_path / "whole", bits=2, choices=[2], method="rtn", refine=True, refine_steps=2, **SMALL)
+    refined = lieq.refine(demo, made.output, tmp_path / "refined", steps=2, **without(SMALL, "sweeps"))
+    assert refined.refined == whole.refined and refined.provenance["from"]["made"] == read(tmp_path / "made/lieq.json")
+    weights = [(pathlib.Path(one.output) / "model.safetensors").read_bytes() for one in (whole, refined)]
+    assert weights[0] == weights[1]
+
+
 def test_texts_are_evaluated_as_by_the_command(demo, model, quantized, tmp_path):
     words = ["--text", HELD_OUT, "--window", "256", "--chunks", "4"]
     command("eval", demo, quantized.output, *words, "-o", tmp_path / "eval.json")

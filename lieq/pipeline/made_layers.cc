@@ -1,0 +1,139 @@
+#include "lieq/pipeline/made_layers.h"
+
+#include <filesystem>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "lieq/base/json.h"
+#include "lieq/base/layer_scores.h"
+#include "lieq/hub/pull.h"
+#include "lieq/model/tensor_table.h"
+#include "lieq/pipeline/plan.h"
+#include "lieq/save/linear_codes.h"
+
+namespace lieq::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Errors: kInvalidArgument when its codes have no scale of their own for each group of neighbours.
+Result<save::CodeFacts> facts_of(const pack::StoredMatrix& matrix, const std::string& made) {
+  const auto refuse = [&](std::string found) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: {}: found {}, expected codes in groups of neighbours with a scale and a zero point each", made,
+                    matrix.name, std::move(found)));
+  };
+  const auto facts = save::code_facts(matrix);
+  if (!facts) return refuse(std::string(name(matrix.type)));
+  if (facts->has_minima) return refuse("groups with minima");
+  if (!facts->in_order) return refuse("groups in activation order");
+  return *facts;
+}
+
+/// That of all linears; 0: each row is one. Errors: kInvalidArgument, those of facts_of().
+Result<std::size_t> group_size_of(const model::Model& model, const std::string& made) {
+  bool rows = true;
+  std::size_t size = 0;
+  std::string other;
+  for (const model::Layer& layer : model.layers)
+    for (const model::Linear& linear : layer.linears) {
+      LIEQ_ASSIGN(const save::CodeFacts facts, facts_of(linear.weight, made));
+      rows = rows && facts.group_size == linear.weight.cols;
+      if (size != 0 && facts.group_size != size && other.empty())
+        other = fmt::format("{}: {}: found groups of {}, expected {} as before it", made, linear.weight.name,
+                            facts.group_size, size);
+      if (size == 0) size = facts.group_size;
+    }
+  if (rows) return 0;
+  if (!other.empty()) return fail(ErrorCode::kInvalidArgument, std::move(other));
+  return size;
+}
+
+/// Which zero points occur in all linears.
+quantize::Grid grid_of(const model::Model& model) {
+  bool symmetric = true, whole = true;
+  for (const model::Layer& layer : model.layers)
+    for (const model::Linear& linear : layer.linears) {
+      const unsigned middle = 1U << save::code_facts(linear.weight)->bits;  // doubled
+      const save::ZeroPoints zeros = save::zero_points(linear.weight);
+      symmetric = symmetric && zeros.only({middle});
+      whole = whole && zeros.all_whole();
+    }
+  return symmetric ? quantize::Grid::kSym : whole ? quantize::Grid::kAsym : quantize::Grid::kHalf;
+}
+
+/// The width that most of a layer's weights have, and linears with others.
+LayerPlan plan_of(const model::Model& model, std::size_t l, const std::string& made) {
+  LayerPlan plan{.bits = 0, .weights = model::footprint(model.layers[l]).parameters, .reason = "as in " + made};
+  std::map<std::string, LinearPlan> linears;
+  std::map<int, std::uint64_t> weights;
+  for (const model::LinearModule& module : linear_modules(model.config)) {
+    LinearPlan& one = linears[name_in_layer(module)];
+    for (const model::LinearKind kind : module.linears) {
+      const pack::StoredMatrix& matrix = model.layers[l].linear(kind).weight;
+      one.bits = static_cast<int>(save::code_facts(matrix)->bits);
+      one.weights += matrix.rows * matrix.cols;
+    }
+    weights[one.bits] += one.weights;
+  }
+  for (const auto& [bits, count] : weights)
+    if (plan.bits == 0 || count > weights[plan.bits]) plan.bits = bits;
+  std::erase_if(linears, [&](const auto& one) { return one.second.bits == plan.bits; });
+  plan.linears = std::move(linears);
+  return plan;
+}
+
+}  // namespace
+
+Result<MadeLayers> MadeLayers::load(const std::string& made, const model::Model& original, const std::string& source,
+                                    Threads& threads, Sink& sink) {
+  LIEQ_ASSIGN(const fs::path path, hub::find_model(made, sink));
+  LIEQ_ASSIGN(model::Model model, model::Model::load(path, threads, sink, model::LoadOptions::as_stored()));
+  LIEQ_TRY(check_same_model(diagnose::facts_of(model, made), diagnose::facts_of(original, source), made));
+  LIEQ_ASSIGN(const std::size_t group_size, group_size_of(model, made));
+  MadeLayers result(std::move(model));
+  result.options_.grid = grid_of(result.model_);
+  result.options_.group_size = group_size;
+  result.plan_.model = diagnose::facts_of(original, source);
+  result.plan_.group_size = result.options_.group_size;
+  std::map<int, bool> choices;
+  for (std::size_t l = 0; l < result.model_.layers.size(); ++l) {
+    const LayerPlan& layer = result.plan_.layers.emplace_back(plan_of(result.model_, l, made));
+    choices[layer.bits] = true;
+    for (const auto& [name, one] : layer.linears) choices[one.bits] = true;
+  }
+  for (const auto& [bits, there] : choices) result.plan_.choices.push_back(bits);
+  result.plan_.budget = {Budget::Kind::kCodeBits, size_of(result.plan_).code_bits};
+  const fs::path record = path / "lieq.json";
+  if (fs::exists(record)) {
+    LIEQ_ASSIGN(result.provenance_, read_json(record));
+  }
+  return result;
+}
+
+quantize::QuantizedLayer MadeLayers::layer(std::size_t l, Threads& threads) const {
+  const model::Layer& from = model_.layers[l];
+  quantize::QuantizedLayer layer;
+  for (std::size_t k = 0; k < model::kLinearsPerLayer; ++k) {
+    const pack::StoredMatrix& matrix = from.linears[k].weight;
+    layer.linears[k] = save::codes_of(threads, matrix, 0, matrix.rows).matrix;
+    layer.biases[k] = from.linears[k].bias;
+  }
+  layer.input_layernorm = from.input_layernorm;
+  layer.post_attention_layernorm = from.post_attention_layernorm;
+  return layer;
+}
+
+unsigned MadeLayers::embed_bits() const {
+  switch (model_.embed_tokens.type) {
+    case DType::kQ8_0: return 8;
+    case DType::kQ6_K:
+    case DType::kQ5_1: return 6;
+    case DType::kQ4_0: return 4;
+    default: return 16;
+  }
+}
+
+}  // namespace lieq::pipeline
