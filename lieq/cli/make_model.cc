@@ -19,7 +19,8 @@ void add_result_options(OptionSet& app, const char* embed_default, pipeline::Qua
       .range(2, 1 << 24);
   app.add("--chunks", job.text_chunks, "Score this many windows only").range(1, 1 << 30);
   app.add("--embed-bits", job.embed_bits,
-          std::string("Bits of embedding and head as saved; 16: a folder that any GPTQ reader takes (default: ") +
+          std::string("Bits of embedding and head as saved; 4: fitted as the layers are; 16: a folder that any GPTQ "
+                      "reader takes (default: ") +
               embed_default + "; what the source holds in fewer stays so)")
       .one_of({4, 6, 8, 16});
   app.add("--to", job.exports, "Also write the result for other engines, as lieq export does: " + target_names())

@@ -11,6 +11,7 @@
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/export.h"
+#include "lieq/pipeline/fitted_head.h"
 #include "lieq/pipeline/layers.h"
 #include "lieq/pipeline/made_layers.h"
 #include "lieq/pipeline/sources.h"
@@ -148,6 +149,7 @@ struct Quantization::State {
   LayersJob job;
   std::vector<HeldOut> held;
   std::optional<Refinement> refinement;
+  std::optional<pack::StoredMatrix> head;  // of four bits, fitted
 
   /// Widths of the layers that there are, or of a plan.
   [[nodiscard]] Result<void> settle_widths();
@@ -157,6 +159,10 @@ struct Quantization::State {
   [[nodiscard]] Result<Json> make_layers(const save::RunFolder* folder);
   [[nodiscard]] Result<save::RunFolder> open_folder(const Json& fingerprint) const;
   [[nodiscard]] Result<QuantizeRecord> finish(const save::RunFolder& folder, Json linears);
+  /// Layers as they are saved: of the folder, refined if that was asked for.
+  [[nodiscard]] LayerSource layers_of(const save::RunFolder& folder) const;
+  /// Head, or head and embedding, of four bits are fitted from here on.
+  [[nodiscard]] Result<void> settle_head(const save::RunFolder& folder);
   /// Saves with the embeddings of the job under `made` and scores both models.
   [[nodiscard]] Result<void> save_and_score(const save::RunFolder& folder, const fs::path& made,
                                             QuantizeRecord& record);
@@ -177,8 +183,8 @@ Result<Quantization> Quantization::prepare(const QuantizeOptions& asked, Threads
   options.plan.cache = options.calibration.cache;
   if (options.refine) LIEQ_TRY(check(*options.refine));
   if (!options.from.empty() && (!options.refine || threads.ranks().size() > 1))
-    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: is quantised already, expected to refine it, in one process",
-                                                         options.from));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is quantised already, expected to refine it, in one process", options.from));
   LIEQ_TRY(quantize::check_ranks(threads.ranks(), options.recipe));
   if (threads.ranks().is_first()) {
     LIEQ_TRY(check_output(options));
@@ -249,6 +255,7 @@ Estimate Quantization::estimate() const {
                      .threads = state_->threads.count() * state_->threads.ranks().size()};
   Estimate made = pipeline::estimate(state_->bundle.model, plan(), state_->job.options, size, state_->options.output);
   if (state_->options.refine) add(size_of(*state_->options.refine, state_->job), size.threads, made);
+  if (const auto head = size_of_fitted_head(state_->job)) add(*head, size.threads, made);
   return made;
 }
 
@@ -317,6 +324,8 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
     record.provenance["refine"] = to_json(refinement->record);
     record.provenance["refine"]["options"] = to_json(*options.refine);
   }
+  const bool rounded = rounds(job.embeddings);
+  LIEQ_TRY(settle_head(folder));
   // Scored under a name of its own, so that a folder called OUTPUT is a whole result, whenever the run is killed.
   const fs::path made = folder.path() / (makes_gguf(job.options) ? "model.gguf" : "model");
   LIEQ_TRY(save_and_score(folder, made, record));
@@ -324,8 +333,7 @@ Result<QuantizeRecord> Quantization::State::finish(const save::RunFolder& folder
   record.window = held.front().window;
   record.comparison = comparison_of(job.options, record.provenance["linears"]);
   record.embedding_note = job.embeddings.note;
-  if (options.embed_bits != kStoredEmbedBits && rounds(job.embeddings))
-    LIEQ_TRY(settle_embeddings(folder, made, record));
+  if (options.embed_bits != kStoredEmbedBits && rounded) LIEQ_TRY(settle_embeddings(folder, made, record));
   record.provenance["texts"] = losses_of(record);
   LIEQ_TRY(let_write(made, record));
   record.warning = warning_of(record.records);
@@ -381,16 +389,25 @@ Result<void> Quantization::State::trial_exports() const {
   return {};
 }
 
-Result<void> Quantization::State::save_and_score(const save::RunFolder& folder, const fs::path& made,
-                                                 QuantizeRecord& record) {
-  std::error_code ignored;
-  fs::remove_all(made, ignored);
-  const auto layer = [&](std::size_t l) -> Result<quantize::QuantizedLayer> {
+LayerSource Quantization::State::layers_of(const save::RunFolder& folder) const {
+  return [this, &folder](std::size_t l) -> Result<quantize::QuantizedLayer> {
     LIEQ_ASSIGN(quantize::QuantizedLayer finished, folder.read(l));
     if (refinement) refinement->apply(l, finished);
     return finished;
   };
-  LIEQ_TRY(save_layers(job, layer, record.provenance, made, threads, sink));
+}
+
+Result<void> Quantization::State::settle_head(const save::RunFolder& folder) {
+  LIEQ_ASSIGN(head, fitted_head(job, layers_of(folder), threads, sink));
+  if (head) (job.embeddings.head ? job.embeddings.head : job.embeddings.embedding) = &*head;
+  return {};
+}
+
+Result<void> Quantization::State::save_and_score(const save::RunFolder& folder, const fs::path& made,
+                                                 QuantizeRecord& record) {
+  std::error_code ignored;
+  fs::remove_all(made, ignored);
+  LIEQ_TRY(save_layers(job, layers_of(folder), record.provenance, made, threads, sink));
   const std::string name = refinement ? refined_label(options.output) : options.output;
   const Scored both{&bundle.model, options.model, made, name};
   LIEQ_ASSIGN(record.records, score_both(both, held.front(), threads, sink));
