@@ -2,11 +2,12 @@
 ///   quantize_bench --model DIR [--calibration FILE] [--text FILE,FILE...] [--samples 32] [--window 1024] [--bits 2]
 ///                  [--top-bits 4 --top LAYER,LAYER...] [--method gptq] [--grid half] [--group-size 64]
 ///                  [--eval-windows 10] [--eval-window 2048] [--layers N] [--keep NAME]
-///                  [--from FILE] [--ggml LIBRARY] [--write FILE.gguf] [--SWITCH VALUE ...]
+///                  [--from FILE] [--ggml LIBRARY [--ggml-type IQ2_XS]] [--write FILE.gguf] [--SWITCH VALUE ...]
 /// SWITCH: those of quantize::Options. --layers: the first N only. --keep: finished layers are kept in NAME.partial, so
 /// that a run goes on where it was interrupted. --from: nothing is quantised, the layers are those of another model,
 /// such as a peer's file. --ggml: the layers are what llama-quantize --pure makes of them with an importance matrix of
-/// the calibration text, by ggml_quantize_chunk of a libggml-base.so. --write: the result as a file for llama.cpp.
+/// the calibration text, by ggml_quantize_chunk of a libggml-base.so: in the K type of their width, or all in that of
+/// --ggml-type. --write: the result as a file for llama.cpp.
 
 #include <dlfcn.h>
 #include <sys/resource.h>
@@ -32,9 +33,7 @@ namespace {
 
 using namespace lieq;
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 double user_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -122,6 +121,22 @@ class Importance : public model::Observer {
   std::vector<std::array<std::vector<float>, model::kLinearsPerLayer>> squares;
 };
 
+struct PeerType {
+  int number;  // ggml_type
+  DType type;
+};
+
+/// Types whose blocks have 256 weights.
+PeerType peer_type(const Arguments& a, std::size_t layer) {
+  static const std::map<std::string, PeerType> kTypes = {
+      {"Q2_K", {10, DType::kQ2_K}},       {"Q3_K", {11, DType::kQ3_K}},     {"Q4_K", {12, DType::kQ4_K}},
+      {"IQ2_XXS", {16, DType::kIQ2_XXS}}, {"IQ2_XS", {17, DType::kIQ2_XS}}, {"IQ3_XXS", {18, DType::kIQ3_XXS}},
+      {"IQ3_S", {21, DType::kIQ3_S}},     {"IQ2_S", {22, DType::kIQ2_S}},   {"IQ4_XS", {23, DType::kIQ4_XS}},
+  };
+  const unsigned bits = bits_of(a, layer);
+  return kTypes.at(get(a, "ggml-type", bits == 2 ? "Q2_K" : bits == 3 ? "Q3_K" : "Q4_K"));
+}
+
 /// Layers [0, count) as llama.cpp's quantisers make them.
 std::vector<model::Layer> peer_layers(const Arguments& a, const model::Model& m,
                                       std::span<const model::TokenId> calibration, std::size_t layer_count,
@@ -144,20 +159,19 @@ std::vector<model::Layer> peer_layers(const Arguments& a, const model::Model& m,
   }
   std::vector<model::Layer> layers;
   for (std::size_t l = 0; l < layer_count; ++l) {
-    const unsigned bits = bits_of(a, l);
-    quantize::PackedLayer packed(m.layers[l]);
+    const PeerType peer = peer_type(a, l);
+    model::Layer layer = m.layers[l];
     for (const model::LinearKind kind : model::kLinearKinds) {
       const pack::StoredMatrix& stored = m.layers[l].linear(kind).weight;
       std::vector<float> values(stored.rows * stored.cols);
       for (std::size_t i = 0; i < stored.rows; ++i) kernels::decode_row(stored, i, &values[i * stored.cols]);
-      pack::BlockMatrix blocks{pack::k_form(bits).type, stored.rows, stored.cols, {}};
+      pack::BlockMatrix blocks{peer.type, stored.rows, stored.cols, {}};
       blocks.bytes.resize(stored.rows * blocks.row_bytes());
-      chunk(bits == 2 ? 10 : bits == 3 ? 11 : 12, values.data(), blocks.bytes.data(), 0,  // ggml_type
-            static_cast<std::int64_t>(stored.rows), static_cast<std::int64_t>(stored.cols),
-            importance.squares[l][static_cast<std::size_t>(kind)].data());
-      packed.replace(threads, kind, blocks);
+      chunk(peer.number, values.data(), blocks.bytes.data(), 0, static_cast<std::int64_t>(stored.rows),
+            static_cast<std::int64_t>(stored.cols), importance.squares[l][static_cast<std::size_t>(kind)].data());
+      layer.linears[static_cast<std::size_t>(kind)].weight = blocks.stored(stored.name);
     }
-    layers.push_back(packed.layer());
+    layers.push_back(std::move(layer));
   }
   return layers;
 }
@@ -170,10 +184,13 @@ std::vector<model::Layer> quantized_layers(const Arguments& a, const model::Mode
   const double start = seconds();
   std::optional<save::RunFolder> kept;
   if (a.contains("keep"))
-    kept = must(save::RunFolder::open(
-        a.at("keep"), {{"options", to_json(options)}, {"model", m.path.string()}, {"tokens", calibration.size()},
-                       {"window", get(a, "window", "1024")}, {"bits", get(a, "bits", "2")},
-                       {"top", get(a, "top", "")}, {"top_bits", get(a, "top-bits", "4")}}));
+    kept = must(save::RunFolder::open(a.at("keep"), {{"options", to_json(options)},
+                                                     {"model", m.path.string()},
+                                                     {"tokens", calibration.size()},
+                                                     {"window", get(a, "window", "1024")},
+                                                     {"bits", get(a, "bits", "2")},
+                                                     {"top", get(a, "top", "")},
+                                                     {"top_bits", get(a, "top-bits", "4")}}));
   std::optional<quantize::LayerWalk> walk;  // only where layers are missing
   if (!kept || kept->finished() < layer_count)
     walk = must(quantize::LayerWalk::create(m, calibration, count(a, "window", "1024"), options, threads, sink));
