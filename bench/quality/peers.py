@@ -53,7 +53,6 @@ def main():
     parser.add_argument("--windows", type=int, default=64, help="of the calibration text, and of the held-out one")
     parser.add_argument("--ggml")
     parser.add_argument("--auto-round")
-    parser.add_argument("--title", default="")
     parser.add_argument("--build", default="build/release")
     args = parser.parse_args()
     folder = pathlib.Path(args.folder)
@@ -90,7 +89,10 @@ def main():
                 folder / f"auto-round-{bits}.log")
         model = next(path.parent for path in sorted(output.rglob("config.json")))
         score("AutoRound", f"W{bits}", f"auto-round-{bits}", "--from", model)
-    pathlib.Path(args.output).write_text(json.dumps({"title": args.title, "points": points}, indent=1) + "\n")
+    name, fitted, scored = (pathlib.Path(path).name for path in (args.model, args.calibration, args.text))
+    tokens = args.windows * args.window
+    title = f"{name}: fitted to {tokens} tokens of {fitted}, scored on {tokens} of {scored}"
+    pathlib.Path(args.output).write_text(json.dumps({"title": title, "points": points}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
