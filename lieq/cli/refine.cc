@@ -31,8 +31,9 @@ Run add_refine(OptionSet& app, const Common& common) {
   pipeline::QuantizeOptions& job = options->job;
   app.add("MODEL", job.model, std::string("What it was quantised from: ") + kModelHelp).required();
   app.add("QUANTISED", job.from,
-          "The same quantised, by lieq quantize or another tool: codes in groups with a scale each (GPTQ, AWQ, "
-          "AutoRound, compressed-tensors; Q4_0 and Q2_0 of GGUF)")
+          "The same quantised, by lieq quantize or another tool: codes in groups with a scale and a zero point each "
+          "(GPTQ, AWQ, "
+          "AutoRound, compressed-tensors; Q8_0, Q4_0 and Q2_0 of GGUF)")
       .required();
   app.add("-o,--output", job.output, "Folder to make").required();
   add_calibration_options(app, job.calibration);

@@ -17,8 +17,9 @@ namespace lieq::pipeline {
 
 class MadeLayers {
  public:
-  /// made: a form of `original`, as load_bundle takes it: any file whose linears are codes in groups of one size, in
-  /// order, with a scale for each (GPTQ, AWQ, AutoRound and compressed-tensors folders, Q4_0 and Q2_0 of GGUF).
+  /// made: a form of `original`, as load_bundle takes it: any file whose linears are codes in groups of neighbours with
+  /// a scale and a zero point each (GPTQ, AWQ, AutoRound and compressed-tensors folders; Q8_0, Q4_0 and Q2_0 of GGUF).
+  /// Groups of several sizes become such of the largest size that divides all.
   /// source: what the original is called in the plan. Errors: kInvalidArgument naming the linear, or what differs from
   /// the original; those of Model::load.
   [[nodiscard]] static Result<MadeLayers> load(const std::string& made, const model::Model& original,
@@ -30,7 +31,7 @@ class MadeLayers {
   [[nodiscard]] const BitPlan& plan() const { return plan_; }
   /// Grid and groups of the linears; all other fields are defaults, and say nothing of how they were made.
   [[nodiscard]] const quantize::Options& options() const { return options_; }
-  /// Bits that hold embedding and head, as QuantizeOptions::embed_bits names them.
+  /// Bits that hold embedding and head, the finer of the two, as QuantizeOptions::embed_bits names them.
   [[nodiscard]] unsigned embed_bits() const;
   /// Its lieq.json; empty: it has none.
   [[nodiscard]] const Json& provenance() const { return provenance_; }

@@ -1,5 +1,6 @@
 #include "lieq/pipeline/quantize.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -36,6 +37,11 @@ quantize::Options recipe_of(const QuantizeOptions& options) {
 /// K blocks need a file, all others a folder.
 Result<void> check_name(const QuantizeOptions& options) {
   const bool is_file = fs::path(options.output).extension() == ".gguf";
+  if (!options.from.empty()) {
+    if (!is_file) return {};
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: found a file, expected a folder (--to gguf for a file beside it)", options.output));
+  }
   if (is_file == makes_gguf(options.recipe)) return {};
   const std::string_view grid = quantize::name(options.recipe.grid);
   return fail(
@@ -46,6 +52,20 @@ Result<void> check_name(const QuantizeOptions& options) {
               : fmt::format("{}: found no ending, expected .gguf, since grid {} makes a file", options.output, grid));
 }
 
+/// What is replaced must not be, or hold, what is read. Errors: kInvalidArgument.
+Result<void> check_replaced(const fs::path& replaced, const QuantizeOptions& options) {
+  std::error_code ignored;
+  const fs::path whole = fs::weakly_canonical(replaced, ignored);
+  for (const std::string& read : {options.model, options.from}) {
+    if (read.empty() || !fs::exists(read, ignored)) continue;
+    const fs::path one = fs::weakly_canonical(read, ignored);
+    if (std::ranges::mismatch(whole, one).in1 == whole.end())
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: is or holds the model that is read, expected another name", replaced.string()));
+  }
+  return {};
+}
+
 Result<void> check_output(const QuantizeOptions& options) {
   LIEQ_TRY(check_name(options));
   std::error_code ignored;
@@ -53,10 +73,7 @@ Result<void> check_output(const QuantizeOptions& options) {
   if (!options.force)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: exists, expected a new folder (or --force to replace it)", options.output));
-  for (const std::string& read : {options.model, options.from})
-    if (!read.empty() && fs::equivalent(options.output, read, ignored))
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: is the model itself, expected another folder", options.output));
+  LIEQ_TRY(check_replaced(options.output, options));
   return io::prepare_output(options.output + ".partial-trial");
 }
 
@@ -384,6 +401,7 @@ Result<void> Quantization::State::trial_exports() const {
     if (fs::exists(asked.output, ignored) && !options.force)
       return fail(ErrorCode::kInvalidArgument,
                   asked.output.string() + ": exists already, expected a new name (or --force to replace it)");
+    LIEQ_TRY(check_replaced(asked.output, options));
     LIEQ_TRY(target->check(trial, asked));
   }
   return {};

@@ -50,8 +50,8 @@ struct QuantizeOptions {
   std::size_t text_window = 0;     ///< tokens in a window of `text`; 0: 2048, or the model's limit
   std::size_t text_chunks = 0;     ///< score so many windows of it only; 0: all
   /// Bits of embedding and head as they are saved: 4, 6, 8, or 16 for a folder that any GPTQ reader takes. What the
-  /// source holds in no more bits stays as it is. Absent: as many as `from` has, without one 8 if that costs less than
-  /// 0.1 % of perplexity, else 16.
+  /// source holds in no more bits stays as it is. Absent: as many as `from` has (they are rounded
+  /// from the model anew), without one 8 if that costs less than 0.1 % of perplexity, else 16.
   std::optional<unsigned> embed_bits;
   std::vector<std::string> exports;  ///< names of save::targets() to write beside the output when it is finished
   bool force = false;  ///< replace an existing output and exports, and an unfinished run with other options

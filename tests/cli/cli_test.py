@@ -1302,10 +1302,36 @@ class Resume(InTemporaryFolder):
         there = sorted(f.name for f in self.folder.iterdir())
         self.assertIn("found BF16, expected codes in groups", self.refuse(2, "refine", DEMO, DEMO, "-o", self.folder / "x", *steps))
         self.assertIn("exists, expected a new folder", self.refuse(2, "refine", DEMO, made, "-o", folder, *steps))
-        self.assertIn("is the model itself", self.refuse(2, "refine", DEMO, made, "-o", made, "--force", *steps))
+        for output, words in ((made, ()), (self.folder, ()), (self.folder / "again", ("--to", "gguf"))):  # the last: beside it
+            read = self.folder / "again.gguf" if words else made
+            self.assertIn("is or holds the model that is read", self.refuse(2, "refine", DEMO, read, "-o", output, "--force", *steps, *words))
+        self.assertIn("found a file, expected a folder", self.refuse(2, "refine", DEMO, made, "-o", self.folder / "x.gguf", *steps))
         self.succeed("prune", DEMO, "-o", self.folder / "pruned", "--drop", 1, *QUICK[:-2])
         self.assertIn("num_hidden_layers", self.refuse(1, "refine", self.folder / "pruned", made, "-o", self.folder / "x", *steps))
         self.assertEqual(sorted(f.name for f in self.folder.iterdir()), sorted([*there, "pruned"]))
+
+    def test_refine_of_other_forms(self):
+        """Whole rows, groups of two sizes, and what is no form of the model."""
+        steps = ["--steps", 1, "--tokens", 64, *QUICK[:-2]]
+        score = ("--text", DEMO / "heldout.txt", "--window", 64, "--chunks", 8)
+        def kl(*models):
+            self.succeed("eval", *models, *score, "-o", self.folder / "scores.json")
+            return json.loads((self.folder / "scores.json").read_text())[-1]["kl"]
+        self.succeed("quantize", DEMO, "-o", self.folder / "rows", "--method", "rtn", "--bits", 4, "--choices", 4, "--group-size", -1, *QUICK)
+        self.succeed("quantize", DEMO, "-o", self.folder / "mixed", "--method", "rtn", "--top", 1, *QUICK)
+        self.succeed("export", self.folder / "mixed", "--to", "gguf", "-o", self.folder / "mixed.gguf")
+        for name in ("rows", "mixed.gguf"):
+            made, refined = self.folder / name, self.folder / f"refined-{name.removesuffix('.gguf')}"
+            self.succeed("refine", DEMO, made, "-o", refined, *steps, "--rate", 1e-12)  # changes no stored scale
+            self.assertAlmostEqual(kl(DEMO, made), kl(DEMO, refined), delta=2e-3)  # the file's embedding is in 16 bits
+        (self.folder / "rows/lieq.json").write_text('{"options": 5}')
+        self.assertIn("expected an object", self.refuse(1, "refine", DEMO, self.folder / "rows", "-o", self.folder / "x", *steps))
+        other = self.folder / "other"
+        shutil.copytree(self.folder / "mixed", other)
+        config = json.loads((other / "config.json").read_text())
+        (other / "config.json").write_text(json.dumps({**config, "num_key_value_heads": 1}))
+        self.refuse(1, "refine", DEMO, other, "-o", self.folder / "x", *steps)
+        self.assertFalse((self.folder / "x").exists() or (self.folder / "x.partial").exists())
 
     def test_killed_while_it_is_scored(self):
         """A folder of the final name is whole: what scoring adds to lieq.json is in it from its first moment."""
