@@ -61,7 +61,8 @@ std::string mixed_text(const model::Model& model) {
 
 /// Collects what zero points occur over all linears.
 struct Zeros {
-  bool symmetric = true, whole = true, minima = false, any = false;
+  save::ZeroKinds kinds;
+  bool minima = false, any = false;
 
   void add(const pack::StoredMatrix& matrix) {
     const auto facts = save::code_facts(matrix);
@@ -71,14 +72,12 @@ struct Zeros {
       minima = true;
       return;
     }
-    const save::ZeroPoints zeros = save::zero_points(matrix);
-    symmetric = symmetric && zeros.only({1U << static_cast<unsigned>(matrix.code_bits())});
-    whole = whole && zeros.all_whole();
+    kinds.add(matrix);
   }
   [[nodiscard]] std::string text() const {
     if (!any) return "none";
     if (minima) return "minima";
-    return symmetric ? "symmetric" : whole ? "whole" : "half";
+    return kinds.symmetric ? "symmetric" : kinds.whole ? "whole" : "half";
   }
 };
 

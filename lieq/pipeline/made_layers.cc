@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -104,15 +105,10 @@ Result<Json> read_provenance(const fs::path& folder) {
 
 /// Which zero points occur in all linears.
 quantize::Grid grid_of(const model::Model& model) {
-  bool symmetric = true, whole = true;
+  save::ZeroKinds zeros;
   for (const model::Layer& layer : model.layers)
-    for (const model::Linear& linear : layer.linears) {
-      const unsigned middle = 1U << save::code_facts(linear.weight)->bits;  // doubled
-      const save::ZeroPoints zeros = save::zero_points(linear.weight);
-      symmetric = symmetric && zeros.only({middle});
-      whole = whole && zeros.all_whole();
-    }
-  return symmetric ? quantize::Grid::kSym : whole ? quantize::Grid::kAsym : quantize::Grid::kHalf;
+    for (const model::Linear& linear : layer.linears) zeros.add(linear.weight);
+  return zeros.symmetric ? quantize::Grid::kSym : zeros.whole ? quantize::Grid::kAsym : quantize::Grid::kHalf;
 }
 
 /// The width that most of a layer's weights have, and linears with others.
@@ -153,13 +149,13 @@ Result<MadeLayers> MadeLayers::load(const std::string& made, const model::Model&
   result.options_.group_size = group_size;
   result.plan_.model = wanted;
   result.plan_.group_size = group_size == 0 ? original.config.hidden_size : group_size;
-  std::map<int, bool> choices;
+  std::set<int> choices;
   for (std::size_t l = 0; l < result.model_.layers.size(); ++l) {
     const LayerPlan& layer = result.plan_.layers.emplace_back(plan_of(result.model_, l, made));
-    choices[layer.bits] = true;
-    for (const auto& [name, one] : layer.linears) choices[one.bits] = true;
+    choices.insert(layer.bits);
+    for (const auto& [name, one] : layer.linears) choices.insert(one.bits);
   }
-  for (const auto& [bits, there] : choices) result.plan_.choices.push_back(bits);
+  result.plan_.choices.assign(choices.begin(), choices.end());
   result.plan_.budget = {Budget::Kind::kCodeBits, size_of(result.plan_).code_bits};
   LIEQ_ASSIGN(result.provenance_, read_provenance(path));
   return result;

@@ -96,4 +96,10 @@ ZeroPoints zero_points(const pack::StoredMatrix& matrix) {
   return zeros;
 }
 
+void ZeroKinds::add(const pack::StoredMatrix& matrix) {
+  const ZeroPoints zeros = zero_points(matrix);
+  symmetric = symmetric && zeros.only({1U << static_cast<unsigned>(matrix.code_bits())});
+  whole = whole && zeros.all_whole();
+}
+
 }  // namespace lieq::save

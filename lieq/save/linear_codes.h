@@ -44,6 +44,14 @@ struct ZeroPoints {
   [[nodiscard]] bool only(std::initializer_list<unsigned> double_zeros) const;
   [[nodiscard]] bool all_whole() const;
 };
+/// The same of several matrices, as grids are told by.
+struct ZeroKinds {
+  bool symmetric = true;  ///< all are 2^(bits-1)
+  bool whole = true;      ///< none lies between two codes
+
+  /// matrix: as of zero_points().
+  void add(const pack::StoredMatrix& matrix);
+};
 /// Of a matrix that has code_facts() and no minima. Cost: one look at each group.
 [[nodiscard]] ZeroPoints zero_points(const pack::StoredMatrix& matrix);
 
