@@ -1,6 +1,5 @@
 #include "lieq/pipeline/quantize.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -8,13 +7,13 @@
 
 #include "lieq/base/labels.h"
 #include "lieq/io/atomic_file.h"
-#include "lieq/io/folder_lock.h"
 #include "lieq/model/fingerprint.h"
 #include "lieq/pipeline/calibration_sources.h"
 #include "lieq/pipeline/export.h"
 #include "lieq/pipeline/fitted_head.h"
 #include "lieq/pipeline/layers.h"
 #include "lieq/pipeline/made_layers.h"
+#include "lieq/pipeline/output.h"
 #include "lieq/pipeline/sources.h"
 #include "lieq/pipeline/verdict.h"
 #include "lieq/quantize/run.h"
@@ -32,57 +31,6 @@ quantize::Options recipe_of(const QuantizeOptions& options) {
   if (recipe.grid == quantize::Grid::kSkew) recipe.compare_grid = quantize::Grid::kHalf;
   if (recipe.grid == quantize::Grid::kHalf) recipe.compare_grid = quantize::Grid::kSkew;
   return recipe;
-}
-
-/// K blocks need a file, all others a folder.
-Result<void> check_name(const QuantizeOptions& options) {
-  const bool is_file = fs::path(options.output).extension() == ".gguf";
-  if (!options.from.empty()) {
-    if (!is_file) return {};
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: found a file, expected a folder (--to gguf for a file beside it)", options.output));
-  }
-  if (is_file == makes_gguf(options.recipe)) return {};
-  const std::string_view grid = quantize::name(options.recipe.grid);
-  return fail(
-      ErrorCode::kInvalidArgument,
-      is_file ? fmt::format("{}: found a file, expected a folder, which grid {} makes (--to gguf for a file beside "
-                            "it, or --grid q2_k)",
-                            options.output, grid)
-              : fmt::format("{}: found no ending, expected .gguf, since grid {} makes a file", options.output, grid));
-}
-
-/// What is replaced must not be, or hold, what is read. Errors: kInvalidArgument.
-Result<void> check_replaced(const fs::path& replaced, const QuantizeOptions& options) {
-  std::error_code ignored;
-  const fs::path whole = fs::weakly_canonical(replaced, ignored);
-  for (const std::string& read : {options.model, options.from}) {
-    if (read.empty() || !fs::exists(read, ignored)) continue;
-    const fs::path one = fs::weakly_canonical(read, ignored);
-    if (std::ranges::mismatch(whole, one).in1 == whole.end())
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: is or holds the model that is read, expected another name", replaced.string()));
-  }
-  return {};
-}
-
-Result<void> check_output(const QuantizeOptions& options) {
-  LIEQ_TRY(check_name(options));
-  std::error_code ignored;
-  if (!fs::exists(options.output, ignored)) return io::prepare_output(options.output);
-  if (!options.force)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{}: exists, expected a new folder (or --force to replace it)", options.output));
-  LIEQ_TRY(check_replaced(options.output, options));
-  return io::prepare_output(options.output + ".partial-trial");
-}
-
-std::uint64_t bytes_in(const fs::path& folder) {
-  std::uint64_t bytes = 0;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, ignored))
-    if (entry.is_regular_file(ignored)) bytes += entry.file_size(ignored);
-  return bytes;
 }
 
 /// What the linears' reports say of the grid that was not taken.
@@ -135,22 +83,6 @@ Json losses_of(const QuantizeRecord& record) {
   return texts;
 }
 
-/// Keeps other runs away from the unfinished one.
-Result<io::FolderLock> lock_of(const QuantizeOptions& options) {
-  return io::FolderLock::take_new(options.output + ".partial", options.output);
-}
-
-/// Gives the finished model its name.
-Result<void> publish(const fs::path& made, const QuantizeOptions& options) {
-  std::error_code error;
-  if (options.force) fs::remove_all(options.output, error);
-  fs::rename(made, options.output, error);
-  if (error)
-    return fail(ErrorCode::kIo,
-                fmt::format("{}: cannot be made of {}: {}", options.output, made.string(), error.message()));
-  return {};
-}
-
 }  // namespace
 
 struct Quantization::State {
@@ -163,6 +95,7 @@ struct Quantization::State {
   eval::Bundle bundle;
   Calibration calibration;
   std::optional<MadeLayers> from;  // of QuantizeOptions::from
+  std::string from_hash;           // model::fingerprint of it
   LayersJob job;
   std::vector<HeldOut> held;
   std::optional<Refinement> refinement;
@@ -285,7 +218,7 @@ Json Quantization::State::fingerprint() const {
   if (!options.refine) return all;
   if (from) {
     all.erase("options");  // not how these layers were made
-    all["refined"] = model::fingerprint(from->model(), threads);
+    all["refined"] = from_hash;
   }
   all["refine"] = to_json(*options.refine);
   all["validation"] = hash_of(calibration.validation);
@@ -302,6 +235,7 @@ Result<QuantizeRecord> Quantization::run() {
   const bool first = state.threads.ranks().is_first();
   if (first) LIEQ_TRY(check_disk(estimate(), bytes_in(state.options.output + ".partial"), state.options.output));
   state.job.model_hash = state.bundle.fingerprint(state.threads);
+  if (state.from) state.from_hash = model::fingerprint(state.from->model(), state.threads);
   LIEQ_TRY(check_same_on_ranks(state.fingerprint(), state.threads.ranks()));
   LIEQ_TRY(state.bundle.model.files.unchanged());
   if (!first) {
@@ -320,8 +254,11 @@ Result<QuantizeRecord> Quantization::run() {
 
 Result<Json> Quantization::State::make_layers(const save::RunFolder* folder) {
   if (!from) return quantize_layers(job, folder, threads, sink);
-  for (std::size_t l = folder->finished(); l < bundle.model.layers.size(); ++l)
+  for (std::size_t l = folder->finished(), end = bundle.model.layers.size(); l < end; ++l) {
+    LIEQ_TRY(check_cancelled(sink));
+    sink.progress("taking over layers", l, end);
     LIEQ_TRY(folder->write(l, from->layer(l, threads)));
+  }
   LIEQ_TRY(from->model().files.unchanged());
   return from->provenance().value("linears", Json::array());
 }
