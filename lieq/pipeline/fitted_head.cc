@@ -41,9 +41,9 @@ Result<std::optional<pack::StoredMatrix>> fitted_head(const LayersJob& job, cons
   auto bytes = std::make_shared<std::vector<std::byte>>(head.rows * head.row_bytes());
   LIEQ_TRY(quantize::fit_head(made, *weight, tokens_of(*job.calibration), job.calibration->window,
                               tied ? quantize::kTiedHeadDamping : quantize::kHeadDamping, threads, sink,
-                              [&](std::size_t first, const pack::QuantizedMatrix& rows) {
-                                const save::LinearCodes codes{rows, {}};
-                                threads.for_each(rows.rows, [&](std::size_t i, std::size_t) {
+                              [&](std::size_t first, pack::QuantizedMatrix rows) {
+                                const save::LinearCodes codes{std::move(rows), {}};
+                                threads.for_each(codes.matrix.rows, [&](std::size_t i, std::size_t) {
                                   save::codes_to_blocks(codes, i, kType, &(*bytes)[(first + i) * head.row_bytes()]);
                                 });
                               }));

@@ -4,8 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "lieq/kernels/linear.h"
 #include "lieq/quantize/activations.h"
 #include "lieq/quantize/fit.h"
@@ -37,7 +35,7 @@ Result<std::vector<float>> hessian_of(const model::Model& model, std::span<const
 
 Result<void> fit_head(const model::Model& model, const pack::StoredMatrix& weight, std::span<const model::TokenId> ids,
                       std::size_t window, double damping, Threads& threads, Sink& sink,
-                      const std::function<void(std::size_t, const pack::QuantizedMatrix&)>& take) {
+                      const std::function<void(std::size_t, pack::QuantizedMatrix)>& take) {
   LIEQ_ASSIGN(std::vector<float> hessian, hessian_of(model, ids, window, threads, sink));
   LIEQ_ASSIGN(const Quadratic quadratic, Quadratic::create(threads, std::move(hessian), damping));
   Options options;

@@ -30,6 +30,6 @@ inline constexpr double kHeadDamping = 0.01, kTiedHeadDamping = 0.1;
 [[nodiscard]] Result<void> fit_head(const model::Model& model, const pack::StoredMatrix& weight,
                                     std::span<const model::TokenId> ids, std::size_t window, double damping,
                                     Threads& threads, Sink& sink,
-                                    const std::function<void(std::size_t first, const pack::QuantizedMatrix&)>& take);
+                                    const std::function<void(std::size_t first, pack::QuantizedMatrix rows)>& take);
 
 }  // namespace lieq::quantize
