@@ -136,27 +136,27 @@ Json fields_of_made(const Made& made) {
           {"provenance", record.provenance}};
 }
 
+/// Runs the job on what the function was given.
+nb::object made_of(pipeline::QuantizeOptions job, nb::handle model, nb::handle output, const nb::object& progress) {
+  job.model = file_of(model);
+  job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
+  const Made made = run(progress, [&](Threads& threads, Sink& sink) { return make(job, threads, sink); });
+  return record("QuantizeRecord", fields_of_made(made));
+}
+
 nb::object quantize_model(nb::object model, nb::object output, const nb::kwargs& given) {
   QuantizeArguments arguments;
   arguments.keywords.read("quantize", given);
   arguments.settle();
-  arguments.job.model = file_of(model);
-  arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
-  const Made made =
-      run(arguments.progress, [&](Threads& threads, Sink& sink) { return make(arguments.job, threads, sink); });
-  return record("QuantizeRecord", fields_of_made(made));
+  return made_of(arguments.job, model, output, arguments.progress);
 }
 
 nb::object refine_model(nb::object model, nb::object quantized, nb::object output, const nb::kwargs& given) {
   RefineArguments arguments;
   arguments.keywords.read("refine", given);
   arguments.job.refine = arguments.refinement;
-  arguments.job.model = file_of(model);
   arguments.job.from = file_of(quantized);
-  arguments.job.output = nb::cast<std::string>(nb::module_::import_("os").attr("fspath")(output));
-  const Made made =
-      run(arguments.progress, [&](Threads& threads, Sink& sink) { return make(arguments.job, threads, sink); });
-  return record("QuantizeRecord", fields_of_made(made));
+  return made_of(arguments.job, model, output, arguments.progress);
 }
 
 }  // namespace
