@@ -721,6 +721,14 @@ class BadInput(Case):
 QUICK = ("--calib", DEMO / "heldout.txt", "--calib-windows", 4, "--calib-window", 64, "--sweeps", 1)
 
 
+def kill_when_there(file: Path, command: list[str]) -> None:
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not file.exists() and running.poll() is None:
+        time.sleep(0.01)
+    running.kill()
+    running.wait()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
@@ -1261,11 +1269,7 @@ class Resume(InTemporaryFolder):
         self.assertIn("q (refined)", whole)
         expected = contents(self.folder / "q")
         shutil.rmtree(self.folder / "q")
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (self.folder / "q.partial/refine.safetensors").exists() and running.poll() is None:
-            time.sleep(0.01)
-        running.kill()
-        running.wait()
+        kill_when_there(self.folder / "q.partial/refine.safetensors", command)
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         self.assertIn("of refining, from", done.stderr)
         self.assertEqual(contents(self.folder / "q"), expected)
@@ -1280,11 +1284,7 @@ class Resume(InTemporaryFolder):
         self.succeed("quantize", DEMO, "-o", whole, *rtn, "--refine", "--refine-steps", 6, "--refine-tokens", 128, "--refine-rate", 0.005)
         steps = ["--steps", "6", "--tokens", "128", "--rate", "0.005", *map(str, QUICK[:-2])]
         command = [LIEQ, "refine", str(DEMO), str(made), "-o", str(folder), *steps]
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (self.folder / "refined.partial/refine.safetensors").exists() and running.poll() is None:
-            time.sleep(0.01)
-        running.kill()
-        running.wait()
+        kill_when_there(self.folder / "refined.partial/refine.safetensors", command)
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         self.assertRegex(done.stdout, r"refined: KL \d\.\d{4} -> \d\.\d{4} on \d+ held-out tokens, best after step \d+ of 6")
         self.assertIn("refined (refined)", done.stdout)
@@ -1339,11 +1339,7 @@ class Resume(InTemporaryFolder):
         text.write_bytes((DEMO / "heldout.txt").read_bytes()[:20000])
         command = [LIEQ, "quantize", str(DEMO), "-o", str(self.folder / "q"), "--top", "1", "--method", "rtn",
                    "--text", str(text), *map(str, QUICK)]
-        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (self.folder / "q.partial/model").exists() and running.poll() is None:
-            time.sleep(0.01)
-        running.kill()
-        running.wait()
+        kill_when_there(self.folder / "q.partial/model", command)
         self.assertFalse((self.folder / "q").exists())
         subprocess.run(command, check=True, capture_output=True)
         self.assertIn("embed_trial", json.loads((self.folder / "q/lieq.json").read_text()))
